@@ -1,0 +1,138 @@
+"""Every error this program raises on purpose, and the exit code each one ends with.
+
+PrefetchError                     1  some model failed
+├── UsageError                    2  the command line or a setting
+│   └── ManifestError             2  a manifest
+├── AccessError                   3  a token, a gate, a licence
+├── SpaceError                    4  the volume or its quota is full
+├── VolumeError                   1  the volume refused a read or a write
+├── SourceError                   1  the host has no such file, or refuses it for good
+│   └── ContentError              1  what was received is not the file that was asked for
+│       └── HashMismatch          1  all bytes are there and their SHA-256 is another
+├── TransientError                1  worth another try: a reset, a cut, a stall, 429, 5xx
+└── Interrupted                 130  SIGINT or SIGTERM
+
+A message is one sentence that says what and where; a remedy is one that says what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+
+__all__ = [
+    "AccessError",
+    "ContentError",
+    "HashMismatch",
+    "Interrupted",
+    "ManifestError",
+    "PrefetchError",
+    "SourceError",
+    "SpaceError",
+    "TransientError",
+    "UsageError",
+    "VolumeError",
+    "from_os_error",
+]
+
+
+class PrefetchError(Exception):
+    """The root: a failure with a sentence, a remedy and an exit code."""
+
+    exit_code = 1
+    code = "failed"
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".rstrip()
+
+
+class UsageError(PrefetchError):
+    """The command line or a setting cannot be used as it is."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class ManifestError(UsageError):
+    """A manifest cannot be used as it is."""
+
+    code = "manifest"
+
+
+class AccessError(PrefetchError):
+    """The host wants a token, an accepted licence, or another account."""
+
+    exit_code = 3
+    code = "access"
+
+
+class SpaceError(PrefetchError):
+    """The volume, or the quota on it, has no room for what is left to do."""
+
+    exit_code = 4
+    code = "space"
+
+
+class VolumeError(PrefetchError):
+    """The volume refused a read or a write for a reason other than space."""
+
+    code = "volume"
+
+
+class SourceError(PrefetchError):
+    """The host answered for good: no such file, gone, refused."""
+
+    code = "source"
+
+
+class ContentError(SourceError):
+    """What was received is not the file that was asked for."""
+
+    code = "content"
+
+
+class HashMismatch(ContentError):
+    """Every byte arrived and the SHA-256 is not the expected one."""
+
+    code = "hash_mismatch"
+
+
+class TransientError(PrefetchError):
+    """A failure that another try may mend.
+
+    Args:
+        cause: one short word for counters (``reset``, ``cut``, ``stall``, ``status_503``, ...).
+        floor: seconds the host asked us to wait, a lower bound for the next try.
+    """
+
+    code = "network"
+
+    def __init__(self, message: str, *, cause: str, floor: float = 0.0, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.cause = cause
+        self.floor = floor
+
+
+class Interrupted(PrefetchError):
+    """SIGINT or SIGTERM: state is kept and the same command goes on from there."""
+
+    exit_code = 130
+    code = "interrupted"
+
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def from_os_error(error: OSError, *, what: str) -> PrefetchError:
+    """The error of ours that an ``OSError`` on the volume means; ``what`` names the operation and the file."""
+    reason = error.strerror or str(error)
+    if error.errno in _NO_ROOM:
+        return SpaceError(
+            f"No space left while {what}: {reason}.",
+            remedy="What is done is kept; enlarge the volume or remove files, then run the same command again.",
+        )
+    return VolumeError(f"The volume failed while {what}: {reason}.", remedy="Check the volume's mount and its rights.")

@@ -1,0 +1,1 @@
+"""HTTP as this program needs it: every request pinned to one origin, every response doubted, no secret printed."""

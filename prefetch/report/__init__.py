@@ -1,0 +1,1 @@
+"""Shows a run to people and machines. Only listens: nothing here changes what a run does."""

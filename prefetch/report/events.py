@@ -1,0 +1,176 @@
+"""What happens in a run, as types. The core emits them; everything a person or a machine sees is made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "Event",
+    "Listener",
+    "ModelDone",
+    "ModelFailed",
+    "ModelStarted",
+    "Notice",
+    "Planned",
+    "Progress",
+    "Repaired",
+    "Replaced",
+    "Retried",
+    "RunFinished",
+    "RunStarted",
+    "Transfer",
+    "Verifying",
+]
+
+DoneStatus = Literal["present", "adopted", "downloaded", "linked"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A command began its work on ``volume`` (absolute path) with so many models wanted."""
+
+    volume: str
+    models: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is left to do is known: models and bytes to fetch, bytes already here in partial files."""
+
+    models: int
+    bytes_to_fetch: int
+    bytes_resumed: int
+    unknown_sizes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStarted:
+    """The first bytes of a model are being asked for; ``resumed`` bytes of it were already here."""
+
+    path: str
+    host: str
+    size: int | None
+    resumed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Where one model stands: ``done`` of ``size`` bytes on the volume, ``hashed`` of them verified in order."""
+
+    path: str
+    size: int | None
+    done: int
+    hashed: int
+    connections: int
+    speed: float  # bytes a second over the last seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Twice a second while bytes move: every active model, and the sums over the whole run."""
+
+    active: tuple[Transfer, ...]
+    bytes_done: int
+    bytes_total: int
+    models_done: int
+    models_total: int
+    speed: float  # bytes a second over the last seconds
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """A request failed and is tried again after ``delay`` seconds. ``cause`` is one short word."""
+
+    path: str
+    host: str
+    cause: str
+    message: str
+    attempt: int
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """Bytes that did not match their digest were fetched again: ``where`` is disk or transit."""
+
+    path: str
+    where: Literal["disk", "transit"]
+    bytes_refetched: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verifying:
+    """A file that stands on the volume is being hashed (adoption, or the verify command)."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A file that was not ours stood under the final name and was kept at ``kept_at`` (relative to the volume)."""
+
+    path: str
+    kept_at: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDone:
+    """A model stands under its final name, verified."""
+
+    path: str
+    status: DoneStatus
+    size: int
+    sha256: str
+    pinned: bool  # whether a hash was known beforehand
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFailed:
+    """A model is not there; ``message`` is one sentence with its remedy."""
+
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know that changes nothing."""
+
+    level: Literal["info", "warning"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The command ended; counts by final status."""
+
+    ok: bool
+    exit_code: int
+    seconds: float
+    bytes_downloaded: int
+    bytes_resumed: int
+    failed: int
+
+
+Event = (
+    RunStarted
+    | Planned
+    | ModelStarted
+    | Progress
+    | Retried
+    | Repaired
+    | Verifying
+    | Replaced
+    | ModelDone
+    | ModelFailed
+    | Notice
+    | RunFinished
+)
+Listener = Callable[[Event], None]
