@@ -1,0 +1,185 @@
+"""Every option of this program, each defined once: its type, its default, its help and how it is written.
+
+A value comes from the command line, else from ``PREFETCH_<OPTION>`` in the environment, else it is the default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from prefetch.errors import UsageError
+
+__all__ = [
+    "ByteSize",
+    "Option",
+    "Settings",
+    "flag_of",
+    "load_settings",
+    "misspelt_variables",
+    "option_of",
+    "parse_size",
+    "variable_of",
+]
+
+_PREFIX = "PREFETCH_"
+_READ_ELSEWHERE = frozenset({"PREFETCH_DEBUG", "PREFETCH_CIVITAI_ENDPOINT", "PREFETCH_RUNPOD_ENDPOINT"})
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{0,18})?)\s*(?:([KMGT])(i?))?B?")
+_POWER = {"K": 1, "M": 2, "G": 3, "T": 4}
+_LOOKS_SECRET = re.compile(r"(hf|rpa|rps|user)_\w+|\w{32,}|.*://.*[@?].*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a field is written: ``metavar`` in the help, ``expects`` and ``example`` in the sentence on a bad value."""
+
+    expects: str
+    example: str = "1"
+    metavar: str | None = None
+    positional: bool = False
+
+
+def parse_size(text: str) -> int:
+    """The bytes that ``100G``, ``1.5Ki`` or ``50MB`` mean: K M G T are powers of 1000, Ki Mi Gi Ti of 1024.
+
+    Raises:
+        ValueError: the text is not a size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("not a size")
+    number, unit, binary = match.groups()
+    return int(Decimal(number) * (1024 if binary else 1000) ** _POWER.get(unit, 0))
+
+
+def _as_size(value: object) -> object:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+def _as_items(value: object) -> object:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _not_blank(value: object) -> object:
+    # An unset shell variable (--volume "$DIR") must not come to mean the current directory.
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("blank")
+    return value
+
+
+ByteSize: TypeAlias = Annotated[int, BeforeValidator(_as_size), Field(gt=0)]
+_GivenPath: TypeAlias = Annotated[Path, BeforeValidator(_not_blank)]
+_GivenName: TypeAlias = Annotated[str, BeforeValidator(_not_blank)]
+_Paths: TypeAlias = Annotated[tuple[_GivenPath, ...], NoDecode, BeforeValidator(_as_items)]
+_Names: TypeAlias = Annotated[tuple[_GivenName, ...], NoDecode, BeforeValidator(_as_items)]
+_Switch: TypeAlias = Annotated[bool, Option("1 or 0")]
+
+
+class Settings(BaseSettings):
+    """What a person asked for. Made by `load_settings`; sizes are bytes, rates bytes a second, None means unset."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, validate_by_name=True, validate_by_alias=True
+    )
+
+    manifest: Annotated[_Paths, Option("a file's path", "models.yaml", "MANIFEST", positional=True)] = Field(
+        default=(),
+        description="YAML files that name the models; without one, the first that exists of <volume>/prefetch.yaml "
+        "and /etc/prefetch/manifest.yaml",
+    )
+    volume: Annotated[_GivenPath | None, Option("a directory's path", "/workspace", "DIR")] = Field(
+        default=None,
+        description="the directory models are put below; without it, the first mount point of /runpod-volume and "
+        "/workspace",
+    )
+    group: Annotated[_Names, Option("a group's name", "i2v", "GROUP")] = Field(
+        default=(), description="only the models of this group and those in no group; may be given more than once"
+    )
+    refresh: _Switch = Field(default=False, description="ask the hosts again what a branch such as @main stands for")
+    connections: Annotated[int, Option("a whole number from 1 to 64", "16", "N")] = Field(
+        default=16, ge=1, le=64, description="most connections open at once, over all models"
+    )
+    limit_rate: Annotated[ByteSize | None, Option("a number of bytes a second above 0", "50M", "RATE")] = Field(
+        default=None, description="most bytes a second, over all connections: 50M is 50,000,000 bytes a second"
+    )
+    quota: Annotated[ByteSize | None, Option("a size in bytes above 0", "100G", "SIZE")] = Field(
+        default=None,
+        description="the volume's size as you bought it, where the file system does not tell (RunPod's network "
+        "volumes): 100G or 93.1Gi",
+    )
+    fail_fast: _Switch = Field(default=False, description="stop everything at the first model that fails for good")
+    allow_private: _Switch = Field(
+        default=False, description="let a manifest's https:// sources lead to private and link-local addresses"
+    )
+    quick: _Switch = Field(default=False, description="compare sizes and times with the record, read no model")
+    json_: _Switch = Field(
+        default=False,
+        validation_alias="PREFETCH_JSON",
+        description="print one JSON document on standard output, on errors too",
+    )
+    log_format: Annotated[Literal["text", "json"], Option("text or json", "json", "text|json")] = Field(
+        default="text", description="how progress is written on standard error: for people, or one JSON object a line"
+    )
+
+
+def flag_of(field: str) -> str:
+    """The option a field is given by on the command line: ``limit_rate`` → ``--limit-rate``."""
+    return "--" + field.rstrip("_").replace("_", "-")
+
+
+def variable_of(field: str) -> str:
+    """The environment variable a field is read from: ``limit_rate`` → ``PREFETCH_LIMIT_RATE``."""
+    return _PREFIX + field.rstrip("_").upper()
+
+
+def option_of(field: str) -> Option:
+    """How a field of `Settings` is written."""
+    return next(item for item in Settings.model_fields[field].metadata if isinstance(item, Option))
+
+
+def load_settings(given: Mapping[str, Any]) -> Settings:
+    """The settings of this run: ``given`` (text by field name, from the command line) over the environment.
+
+    Raises:
+        UsageError: a value cannot be used; the sentence names the option or variable as the user wrote it.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        raise _bad_value(str(first["loc"][0]), first["input"], written=given) from None
+
+
+def _bad_value(where: str, value: object, *, written: Mapping[str, Any]) -> UsageError:
+    field = next(name for name in Settings.model_fields if where in (name, variable_of(name)))
+    option = option_of(field)
+    before = f"{variable_of(field)}="
+    if field in written:
+        before = option.metavar + " " if option.positional and option.metavar else flag_of(field) + " "
+    example = option.example if field in written and option.positional else f"{before}{option.example}"
+    return UsageError(f"{before}{_shown(value)} is not {option.expects}.", remedy=f"Write for example: {example}")
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    if _LOOKS_SECRET.fullmatch(text.strip()):
+        return "(not shown)"
+    return shlex.quote(text if text.isprintable() else ascii(text)[1:-1])[:80]
+
+
+def misspelt_variables(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
+    """Variables that look like a setting's and are none, each with the nearest one that is."""
+    known = {variable_of(name) for name in Settings.model_fields} | _READ_ELSEWHERE
+    strangers = sorted(name for name in environ if name.startswith(_PREFIX) and name not in known)
+    nearest = ((name, get_close_matches(name, known, n=1, cutoff=0.85)) for name in strangers)
+    return [(name, matches[0]) for name, matches in nearest if matches]
