@@ -1,0 +1,73 @@
+"""What every test gets: an environment without the tester's settings, and a word for each missing system part."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.support.commands import Commands, is_ours
+from tests.support.moosefs import MooseFS, moosefs_volume
+from tests.support.parts import PARTS, REQUIRE, missing, required
+
+MOOSEFS_SPACE = 1_000_000_000
+
+lacking = pytest.StashKey[Counter[str]]()
+
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*parts): skipped where one of tests.support.parts is missing")
+    config.stash[lacking] = Counter()
+    settings.load_profile("ci" if os.environ.get("CI") or os.environ.get(REQUIRE) else "local")
+    for name in filter(is_ours, list(os.environ)):
+        if name != REQUIRE:
+            del os.environ[name]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for name, reason in _missing_parts(item):
+            config.stash[lacking][f"{name}: {reason}"] += 1
+            if not required(name):
+                item.add_marker(pytest.mark.skip(reason=f"needs {name}: {reason}"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name, reason in _missing_parts(item):
+        pytest.fail(f"{REQUIRE} wants every test run, and {name} is missing: {reason}", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not config.stash[lacking]:
+        return
+    terminalreporter.section("system parts missing here", sep="-")
+    for line, tests in sorted(config.stash[lacking].items()):
+        terminalreporter.line(f"{line}; wanted by {tests} tests")
+
+
+def _missing_parts(item: pytest.Item) -> list[tuple[str, str]]:
+    marked = [str(name) for marker in item.iter_markers("needs") for name in marker.args]
+    fixtures = [name for name in getattr(item, "fixturenames", ()) if name in PARTS]
+    return [(name, reason) for name in dict.fromkeys(marked + fixtures) if (reason := missing(name))]
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Commands:
+    """The ``prefetch`` command with an empty home below this test's ``tmp_path``."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return Commands(home)
+
+
+@pytest.fixture(scope="session")
+def moosefs() -> Iterator[MooseFS]:
+    """One real MooseFS for the whole test session, uncapped; each test works in a folder of its own on it."""
+    with moosefs_volume(space=MOOSEFS_SPACE) as filesystem:
+        yield filesystem

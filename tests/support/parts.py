@@ -1,0 +1,71 @@
+"""The system parts some tests need, and how to tell whether this machine has them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+__all__ = ["PARTS", "Part", "missing", "required"]
+
+REQUIRE = "PREFETCH_TEST_REQUIRE"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that pip cannot install: programs, and perhaps a right that the machine must grant."""
+
+    packages: str
+    programs: tuple[str, ...]
+    lacks: Callable[[], str | None] = lambda: None
+
+    def reason(self) -> str | None:
+        """Why this machine cannot serve the part, in words for a person; None where it can."""
+        absent = [program for program in self.programs if shutil.which(program, path=_search_path()) is None]
+        if absent:
+            return f"{', '.join(absent)} not found (Debian: {self.packages})"
+        return self.lacks()
+
+
+def _search_path() -> str:
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+def _lacks_network_namespaces() -> str | None:
+    if os.geteuid() != 0:
+        return "network namespaces and FUSE mounts need root"
+    if not Path("/dev/fuse").exists():
+        return "this machine has no /dev/fuse"
+    trial = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
+    return None if trial.returncode == 0 else "this machine does not allow network namespaces"
+
+
+PARTS = {
+    "aria2c": Part("aria2", ("aria2c",)),
+    "curl": Part("curl", ("curl",)),
+    "gcc": Part("gcc libc6-dev", ("gcc",)),
+    "moosefs": Part(
+        "moosefs-master moosefs-chunkserver moosefs-client fuse3 iproute2",
+        ("mfsmaster", "mfschunkserver", "mfsmount", "fusermount3", "ip", "tc"),
+        _lacks_network_namespaces,
+    ),
+    "nginx": Part("nginx-light", ("nginx",)),
+    "openssl": Part("openssl", ("openssl",)),
+    "wget": Part("wget", ("wget",)),
+}
+
+
+@cache
+def missing(name: str) -> str | None:
+    """Why part ``name`` is missing here, or None. An unknown name is a mistake in the test."""
+    return PARTS[name].reason()
+
+
+def required(name: str) -> bool:
+    """Whether ``PREFETCH_TEST_REQUIRE`` (``all``, or names with commas) turns a missing ``name`` into a failure."""
+    wanted = os.environ.get(REQUIRE, "")
+    return wanted == "all" or name in wanted.split(",")
