@@ -1,0 +1,140 @@
+"""Addresses that may carry a secret: shown without their query, sent byte for byte as they came."""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urljoin, urlsplit
+
+if TYPE_CHECKING:
+    import yarl
+
+__all__ = ["OriginKey", "SecretURL", "is_loopback_host", "redact", "same_origin"]
+
+OriginKey = tuple[str, str, int]
+"""Scheme, lower-case host and port: what a credential belongs to."""
+
+_PORTS = {"http": 80, "https": 443}
+
+_SECRETS = (
+    (re.compile(r"(?i)\b([a-z][a-z\d+.-]*://)(?:[^\s/@'\"<>]+@)?([^\s?#'\"<>]*)(?:[?#][^\s'\"<>]*)?"), r"\1\2"),
+    (re.compile(r"\b(hf_)\w{4,}"), r"\1…"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{4,}"), r"\1 …"),
+    (re.compile(r"(?i)\b([\w-]*(?:token|signature|secret|password|api_?key|credential)=)[^\s&;,'\"<>]+"), r"\1…"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretURL:
+    """An absolute http or https address, already percent-encoded; ``str()`` and ``repr()`` leave out its secrets.
+
+    Characters that may not stand in a request line (spaces, non-ASCII) are percent-encoded; every other one is kept,
+    since a signature covers the very bytes.
+
+    Raises:
+        ValueError: not an absolute http(s) address with an ASCII host name; the text is not echoed.
+    """
+
+    _text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        text = _request_line_form(self._text.strip())
+        if not _is_web_address(text):
+            raise ValueError("not an http or https address with a plain host name")
+        object.__setattr__(self, "_text", text)
+
+    def reveal(self) -> str:
+        """The whole address, secrets and all, for the request itself."""
+        return self._text
+
+    @property
+    def yarl(self) -> yarl.URL:
+        """The address for aiohttp, never quoted a second time."""
+        from yarl import URL
+
+        return URL(self._text, encoded=True)
+
+    @property
+    def origin(self) -> OriginKey:
+        """What a credential may belong to: scheme, host, port."""
+        parts = urlsplit(self._text)
+        return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return self.origin[0]
+
+    @property
+    def host(self) -> str:
+        """The host name, as shown to people and in metrics."""
+        return self.origin[1]
+
+    @property
+    def path(self) -> str:
+        """The encoded path."""
+        return urlsplit(self._text).path
+
+    @property
+    def has_userinfo(self) -> bool:
+        """Whether a user name or a password stands before the host."""
+        return "@" in urlsplit(self._text).netloc
+
+    def join(self, location: str) -> SecretURL:
+        """Where a redirect's ``Location`` leads from here; an absolute one is taken as it is.
+
+        Raises:
+            ValueError: it leads to something that is not http or https.
+        """
+        if re.match(r"(?i)https?://", location.strip()):
+            return SecretURL(location)
+        return SecretURL(urljoin(self._text, location.strip()))
+
+    def __str__(self) -> str:
+        parts = urlsplit(self._text)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?…' if parts.query else ''}"
+
+    def __repr__(self) -> str:
+        return f"SecretURL({str(self)!r})"
+
+
+def same_origin(a: SecretURL, b: SecretURL) -> bool:
+    """Whether two addresses share scheme, host and port."""
+    return a.origin == b.origin
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine by its very name: ``localhost``, ``*.localhost``, 127.0.0.0/8, ::1."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def redact(text: str) -> str:
+    """A third party's message without the queries of addresses, tokens and signatures that it may quote."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _request_line_form(text: str) -> str:
+    try:
+        return quote(text, safe=string.punctuation, errors="surrogateescape")
+    except UnicodeEncodeError:
+        return ""
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in _PORTS and bool(host) and "%" not in parts.netloc.rpartition("@")[2]
