@@ -1,0 +1,177 @@
+"""Brings any number of models onto a volume at once over one budget of connections."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from prefetch.errors import PrefetchError, SpaceError
+from prefetch.report.events import Listener, ModelStarted
+from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.download import Download
+from prefetch.transfer.fetcher import Fetcher
+from prefetch.transfer.limits import Budget, RateLimit
+from prefetch.transfer.order import Order, Outcome
+from prefetch.transfer.scheduler import Scheduler
+from prefetch.transfer.stalls import Speedometer
+from prefetch.transfer.tally import Tally
+from prefetch.transfer.threads import Threads
+from prefetch.transfer.watch import Watch
+from prefetch.volume.partial import BLOCK_SIZE
+
+__all__ = ["Engine"]
+
+RANGE_SIZE = 32 << 20
+"""Bytes asked for in one request: at 40 MB/s most of a second, which hides an 80 ms round trip."""
+SPARE_BUFFERS = 8
+"""Blocks that may be on their way to the volume while every connection fills another one."""
+
+
+class Engine:
+    """Fetches orders until each has an outcome.
+
+    Args:
+        connections: how many may be open at once, over all hosts and models.
+        limit_rate: bytes a second over all connections, None for no cap.
+        fail_fast: begin nothing new after the first failure.
+        on_outcome: called once for each order, in the event loop, as soon as it ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        connections: int,
+        limit_rate: int | None,
+        fail_fast: bool,
+        listener: Listener,
+        on_outcome: Callable[[Outcome], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connections = connections
+        self._fail_fast = fail_fast
+        self._listener = listener
+        self._on_outcome = on_outcome
+        self._clock = clock
+        self._tally = Tally()
+        self._buffers = Buffers(connections + SPARE_BUFFERS, BLOCK_SIZE)
+        self._budget = Budget(connections)
+        self._fetcher = Fetcher(
+            buffers=self._buffers,
+            budget=self._budget,
+            tally=self._tally,
+            limit=RateLimit(limit_rate, clock=clock) if limit_rate else None,
+            listener=listener,
+            clock=clock,
+        )
+        self._blocks = Threads(4)
+        self._files = Threads(8)
+        self._unended: dict[Order, float] = {}
+        self._all_ended = asyncio.Event()
+
+    async def run(self, orders: Sequence[Order]) -> None:
+        """Work until every order has its outcome. Cancelling it leaves partial files that the next run resumes."""
+        if not orders:
+            return
+        self._unended = dict.fromkeys(orders, self._clock())
+        self._scheduler = Scheduler(orders, budget=self._budget, range_size=RANGE_SIZE, admit=self._admit)
+        watch = Watch(
+            self._scheduler,
+            orders,
+            budget=self._budget,
+            tally=self._tally,
+            listener=self._listener,
+            clock=self._clock,
+        )
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                background = [self._tasks.create_task(self._work()) for _ in range(self._connections)]
+                background.append(self._tasks.create_task(watch.run()))
+                await self._all_ended.wait()
+                for task in background:
+                    task.cancel()
+        finally:
+            self._put_away()
+
+    async def _work(self) -> None:
+        """One connection of the budget: fetch whatever the scheduler finds most useful, again and again."""
+        while True:
+            segment = await self._scheduler.take()
+            try:
+                await self._fetcher.fetch(segment)
+            finally:
+                self._scheduler.done(segment)
+
+    async def _admit(self, order: Order) -> Download | None:
+        """Open the order's partial file; None when that failed and the order has its outcome."""
+        self._unended[order] = self._clock()
+        try:
+            partial = await self._files.run(order.open)
+        except PrefetchError as error:
+            self._end(order, Outcome(order.path, order.size, None, 0, 0, self._age(order), error))
+            return None
+        download = Download(
+            order,
+            partial,
+            threads=self._blocks,
+            buffers=self._buffers,
+            spawn=self._tasks.create_task,
+            meter=Speedometer(self._clock()),
+            listener=self._listener,
+            changed=lambda: self._scheduler.changed(),
+        )
+        self._listener(ModelStarted(order.path, download.origin.host, order.size, download.resumed))
+        self._tasks.create_task(self._see_through(download))
+        return download
+
+    async def _see_through(self, download: Download) -> None:
+        """Publish what was verified, or put away what was not, and say how it ended."""
+        await download.over.wait()
+        await download.until_settled()
+        order, error, sha256 = download.order, download.error, download.frontier.sha256
+        try:
+            if error is None:
+                await self._files.run(order.publish, download.partial, sha256)
+            else:
+                await self._files.run(download.partial.close)
+        except PrefetchError as failure:
+            error = failure
+        self._scheduler.ended(download)
+        self._end(
+            order,
+            Outcome(
+                path=order.path,
+                size=download.partial.size,
+                sha256=sha256 if error is None else None,
+                received=download.received,
+                resumed=download.resumed,
+                seconds=self._age(order),
+                error=error,
+            ),
+        )
+
+    def _end(self, order: Order, outcome: Outcome) -> None:
+        del self._unended[order]
+        self._tally.add(outcome)
+        self._on_outcome(outcome)
+        if outcome.error is not None and (self._fail_fast or isinstance(outcome.error, SpaceError)):
+            self._stop(outcome.error)
+        if not self._unended:
+            self._all_ended.set()
+
+    def _stop(self, error: PrefetchError) -> None:
+        """Nothing else can succeed, or is wanted after a failure: end every order that is not at its end yet."""
+        for download in self._scheduler.downloads:
+            download.fail(error)
+        for order in self._scheduler.drop_queued():
+            self._end(order, Outcome(order.path, order.size, None, 0, 0, 0.0, error))
+
+    def _put_away(self) -> None:
+        """Every task and every thread's job has ended, so nothing uses what is closed here."""
+        for download in self._scheduler.downloads:
+            download.partial.close()
+        self._blocks.close()
+        self._files.close()
+
+    def _age(self, order: Order) -> float:
+        return self._clock() - self._unended[order]

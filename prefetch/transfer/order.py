@@ -1,0 +1,59 @@
+"""What the engine is asked to do for one model, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prefetch.errors import PrefetchError
+from prefetch.net.origin import Origin
+
+if TYPE_CHECKING:
+    from prefetch.volume.partial import Partial
+
+__all__ = ["Order", "Outcome"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """One model to be fetched.
+
+    Attributes:
+        path: below the volume's root.
+        origins: where its bytes are, in the order they are to be tried; all hold the same bytes.
+        size: bytes, None where no host tells.
+        sha256: the digest it must have, None where nobody knows it.
+        git_sha1: the git blob hash it must have, for files the Hub keeps in git.
+        open: makes or resumes the partial file. Called once, in a thread.
+        publish: places the finished partial file, whose SHA-256 it is told. Called once, in a thread.
+    """
+
+    path: str
+    origins: Sequence[Origin]
+    size: int | None
+    sha256: str | None
+    git_sha1: str | None
+    open: Callable[[], Partial]
+    publish: Callable[[Partial, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one order. ``error`` is None when the model stands under its final name.
+
+    Attributes:
+        size: bytes, as far as known.
+        sha256: of the published file; None when there is none.
+        received: bytes of body received from any host, those fetched again too.
+        resumed: bytes that an earlier run had left in a partial file.
+        seconds: from the opening of the partial file to the publication or the failure.
+    """
+
+    path: str
+    size: int | None
+    sha256: str | None
+    received: int
+    resumed: int
+    seconds: float
+    error: PrefetchError | None

@@ -1,0 +1,133 @@
+"""Which bytes the next free connection fetches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from prefetch.transfer.download import Download
+from prefetch.transfer.limits import Budget
+from prefetch.transfer.order import Order
+from prefetch.transfer.segment import Segment
+from prefetch.volume.partial import BLOCK_SIZE
+
+__all__ = ["Scheduler"]
+
+SMALLEST_HALF = 2 * BLOCK_SIZE
+"""A range in flight is halved for an idle connection only while both halves keep this many bytes."""
+
+
+class Scheduler:
+    """Shares connections out among models.
+
+    The next connection goes where most bytes are left per connection already there. Large models so get their
+    connections first and in proportion, all of them end at about the same time, and nothing large is left over for a
+    slow end. A quarter of the connections is kept for models of one block while there are any: their time is round
+    trips and directory operations, not bytes, and it passes best beside the large ones.
+    """
+
+    def __init__(
+        self,
+        orders: Sequence[Order],
+        *,
+        budget: Budget,
+        range_size: int,
+        admit: Callable[[Order], Awaitable[Download | None]],
+    ) -> None:
+        by_size = sorted(orders, key=_size, reverse=True)
+        self._large = deque(order for order in by_size if not _is_small(order))
+        self._small = deque(order for order in by_size if _is_small(order))
+        self._budget = budget
+        self._range_size = range_size
+        self._admit = admit
+        self._downloads: list[Download] = []
+        self._taken = 0
+        self._change = asyncio.Event()
+
+    @property
+    def segments(self) -> list[Segment]:
+        """Every range in flight."""
+        return [segment for download in self._downloads for segment in download.segments]
+
+    @property
+    def downloads(self) -> Sequence[Download]:
+        """The models that have been begun and not ended."""
+        return self._downloads
+
+    @property
+    def taken(self) -> int:
+        """Connections at work."""
+        return self._taken
+
+    def changed(self) -> None:
+        """Something may have become possible: look again."""
+        self._change.set()
+        # A new event for those who look from now on: clearing the old one would lose it for a task not yet waiting.
+        self._change = asyncio.Event()
+
+    def drop_queued(self) -> list[Order]:
+        """Take every order that has not been begun off the queue and return them."""
+        queued = [*self._large, *self._small]
+        self._large.clear()
+        self._small.clear()
+        return queued
+
+    def ended(self, download: Download) -> None:
+        self._downloads.remove(download)
+        self.changed()
+
+    async def take(self) -> Segment:
+        """Wait for a range to fetch. Each one taken must be `done`."""
+        while True:
+            change = self._change
+            if self._taken < self._budget.target:
+                self._taken += 1
+                if (segment := await self._next()) is not None:
+                    return segment
+                self._taken -= 1
+            await change.wait()
+
+    def done(self, segment: Segment) -> None:
+        """The connection that took ``segment`` is free again."""
+        self._taken -= 1
+        segment.download.release(segment)
+
+    async def _next(self) -> Segment | None:
+        while True:
+            best = max((d for d in self._downloads if d.has_pending), key=_bytes_a_connection, default=None)
+            order = self._next_order(best)
+            if order is None:
+                return best.take(self._range_size) if best is not None else self._split()
+            download = await self._admit(order)
+            if download is not None:
+                self._downloads.append(download)
+                download.begin()
+
+    def _next_order(self, best: Download | None) -> Order | None:
+        """The queued order that should be begun instead of giving another connection to ``best``."""
+        if self._small and (best is None or self._small_at_work() < max(1, self._budget.target // 4)):
+            return self._small.popleft()
+        if self._large and (best is None or _size(self._large[0]) > _bytes_a_connection(best)):
+            return self._large.popleft()
+        return None
+
+    def _small_at_work(self) -> int:
+        return sum(1 for download in self._downloads if _is_small(download.order))
+
+    def _split(self) -> Segment | None:
+        tails = (d.split(SMALLEST_HALF) for d in sorted(self._downloads, key=_bytes_a_connection, reverse=True))
+        return next((tail for tail in tails if tail is not None), None)
+
+
+def _size(order: Order) -> int:
+    # A model of unknown size may be any: begin it early.
+    return order.size if order.size is not None else 1 << 62
+
+
+def _is_small(order: Order) -> bool:
+    return _size(order) <= BLOCK_SIZE
+
+
+def _bytes_a_connection(download: Download) -> float:
+    return download.bytes_wanted / (len(download.segments) + 1)

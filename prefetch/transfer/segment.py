@@ -1,0 +1,80 @@
+"""One range of one file, fetched over one connection at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from prefetch.transfer.stalls import Speedometer
+
+if TYPE_CHECKING:
+    from prefetch.transfer.download import Download
+
+__all__ = ["Segment"]
+
+
+class Segment:
+    """The bytes ``[start, stop)`` of a download; ``stop`` is None while the file's size is unknown.
+
+    ``stop`` may be lowered while the segment is being fetched, when another connection takes its tail over.
+    """
+
+    __slots__ = (
+        "blocks",
+        "buffer",
+        "download",
+        "generation",
+        "judged",
+        "meter",
+        "position",
+        "received",
+        "scope",
+        "start",
+        "stop",
+        "waiting_since",
+    )
+
+    def __init__(self, download: Download, start: int, stop: int | None) -> None:
+        self.download = download
+        self.generation = download.generation
+        self.start = start
+        self.stop = stop
+        self.position = start
+        self.buffer: bytearray | None = None
+        self.received = 0
+        self.blocks: list[int] = []  # that the present connection touched
+        self.judged = 0
+        self.meter = Speedometer(0.0)
+        self.waiting_since: float | None = None
+        self.scope: asyncio.Timeout | None = None
+
+    @property
+    def remaining(self) -> int | None:
+        """Bytes still to come; None while the size is unknown."""
+        return None if self.stop is None else self.stop - self.position
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the download still waits for these bytes."""
+        return self.generation == self.download.generation and not self.download.over.is_set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection for it is open or being opened."""
+        return self.scope is not None
+
+    @property
+    def finished(self) -> bool:
+        return self.stop is not None and self.position >= self.stop
+
+    def begin(self, now: float) -> None:
+        """A connection for this segment is being opened."""
+        self.blocks = []
+        self.meter = Speedometer(now)
+        self.received = 0
+
+    def abandon_connection(self) -> None:
+        """Give the present connection up; the fetch goes on over another one."""
+        if self.scope is not None:
+            self.scope.reschedule(0.0)
+            self.judged += 1

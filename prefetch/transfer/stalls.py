@@ -1,0 +1,62 @@
+"""When is a connection stuck? Relative to its siblings, never to a number that suits one network. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from statistics import median
+
+__all__ = ["Speedometer", "is_stalled"]
+
+SILENCE = 30.0
+"""Seconds without a byte after which a connection with no moving sibling is given up."""
+PATIENCE = 3.0
+"""Seconds a connection may lag before it is judged; doubled each time it was judged."""
+FAR_BELOW = 0.1
+"""The share of its siblings' median speed under which a connection is stuck."""
+
+
+class Speedometer:
+    """Bytes a second over the last ``window`` seconds."""
+
+    __slots__ = ("_began", "_marks", "_window")
+
+    def __init__(self, now: float, *, window: float = PATIENCE) -> None:
+        self._began = now
+        self._window = window
+        self._marks: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def mark(self, now: float, total: int) -> None:
+        """Note that ``total`` bytes have been counted up to ``now``."""
+        self._marks.append((now, total))
+        while len(self._marks) > 2 and self._marks[1][0] <= now - self._window:
+            self._marks.popleft()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds measured in all."""
+        return self._marks[-1][0] - self._began
+
+    @property
+    def speed(self) -> float:
+        """Bytes a second; 0 before time has passed."""
+        (since, before), (now, total) = self._marks[0], self._marks[-1]
+        return (total - before) / (now - since) if now > since else 0.0
+
+
+def is_stalled(*, own: Speedometer, silent: float, siblings: Sequence[float], judged: int) -> bool:
+    """Whether a connection should be given up for another one.
+
+    Args:
+        own: the connection's speed since it was opened.
+        silent: seconds it has waited for its next byte; 0 while the wait is on our side.
+        siblings: speeds of the other connections, bytes a second.
+        judged: how often this range lost a connection this way already, so that a really slow host is not hunted.
+    """
+    patience = PATIENCE * 2**judged
+    if silent >= max(SILENCE, patience):
+        return True
+    moving = [speed for speed in siblings if speed > 0]
+    if not moving or silent == 0.0 or own.elapsed < patience:
+        return False
+    return silent >= patience or own.speed < FAR_BELOW * median(moving)

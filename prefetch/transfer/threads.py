@@ -1,0 +1,39 @@
+"""The few threads that block on the volume and compute hashes, so that the event loop never does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, TypeVarTuple
+
+__all__ = ["Spawn", "Threads"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+"""Starts a coroutine whose failure ends the whole run."""
+
+
+class Threads:
+    """A pool whose jobs are awaited to their end even when the awaiting task is cancelled.
+
+    A cancelled task that left a write behind in a thread would close the file under it, and the number of the closed
+    descriptor may by then be another file's.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="volume")
+
+    async def run(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """Call ``function`` in a thread and return what it returns."""
+        job = asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            await asyncio.wait([job])
+            raise
+
+    def close(self) -> None:
+        """Drop the jobs that have not begun."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,112 @@
+"""Looks at a running transfer twice a second: who is stuck, what to flush, how fast it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from prefetch.report.events import Listener, Progress, Transfer
+from prefetch.transfer.download import Download
+from prefetch.transfer.limits import Budget
+from prefetch.transfer.order import Order
+from prefetch.transfer.scheduler import Scheduler
+from prefetch.transfer.segment import Segment
+from prefetch.transfer.stalls import Speedometer, is_stalled
+from prefetch.transfer.tally import Tally
+
+__all__ = ["Watch"]
+
+TICK = 0.5
+"""Seconds between two looks."""
+SYNC_BYTES = 64 << 20
+SYNC_SECONDS = 5.0
+"""A power cut costs at most what was written after the last flush; flushing more often slows the volume down."""
+
+
+class Watch:
+    """The one task that looks at a whole transfer from outside."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        orders: Sequence[Order],
+        *,
+        budget: Budget,
+        tally: Tally,
+        listener: Listener,
+        clock: Callable[[], float],
+    ) -> None:
+        self._scheduler = scheduler
+        self._models = len(orders)
+        self._bytes = sum(order.size or 0 for order in orders)
+        self._budget = budget
+        self._tally = tally
+        self._listener = listener
+        self._clock = clock
+        self._meter = Speedometer(clock())
+        self._flushed: dict[Download, float] = {}
+
+    async def run(self) -> None:
+        """Look and act until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            now = self._clock()
+            self._measure(now)
+            self._give_stalled_up(now)
+            self._flush(now)
+            self._report()
+
+    def _measure(self, now: float) -> None:
+        for segment in self._scheduler.segments:
+            segment.meter.mark(now, segment.received)
+        for download in self._scheduler.downloads:
+            download.meter.mark(now, download.received)
+        self._meter.mark(now, self._tally.received)
+        self._budget.tick(speed=self._meter.speed, used=self._scheduler.taken)
+
+    def _give_stalled_up(self, now: float) -> None:
+        segments = self._scheduler.segments
+        for segment in segments:
+            if not segment.connected:
+                continue
+            silent = 0.0 if segment.waiting_since is None else now - segment.waiting_since
+            siblings = [other.meter.speed for other in segments if other is not segment and _same_host(other, segment)]
+            if is_stalled(own=segment.meter, silent=silent, siblings=siblings, judged=segment.judged):
+                segment.abandon_connection()
+
+    def _flush(self, now: float) -> None:
+        downloads = self._scheduler.downloads
+        self._flushed = {download: self._flushed.get(download, now) for download in downloads}
+        for download, last in self._flushed.items():
+            unsynced = download.partial.unsynced_bytes
+            if unsynced >= SYNC_BYTES or (unsynced and now - last >= SYNC_SECONDS):
+                self._flushed[download] = now
+                download.flush()
+
+    def _report(self) -> None:
+        active = tuple(_transfer(download) for download in self._scheduler.downloads)
+        progress = Progress(
+            active=active,
+            bytes_done=self._tally.bytes_ended + sum(transfer.done for transfer in active),
+            bytes_total=self._bytes,
+            models_done=self._tally.models_ended,
+            models_total=self._models,
+            speed=self._meter.speed,
+            connections=self._scheduler.taken,
+        )
+        self._listener(progress)
+
+
+def _same_host(one: Segment, other: Segment) -> bool:
+    return one.download.origin.host == other.download.origin.host
+
+
+def _transfer(download: Download) -> Transfer:
+    return Transfer(
+        path=download.order.path,
+        size=download.partial.size,
+        done=download.bytes_here,
+        hashed=download.bytes_hashed,
+        connections=len(download.segments),
+        speed=download.meter.speed,
+    )

@@ -1,0 +1,175 @@
+"""The parts of the transfer that decide without doing: runs of blocks, the cap, the budget, stalls, file headers."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefetch.errors import ContentError
+from prefetch.transfer.content import check_header
+from prefetch.transfer.limits import Budget, RateLimit
+from prefetch.transfer.runs import Runs
+from prefetch.transfer.stalls import FAR_BELOW, PATIENCE, SILENCE, Speedometer, is_stalled
+
+blocks = st.sets(st.integers(0, 60))
+
+
+@given(st.integers(0, 60), blocks)
+def test_missing_runs_are_exactly_what_is_not_present(count: int, present: set[int]) -> None:
+    runs = Runs.missing(count, present)
+    assert [i for first, last in runs for i in range(first, last)] == sorted(set(range(count)) - present)
+    assert len(runs) == len(set(range(count)) - present)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60))), st.integers(1, 7))
+def test_runs_give_every_block_once_lowest_first(pairs: list[tuple[int, int]], limit: int) -> None:
+    runs = Runs(pairs)
+    taken: list[int] = []
+    while (run := runs.take(limit)) is not None:
+        assert 0 < run[1] - run[0] <= limit
+        taken += range(*run)
+    assert taken == sorted({i for first, last in pairs for i in range(first, last)})
+    assert not runs
+
+
+def test_the_cap_lets_a_second_of_bytes_through_in_a_second() -> None:
+    now = 100.0
+    limit = RateLimit(1_000_000, clock=lambda: now)
+    waited = 0.0
+    for _ in range(40):
+        wait = limit.debt(50_000)
+        waited += wait
+        now += wait
+    assert waited == pytest.approx(2.0, abs=0.11)
+
+
+def test_the_cap_forgives_no_more_than_a_moment_of_idleness() -> None:
+    now = 0.0
+    limit = RateLimit(1_000_000, clock=lambda: now)
+    now = 60.0
+    assert limit.debt(1_000_000) == pytest.approx(0.9)
+
+
+def test_the_budget_grows_while_more_connections_bring_more_bytes() -> None:
+    budget = Budget(16)
+    speeds = []
+    for _ in range(4):
+        speeds.append(budget.target)
+        budget.tick(speed=budget.target * 20e6, used=budget.target)
+    assert speeds == [8, 12, 16, 16]
+
+
+def test_the_budget_stays_where_more_connections_bring_nothing() -> None:
+    budget = Budget(64)
+    budget.tick(speed=200e6, used=8)
+    targets = []
+    for _ in range(4):
+        budget.tick(speed=200e6, used=budget.target)
+        targets.append(budget.target)
+    assert targets == [12, 12, 12, 12]
+
+
+def test_unused_connections_are_no_reason_for_more() -> None:
+    budget = Budget(64)
+    budget.tick(speed=1e9, used=3)
+    assert budget.target == Budget.FIRST
+
+
+@pytest.mark.parametrize(("limit", "after"), [(1, 1), (4, 3), (64, 6)])
+def test_errors_shrink_the_budget_but_never_to_nothing(limit: int, after: int) -> None:
+    budget = Budget(limit)
+    budget.failed()
+    assert budget.target == after
+    for _ in range(50):
+        budget.failed()
+    assert budget.target == 1
+
+
+def meter(*, speed: float, seconds: float) -> Speedometer:
+    result = Speedometer(0.0)
+    for tick in range(1, int(seconds * 2) + 1):
+        result.mark(tick / 2, int(speed * tick / 2))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("why", "own", "silent", "siblings", "judged", "stalled"),
+    [
+        ("as fast as the others", meter(speed=40e6, seconds=5), 0.1, [40e6] * 5, 0, False),
+        ("far below the others", meter(speed=1e6, seconds=5), 0.1, [40e6] * 5, 0, True),
+        ("slow, but not far below", meter(speed=40e6 * FAR_BELOW * 1.1, seconds=5), 0.1, [40e6] * 5, 0, False),
+        ("far below, but too young to say", meter(speed=1e6, seconds=PATIENCE / 2), 0.1, [40e6] * 5, 0, False),
+        ("slow like everybody", meter(speed=1e5, seconds=60), 0.1, [1e5] * 5, 0, False),
+        ("alone and slow", meter(speed=1e3, seconds=60), 0.1, [], 0, False),
+        ("silent while others move", meter(speed=0, seconds=4), 4.0, [40e6], 0, True),
+        ("silent like everybody", meter(speed=0, seconds=10), 10.0, [0.0, 0.0], 0, False),
+        ("silent for too long whoever moves", meter(speed=0, seconds=31), SILENCE + 1, [], 0, True),
+        ("we keep it waiting ourselves", meter(speed=0, seconds=20), 0.0, [40e6] * 5, 0, False),
+        ("judged before: more patience", meter(speed=0, seconds=4), 4.0, [40e6], 1, False),
+        ("hunted often enough", meter(speed=1e6, seconds=40), 0.1, [40e6] * 5, 4, False),
+    ],
+)
+def test_stalls(why: str, own: Speedometer, silent: float, siblings: list[float], judged: int, stalled: bool) -> None:
+    assert is_stalled(own=own, silent=silent, siblings=siblings, judged=judged) is stalled, why
+
+
+def safetensors(data: int, *, extra: int = 0, metadata: bool = True) -> bytes:
+    tensors: dict[str, object] = {"w": {"dtype": "U8", "shape": [data], "data_offsets": [0, data]}}
+    if metadata:
+        tensors["__metadata__"] = {"format": "pt"}
+    header = json.dumps(tensors).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(data + extra)
+
+
+GOOD = [
+    ("a.safetensors", safetensors(100)),
+    ("a.safetensors", safetensors(0, metadata=False)),
+    ("a.gguf", b"GGUF" + bytes(100)),
+    ("a.pth", b"PK\x03\x04" + bytes(100)),
+    ("a.pth", pickle.dumps({"w": 1}, protocol=2)),
+    ("a.bin", bytes(100)),
+    ("config.json", b'{"error": "this is what the file is about"}'),
+    ("page.html", b"<!doctype html><title>a page that is wanted</title>"),
+]
+BAD = [
+    ("a.safetensors", safetensors(100, extra=1), "describes"),
+    ("a.safetensors", safetensors(100)[:-1], "describes"),
+    ("a.safetensors", b"GGUF" + bytes(100), "no safetensors header"),
+    ("a.safetensors", b"", "no safetensors header"),
+    ("a.safetensors", (20).to_bytes(8, "little") + b"{" * 20 + bytes(9), "cannot be read"),
+    ("a.safetensors", (2**63).to_bytes(8, "little") + b"{}", "no safetensors header"),
+    ("a.gguf", b"PK\x03\x04" + bytes(100), "GGUF"),
+    ("a.pth", b"GGUF" + bytes(100), "neither a zip"),
+    ("a.gguf", b"<!DOCTYPE html><html><head><title>Sign in</title>", 'HTML page titled "Sign in"'),
+    ("a.bin", b"\n <html>", "HTML page"),
+    ("a.bin", b"version https://git-lfs.github.com/spec/v1\noid sha256:", "LFS pointer"),
+    ("a.pth", b'{"error":"Unauthorized"}', "JSON"),
+]
+
+
+@pytest.mark.parametrize(("path", "data"), GOOD)
+def test_a_model_is_taken_for_one(path: str, data: bytes) -> None:
+    check_header(path, data, len(data))
+
+
+@pytest.mark.parametrize(("path", "data", "said"), BAD)
+def test_what_is_no_model_is_named(path: str, data: bytes, said: str) -> None:
+    with pytest.raises(ContentError, match=said):
+        check_header(path, data, len(data))
+
+
+def test_a_header_longer_than_what_is_here_is_judged_by_its_start() -> None:
+    whole = safetensors(1 << 20)
+    check_header("a.safetensors", whole[:40], len(whole))
+
+
+@given(st.sampled_from(["a.safetensors", "a.gguf", "a.pth", "a.bin", "a.txt"]), st.binary(max_size=300), st.integers(0))
+def test_any_bytes_are_judged_without_a_crash(path: str, head: bytes, size: int) -> None:
+    try:
+        check_header(path, head, size)
+    except ContentError as error:
+        assert path in str(error)
