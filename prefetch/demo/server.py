@@ -1,0 +1,119 @@
+"""The whole origin: the Hub on 127.0.0.1, its CDN on localhost, one script of faults and one log over both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from prefetch.demo.cdn import Cdn
+from prefetch.demo.content import Content
+from prefetch.demo.faults import Fault, Script
+from prefetch.demo.hub import Hub
+from prefetch.demo.log import LogEntry, RequestLog
+from prefetch.demo.repo import Files, Repo
+from prefetch.demo.wire import Link, Server, listen
+
+__all__ = ["DemoServer", "running_origin"]
+
+
+class DemoServer:
+    """A running Hub stand-in; `running_origin` makes one.
+
+    Attributes:
+        endpoint: the Hub's address, for HF_ENDPOINT.
+        cdn_endpoint: the CDN's address: another host name and port.
+    """
+
+    def __init__(self, hub: Hub, cdn: Cdn, script: Script, log: RequestLog) -> None:
+        self.endpoint = hub.endpoint
+        self.cdn_endpoint = cdn.endpoint
+        self._hub = hub
+        self._cdn = cdn
+        self._script = script
+        self._log = log
+
+    @property
+    def requests(self) -> list[LogEntry]:
+        """Every request so far, in the order they came."""
+        return self._log.entries
+
+    def add_faults(self, *faults: Fault) -> None:
+        """Append to the script."""
+        self._script.add(*faults)
+
+    def clear_faults(self) -> None:
+        """Behave from now on."""
+        self._script.clear()
+
+    def expire_links(self) -> None:
+        """From now on every signed link given out so far is answered with 403."""
+        self._cdn.expire_links()
+
+    def put(self, repo: Repo) -> dict[str, str]:
+        """Add a repository or move its branches; the commit of each of its named revisions."""
+        return self._hub.put(repo)
+
+    def put_file(self, name: str, content: Content) -> str:
+        """Add or replace a plain file; its address."""
+        self._hub.files[name] = content
+        return f"{self.endpoint}/files/{name}"
+
+    def signed_link(self, file: str, content: Content) -> str:
+        """A signed CDN link to ``content``, named ``file`` in the log and for faults."""
+        return self._cdn.link(file, content)
+
+
+@contextmanager
+def running_origin(
+    *,
+    repos: Iterable[Repo] = (),
+    files: Files | None = None,
+    faults: Iterable[Fault] = (),
+    tokens: Mapping[str, str] | None = None,
+    port: int = 0,
+    cdn_port: int = 0,
+    link: Link | None = None,
+    lifetime: int = 3600,
+    page_size: int = 1000,
+    log: RequestLog | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[DemoServer]:
+    """An origin that serves from threads of this process until the block is left.
+
+    Args:
+        repos: what the Hub holds.
+        files: plain files by name, at ``/files/NAME`` with an ETag.
+        faults: the script's beginning.
+        tokens: the user's name by token; any other token is answered as invalid.
+        port, cdn_port: 0 for any free ones.
+        link: TLS, pace and delay of every connection.
+        lifetime: seconds that a signed link is good for.
+        page_size: entries of a tree listing on one page.
+        log: where to enter the requests; in memory only by default.
+        clock: seconds since the epoch, by which links expire.
+    """
+    link, log, script = link or Link(), log or RequestLog(), Script(faults)
+    scheme = "https" if link.tls else "http"
+    hub_sockets, cdn_sockets = listen(port), listen(cdn_port)
+    cdn = Cdn(f"{scheme}://localhost:{cdn_sockets[0].getsockname()[1]}", lifetime=lifetime, clock=clock)
+    hub = Hub(
+        f"{scheme}://127.0.0.1:{hub_sockets[0].getsockname()[1]}",
+        link=cdn.link,
+        repos=repos,
+        files=files,
+        tokens=tokens,
+        page_size=page_size,
+    )
+    servers = [
+        Server("hub", hub, hub_sockets, script=script, log=log, link=link),
+        Server("cdn", cdn, cdn_sockets, script=script, log=log, link=link),
+    ]
+    for server in servers:
+        server.start()
+    try:
+        yield DemoServer(hub, cdn, script, log)
+    finally:
+        for server in servers:
+            server.stop()
+        log.close()
