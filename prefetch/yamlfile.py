@@ -1,0 +1,227 @@
+"""YAML text as plain objects that remember their lines.
+
+The dialect is YAML 1.2's core schema: ``true``, ``null``, ``12``, ``0o17``, ``0xff`` and ``1.5`` are values, while
+``no``, ``on`` and ``12:30:00`` are text. What a small file for people never needs and a hostile one does is refused:
+aliases, anchors, tags, several documents, a key twice, deep nesting.
+
+The text comes from strangers, so no error here quotes it; the line is enough to find the place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import yaml
+from yaml.events import (
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+__all__ = ["MAX_BYTES", "YamlError", "YamlMapping", "YamlSequence", "line_of", "parse_yaml"]
+
+MAX_BYTES = 16 * 2**20
+_MAX_DEPTH = 32
+_MAX_NODES = 300_000
+_MAX_NUMBER = 32  # characters; what is longer is a hash whose digits all happen to be decimal
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TAG_DIRECTIVE = re.compile("(?:^|[\r\n\x85\u2028\u2029])%TAG")
+_INT = re.compile(r"[-+]?[0-9]+")
+_PREFIXED_INT = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_CONSTANTS = {
+    "": None,
+    "~": None,
+    **dict.fromkeys(("null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_NUMBER_STARTS = frozenset("+-.0123456789")
+
+
+class YamlError(ValueError):
+    """The text cannot be read as YAML; ``line`` counts from 1, None where the whole text is meant."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+
+class YamlMapping(dict[str, object]):
+    """A mapping; ``line`` is where it begins and ``lines`` where each of its keys stands."""
+
+    __slots__ = ("line", "lines")
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+        self.lines: dict[str, int] = {}
+
+
+class YamlSequence(list[object]):
+    """A sequence; ``line`` is where it begins and ``lines`` where each of its items begins."""
+
+    __slots__ = ("line", "lines")
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+        self.lines: list[int] = []
+
+
+def line_of(node: object, location: Sequence[str | int]) -> int:
+    """The line of the deepest part of ``location`` (keys and indexes from ``node``) that the text has."""
+    line = node.line if isinstance(node, YamlMapping | YamlSequence) else 1
+    for step in location:
+        child = _child(node, step)
+        if child is None:
+            break
+        line, node = child
+    return line
+
+
+def _child(node: object, step: str | int) -> tuple[int, object] | None:
+    if isinstance(node, YamlMapping) and isinstance(step, str) and step in node:
+        return node.lines[step], node[step]
+    if isinstance(node, YamlSequence) and isinstance(step, int) and step < len(node):
+        return node.lines[step], node[step]
+    return None
+
+
+def parse_yaml(data: bytes) -> object:
+    """The one document in ``data`` (UTF-8, with or without a byte order mark): None where it holds none.
+
+    Mappings come as `YamlMapping`, sequences as `YamlSequence`, scalars as str, int, float, bool or None.
+
+    Raises:
+        YamlError: with one sentence and the line.
+    """
+    parser = yaml.CSafeLoader(_decode(data))
+    try:
+        return _Composer(parser).document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlError(f"this is not YAML: {error.problem}.", mark.line + 1 if mark else None) from None
+    except yaml.YAMLError:
+        raise YamlError("this is not YAML.") from None
+    finally:
+        parser.dispose()
+
+
+def _decode(data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        raise YamlError(f"the file is larger than {MAX_BYTES // 2**20} MiB.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise YamlError("a byte is not UTF-8 text.", data.count(b"\n", 0, error.start) + 1) from None
+    if found := _UNPRINTABLE.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise YamlError(f"a control character (U+{ord(found[0]):04X}) has no place in text.", line)
+    if found := _TAG_DIRECTIVE.search(text):  # the parser's time grows with the square of their number
+        raise YamlError("%TAG directives are refused.", text.count("\n", 0, found.end()) + 1)
+    return text
+
+
+def _line(event: Any) -> int:
+    line: int = event.start_mark.line
+    return line + 1
+
+
+class _Composer:
+    """Builds objects straight from the parser's events, the last ones that know their lines."""
+
+    def __init__(self, parser: yaml.CSafeLoader) -> None:
+        self._next: Callable[[], Any] = parser.get_event
+        self._nodes = 0
+
+    def document(self) -> object:
+        self._next()  # the stream's start
+        if isinstance(self._next(), StreamEndEvent):
+            return None
+        value = self._node(self._next(), _MAX_DEPTH)
+        self._next()  # the document's end
+        event = self._next()
+        if isinstance(event, DocumentStartEvent):
+            raise YamlError("a second document begins here; a file may hold one only.", _line(event))
+        return value
+
+    def _node(self, event: Event, depth: int) -> object:
+        if isinstance(event, ScalarEvent):
+            self._admit(event)
+            return event.value if event.style else _resolved(event.value)
+        if isinstance(event, CollectionStartEvent):
+            self._admit(event)
+            return self._collection(event, depth)
+        raise YamlError("aliases (*name) are refused; write the value out.", _line(event))
+
+    def _admit(self, event: ScalarEvent | CollectionStartEvent) -> None:
+        if event.anchor is not None:
+            raise YamlError("anchors (&name) are refused; write the value out where it is needed.", _line(event))
+        if event.tag is not None:
+            raise YamlError("tags (!name) are refused.", _line(event))
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
+            raise YamlError(f"the file holds more than {_MAX_NODES} values.", _line(event))
+
+    def _collection(self, event: CollectionStartEvent, depth: int) -> object:
+        if depth == 0:
+            raise YamlError(f"the nesting is deeper than {_MAX_DEPTH} levels.", _line(event))
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(_line(event), depth - 1)
+        return self._sequence(_line(event), depth - 1)
+
+    def _mapping(self, line: int, depth: int) -> YamlMapping:
+        mapping = YamlMapping(line)
+        while not isinstance(event := self._next(), MappingEndEvent):
+            key = self._key(event)
+            if key in mapping:
+                first = mapping.lines[key]
+                raise YamlError(f"this key stands twice in one mapping, first in line {first}.", _line(event))
+            mapping.lines[key] = _line(event)
+            mapping[key] = self._node(self._next(), depth)
+        return mapping
+
+    def _key(self, event: Event) -> str:
+        if not isinstance(event, ScalarEvent):
+            raise YamlError("a key must be plain text, not a list, a mapping or an alias.", _line(event))
+        self._admit(event)
+        key: str = event.value
+        return key
+
+    def _sequence(self, line: int, depth: int) -> YamlSequence:
+        sequence = YamlSequence(line)
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            sequence.lines.append(_line(event))
+            sequence.append(self._node(event, depth))
+        return sequence
+
+
+def _resolved(text: str) -> object:
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text[0] not in _NUMBER_STARTS or len(text) > _MAX_NUMBER:
+        return text
+    return _number(text)
+
+
+def _number(text: str) -> int | float | str:
+    if _INT.fullmatch(text):
+        return int(text)
+    if _PREFIXED_INT.fullmatch(text):
+        return int(text, base=0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _NOT_FINITE.fullmatch(text):
+        return float(text.replace(".", ""))
+    return text
