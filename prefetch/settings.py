@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +18,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from prefetch.errors import UsageError
+from prefetch.spelling import shown
 
 __all__ = [
     "ByteSize",
@@ -36,7 +36,6 @@ _PREFIX = "PREFETCH_"
 _READ_ELSEWHERE = frozenset({"PREFETCH_DEBUG", "PREFETCH_CIVITAI_ENDPOINT", "PREFETCH_RUNPOD_ENDPOINT"})
 _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{0,18})?)\s*(?:([KMGT])(i?))?B?")
 _POWER = {"K": 1, "M": 2, "G": 3, "T": 4}
-_LOOKS_SECRET = re.compile(r"(hf|rpa|rps|user)_\w+|\w{32,}|.*://.*[@?].*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +166,7 @@ def _bad_value(where: str, value: object, *, written: Mapping[str, Any]) -> Usag
     if field in written:
         before = option.metavar + " " if option.positional and option.metavar else flag_of(field) + " "
     example = option.example if field in written and option.positional else f"{before}{option.example}"
-    return UsageError(f"{before}{_shown(value)} is not {option.expects}.", remedy=f"Write for example: {example}")
-
-
-def _shown(value: object) -> str:
-    text = str(value)
-    if _LOOKS_SECRET.fullmatch(text.strip()):
-        return "(not shown)"
-    return shlex.quote(text if text.isprintable() else ascii(text)[1:-1])[:80]
+    return UsageError(f"{before}{shown(value)} is not {option.expects}.", remedy=f"Write for example: {example}")
 
 
 def misspelt_variables(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:

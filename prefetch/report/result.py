@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from prefetch.errors import PrefetchError
 
-__all__ = ["ModelResult", "RunResult", "exit_code_of"]
+__all__ = ["ModelResult", "RunResult", "TextResult", "exit_code_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,10 @@ class ModelResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a command did. ``seconds`` is wall time; ``bytes_downloaded`` counts every body byte, re-fetches too."""
+    """What a command did. ``seconds`` is wall time; ``bytes_downloaded`` counts every body byte, re-fetches too.
+
+    ``text`` is what a person gets on standard output instead of the document: the table of plan and status.
+    """
 
     exit_code: int
     volume: str | None
@@ -34,6 +37,7 @@ class RunResult:
     bytes_downloaded: int = 0
     models: Sequence[ModelResult] = field(default_factory=tuple)
     error: PrefetchError | None = None
+    text: str = ""
 
     def to_json(self) -> str:
         """The document of ``--json``, on one line."""
@@ -48,6 +52,19 @@ class RunResult:
             "models": [asdict(model) for model in self.models],
         }
         return json.dumps(document, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TextResult:
+    """A text that is its own document, with ``--json`` or without: a schema, a version, a help page."""
+
+    text: str
+    exit_code: int = 0
+    error: PrefetchError | None = None
+
+    def to_json(self) -> str:
+        """The text."""
+        return self.text
 
 
 def exit_code_of(errors: Sequence[PrefetchError]) -> int:

@@ -1,0 +1,99 @@
+"""A command's arguments, generated from the settings it takes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any, get_origin
+
+from prefetch.commands.table import Command
+from prefetch.errors import UsageError
+from prefetch.settings import Settings, flag_of, option_of, variable_of
+from prefetch.spelling import did_you_mean, shown
+
+__all__ = ["help_of", "parse"]
+
+_EXIT_CODES = """\
+exit codes:
+  0    all there and verified
+  1    some model failed
+  2    usage, manifest or settings
+  3    access: a token, a gate or a licence
+  4    no space
+  130  stopped by SIGINT or SIGTERM; state is kept"""
+
+
+def parse(command: Command, arguments: Sequence[str]) -> dict[str, Any]:
+    """What was written, by the settings' field names; not yet validated.
+
+    Raises:
+        UsageError: an unknown option, a missing value, an argument too many.
+    """
+    parser = _parser(command)
+    try:
+        namespace, strangers = parser.parse_known_intermixed_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise _malformed(command, error.argument_name or "") from None
+    if strangers:
+        raise _unknown(command, next((word for word in strangers if word.startswith("-")), strangers[0]))
+    return vars(namespace)
+
+
+def help_of(command: Command) -> str:
+    """The command's help page."""
+    return _parser(command).format_help()
+
+
+def _parser(command: Command) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"prefetch {command.name}",
+        description=fill(command.about, 80),
+        epilog=f"{_examples(command)}\n\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    for field in command.options:
+        _add(parser, field)
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, field: str) -> None:
+    option, info = option_of(field), Settings.model_fields[field]
+    text = f"{info.description} [{_default(info.default)}{variable_of(field)}]".replace("%", "%%")
+    common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
+    if option.positional:
+        parser.add_argument(field, metavar=option.metavar, nargs="*", **common)
+    elif info.annotation is bool:
+        parser.add_argument(flag_of(field), dest=field, action="store_true", **common)
+    else:
+        action = "append" if get_origin(info.annotation) is tuple else "store"
+        parser.add_argument(flag_of(field), dest=field, metavar=option.metavar, action=action, **common)
+
+
+def _default(value: object) -> str:
+    return f"default {value}; " if value and not isinstance(value, bool) else ""
+
+
+def _examples(command: Command) -> str:
+    width = max(len(line) for line, _ in command.examples)
+    return "examples:\n" + "\n".join(f"  {line:{width}}   {meaning}" for line, meaning in command.examples)
+
+
+def _malformed(command: Command, flag: str) -> UsageError:
+    field = next(name for name in command.options if flag_of(name) == flag)
+    if Settings.model_fields[field].annotation is bool:
+        return UsageError(f"{flag} takes no value.", remedy=f"Write {flag} alone.")
+    return UsageError(f"{flag} needs a value.", remedy=f"Write for example: {flag} {option_of(field).example}")
+
+
+def _unknown(command: Command, word: str) -> UsageError:
+    name, help_page = f"'prefetch {command.name}'", f"'prefetch {command.name} --help' tells what it takes."
+    if not word.startswith("-"):
+        return UsageError(f"{name} takes no argument {shown(word)}.", remedy=help_page)
+    flag = word.partition("=")[0]
+    if "token" in flag or "key" in flag:
+        help_page = "Secrets are read from the environment, as in HF_TOKEN, where ps does not show them."
+    flags = [flag_of(field) for field in command.options if not option_of(field).positional]
+    return UsageError(f"{name} has no option {shown(flag)}.", remedy=did_you_mean(flag, flags, otherwise=help_page))

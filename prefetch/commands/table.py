@@ -1,0 +1,128 @@
+"""The commands: what each is for, which settings it takes, and where its code is. Imports none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from prefetch.errors import PrefetchError
+    from prefetch.report.events import Listener
+    from prefetch.settings import Settings
+
+__all__ = ["COMMANDS", "Command", "Outcome"]
+
+
+class Outcome(Protocol):
+    """What a command ends with."""
+
+    @property
+    def exit_code(self) -> int:
+        """What the process ends with."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The result for a person, on standard output; empty where standard error has told all."""
+        ...
+
+    @property
+    def error(self) -> PrefetchError | None:
+        """Why it ended so, where one error did."""
+        ...
+
+    def to_json(self) -> str:
+        """The result for ``--json``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One word after ``prefetch``.
+
+    Attributes:
+        help: one line, for the list of commands.
+        about: a paragraph, for the command's own help.
+        options: fields of `Settings` the command takes, in the order of its help.
+        examples: command lines with what each does.
+        load: ``module:function``; the function takes the settings and a listener and blocks until its outcome.
+    """
+
+    name: str
+    help: str
+    about: str
+    options: tuple[str, ...]
+    examples: tuple[tuple[str, str], ...]
+    load: str
+
+    def function(self) -> Callable[[Settings, Listener], Outcome]:
+        """Import the command's code."""
+        module, _, name = self.load.partition(":")
+        function: Callable[[Settings, Listener], Outcome] = getattr(import_module(module), name)
+        return function
+
+
+_WHAT = ("manifest", "volume", "group")
+_OUTPUT = ("json_", "log_format")
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        name="run",
+        help="put the manifest's models on the volume",
+        about="Fetches what is missing, in parallel, goes on where an earlier run stopped, verifies every byte and "
+        "puts each model under its name only when it is whole. What is there already is not fetched again.",
+        options=(*_WHAT, "refresh", "connections", "limit_rate", "quota", "fail_fast", "allow_private", *_OUTPUT),
+        examples=(
+            ("prefetch run models.yaml --volume /workspace", "the usual case"),
+            ("prefetch run models.yaml --group i2v --group vae", "a part of the manifest"),
+            ("prefetch run --limit-rate 50M --quota 100G", "gently, on a volume of 100 GB"),
+        ),
+        load="prefetch.commands.run:main",
+    ),
+    Command(
+        name="plan",
+        help="tell what run would fetch, and whether it would fit",
+        about="Compares the manifest with the volume and asks the hosts for sizes and hashes. Touches nothing.",
+        options=(*_WHAT, "refresh", "quota", "allow_private", *_OUTPUT),
+        examples=(("prefetch plan models.yaml --volume /workspace", "what is missing, and how many bytes"),),
+        load="prefetch.commands.plan:main",
+    ),
+    Command(
+        name="verify",
+        help="read the models on the volume again and compare their hashes",
+        about="Reads every model of the manifest from the volume and compares its SHA-256. Changes nothing.",
+        options=(*_WHAT, "quick", *_OUTPUT),
+        examples=(
+            ("prefetch verify models.yaml --volume /workspace", "read everything"),
+            ("prefetch verify --quick", "only compare sizes and times with the record"),
+        ),
+        load="prefetch.commands.verify:main",
+    ),
+    Command(
+        name="status",
+        help="tell what is on the volume and what is running",
+        about="Reads the volume's own records: what was placed there, what is unfinished, and who is at work.",
+        options=("volume", *_OUTPUT),
+        examples=(("prefetch status --volume /workspace", "what is here"),),
+        load="prefetch.commands.status:main",
+    ),
+    Command(
+        name="schema",
+        help="print the manifest's JSON Schema",
+        about="Prints the JSON Schema of a manifest, for an editor's completion and checks.",
+        options=_OUTPUT,
+        examples=(("prefetch schema > manifest.schema.json", "keep it beside your manifests"),),
+        load="prefetch.commands.schema:main",
+    ),
+    Command(
+        name="demo",
+        help="see all of it work in seconds, offline",
+        about="Serves a small set of synthetic models from this machine, with one fault of each common kind, and puts "
+        "them on ./volume.",
+        options=("volume", "connections", "limit_rate", *_OUTPUT),
+        examples=(("prefetch demo", "some 200 MB into ./volume"),),
+        load="prefetch.commands.demo:main",
+    ),
+)

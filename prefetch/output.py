@@ -1,0 +1,85 @@
+"""How a command's result and its error leave the process: results on standard output, all else on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import pairwise
+
+from prefetch.commands.table import Outcome
+from prefetch.errors import PrefetchError
+from prefetch.report.writer import LineWriter
+
+__all__ = ["InternalError", "Output", "prepare_streams"]
+
+_TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
+
+
+class InternalError(PrefetchError):
+    """A fault of this program."""
+
+    code = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The forms asked for. Known before the arguments are understood, so that an error about them has them too."""
+
+    json: bool
+    json_log: bool
+
+    @classmethod
+    def wanted(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
+        """What the arguments (those before ``--``) and the environment ask for, however wrong the rest is."""
+        words = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+        formats = [word for flag, word in pairwise(words) if flag == "--log-format"]
+        formats += [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
+        return cls(
+            json="--json" in words or environ.get("PREFETCH_JSON", "").lower() in _TRUE,
+            json_log="json" in (formats or [environ.get("PREFETCH_LOG_FORMAT", "")]),
+        )
+
+    def end(self, outcome: Outcome) -> int:
+        """Write the outcome and return the exit code it comes to."""
+        if outcome.error is not None:
+            self._tell(outcome.error)
+        try:
+            _print(outcome.to_json() if self.json else outcome.text)
+        except BrokenPipeError:
+            return outcome.exit_code
+        except OSError as error:
+            self._tell(PrefetchError(f"Standard output cannot be written: {error.strerror}."))
+            return outcome.exit_code or PrefetchError.exit_code
+        return outcome.exit_code
+
+    def _tell(self, error: PrefetchError) -> None:
+        if self.json_log:
+            from prefetch.report.logjson import error_record
+
+            line = error_record(error)
+        else:
+            line = f"prefetch: {error}" if isinstance(error, InternalError) else f"prefetch: error: {error}"
+        LineWriter(sys.stderr).write(line)
+
+
+def prepare_streams() -> None:
+    """Make both streams usable whatever they were given as: closed, or in an encoding that lacks characters."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - open for as long as the process is
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and not stream.isatty():
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _print(text: str) -> None:
+    if not text:
+        return
+    try:
+        print(text, flush=True)
+    except OSError:
+        # What is still buffered must not raise once more when the interpreter flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise

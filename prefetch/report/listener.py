@@ -1,0 +1,43 @@
+"""Which listener suits where standard error leads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, Protocol, TextIO
+
+from prefetch.report.events import Listener
+
+__all__ = ["listener_for"]
+
+
+class _Wanted(Protocol):
+    @property
+    def log_format(self) -> Literal["text", "json"]: ...
+
+
+@contextmanager
+def listener_for(settings: _Wanted, stream: TextIO) -> Iterator[Listener]:
+    """The listener for ``stream``, taken down at the end of the block so that plain lines may follow."""
+    if settings.log_format == "json":
+        from prefetch.report.logjson import JsonLog
+
+        yield JsonLog(stream)
+    elif _can_be_redrawn(stream):
+        from prefetch.report.console import Console
+
+        console = Console(stream)
+        try:
+            yield console
+        finally:
+            console.close()
+    else:
+        from prefetch.report.lines import Lines
+
+        yield Lines(stream)
+
+
+def _can_be_redrawn(stream: TextIO) -> bool:
+    utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
+    return stream.isatty() and utf8 and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")

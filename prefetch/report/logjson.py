@@ -1,0 +1,47 @@
+"""Progress for machines: one JSON object a line. docs/logs.md describes each."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from prefetch.errors import PrefetchError
+from prefetch.report.events import Event, Progress
+from prefetch.report.writer import LineWriter, Throttle
+
+__all__ = ["JsonLog", "error_record", "event_name"]
+
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def event_name(event: type[Event]) -> str:
+    """The name of an event in the log: ``ModelDone`` → ``model_done``."""
+    return _WORD.sub("_", event.__name__).lower()
+
+
+def error_record(error: PrefetchError) -> str:
+    """The line for the error a command ends with."""
+    return _record("error", {"code": error.code, "exit_code": error.exit_code, "message": str(error)})
+
+
+def _record(name: str, fields: dict[str, Any]) -> str:
+    stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"ts": stamp, "event": name, **fields})
+
+
+class JsonLog:
+    """A listener that writes every event as it is, progress every five seconds."""
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out = LineWriter(stream)
+        self._throttle = Throttle(clock)
+
+    def __call__(self, event: Event) -> None:
+        """Write the event."""
+        if not isinstance(event, Progress) or self._throttle.allows(""):
+            self._out.write(_record(event_name(type(event)), asdict(event)))

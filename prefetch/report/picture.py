@@ -1,0 +1,50 @@
+"""What the terminal's live area shows at this moment, made from events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prefetch.report.events import Event, ModelDone, ModelFailed, ModelStarted, Progress, Retried, Verifying
+from prefetch.report.rows import Row, area, model_row, total_row, waiting_row
+
+__all__ = ["Picture"]
+
+
+class Picture:
+    """The models that are worked on and the sums: nothing of those that wait or have ended, however many they are."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._waiting: dict[str, tuple[int | None, str]] = {}
+        self._troubles: dict[str, str] = {}
+        self._ended: set[str] = set()
+
+    def note(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case Progress():
+                self._progress = event
+            case ModelStarted():
+                self._waiting[event.path] = (event.size, f"asking {event.host}")
+            case Verifying():
+                self._waiting[event.path] = (event.size, "hashing")
+            case Retried():
+                self._troubles[event.path] = event.cause
+            case ModelDone() | ModelFailed():
+                self._waiting.pop(event.path, None)
+                self._troubles.pop(event.path, None)
+                self._ended.add(event.path)
+
+    def rows(self, width: int, height: int) -> list[Row]:
+        """The rows for a terminal of so many characters."""
+        total = total_row(self._progress, width=width) if self._progress else None
+        return area(list(self._model_rows(width)), total, height=height)
+
+    def _model_rows(self, width: int) -> Iterator[Row]:
+        active = [model for model in self._progress.active if model.path not in self._ended] if self._progress else []
+        for model in active:
+            yield model_row(model, width=width, trouble=self._troubles.get(model.path))
+        moving = {model.path for model in active}
+        for path, (size, state) in self._waiting.items():
+            if path not in moving:
+                yield waiting_row(path, size, state, width=width)

@@ -1,0 +1,144 @@
+"""Events as sentences: what the terminal's permanent lines and the plain log say alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import singledispatch
+
+from prefetch.report import humanize
+from prefetch.report.events import (
+    Event,
+    ModelDone,
+    ModelFailed,
+    ModelStarted,
+    Notice,
+    Planned,
+    Progress,
+    Repaired,
+    Replaced,
+    Retried,
+    RunFinished,
+    RunStarted,
+    Verifying,
+)
+
+__all__ = ["Tally", "progress_line", "sentence", "summary"]
+
+_LISTED = 20
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the last lines of a run need to know of its events."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    failures: list[ModelFailed] = field(default_factory=list)
+
+    def note(self, event: Event) -> None:
+        """Count the event if it ends a model."""
+        if isinstance(event, ModelDone):
+            self.done[event.status] += 1
+        elif isinstance(event, ModelFailed):
+            self.failures.append(event)
+
+
+@singledispatch
+def sentence(event: Event) -> str | None:
+    """One line for an event, None for one that is not worth a line of its own."""
+    return None
+
+
+@sentence.register
+def _(event: RunStarted) -> str:
+    return f"{humanize.count(event.models, 'model')} wanted on {event.volume}"
+
+
+@sentence.register
+def _(event: Planned) -> str:
+    if not event.models:
+        return "nothing to fetch"
+    resumed = f", {humanize.size(event.bytes_resumed)} already here in partial files" if event.bytes_resumed else ""
+    unknown = f", {event.unknown_sizes} of unknown size" if event.unknown_sizes else ""
+    return f"to fetch: {humanize.count(event.models, 'model')}, {humanize.size(event.bytes_to_fetch)}{resumed}{unknown}"
+
+
+@sentence.register
+def _(event: ModelStarted) -> str:
+    resumed = f", {humanize.size(event.resumed)} already here" if event.resumed else ""
+    return f"started {event.path}: {humanize.size(event.size)} from {event.host}{resumed}"
+
+
+@sentence.register
+def _(event: Retried) -> str:
+    return f"retry {event.path}: {event.message} Try {event.attempt} in {humanize.duration(event.delay)}."
+
+
+@sentence.register
+def _(event: Repaired) -> str:
+    where = "on the volume" if event.where == "disk" else "in transit"
+    return f"repaired {event.path}: {humanize.size(event.bytes_refetched)} damaged {where}, fetched again"
+
+
+@sentence.register
+def _(event: Verifying) -> str:
+    return f"hashing {event.path}: {humanize.size(event.size)}"
+
+
+@sentence.register
+def _(event: Replaced) -> str:
+    return f"kept the file that stood at {event.path} ({humanize.size(event.size)}) as {event.kept_at}"
+
+
+@sentence.register
+def _(event: ModelDone) -> str | None:
+    if event.status == "present":
+        return None
+    known = "SHA-256 as expected" if event.pinned else f"SHA-256 {event.sha256}, none was known beforehand"
+    return f"{event.status} {event.path}: {humanize.size(event.size)} in {humanize.duration(event.seconds)}, {known}"
+
+
+@sentence.register
+def _(event: ModelFailed) -> str:
+    return f"FAILED {event.path}: {event.message}"
+
+
+@sentence.register
+def _(event: Notice) -> str:
+    return f"{'warning' if event.level == 'warning' else 'note'}: {event.message}"
+
+
+def progress_line(event: Progress) -> str:
+    """The whole run in one line: models, bytes, share, speed, time left, connections."""
+    return (
+        f"progress: {event.models_done}/{humanize.count(event.models_total, 'model')}, "
+        f"{humanize.size(event.bytes_done)} of {humanize.size(event.bytes_total)} "
+        f"({humanize.percent(event.bytes_done, event.bytes_total)}), {humanize.rate(event.speed)}, "
+        f"ETA {humanize.eta(event.bytes_total - event.bytes_done, event.speed)}, "
+        f"{humanize.count(event.connections, 'connection')}"
+    )
+
+
+def summary(event: RunFinished, tally: Tally) -> list[str]:
+    """The last lines of a run: what was done, and last of all what failed and what to do about it."""
+    counts = [*sorted(tally.done.items()), ("failed", event.failed)]
+    models = ", ".join(f"{number:,} {status}" for status, number in counts if number) or "no model finished"
+    speed = event.bytes_downloaded / event.seconds if event.seconds > 0 else 0.0
+    moved = f"{humanize.size(event.bytes_downloaded)} downloaded"
+    resumed = f" and {humanize.size(event.bytes_resumed)} resumed" if event.bytes_resumed else ""
+    average = f", {humanize.rate(speed)} on average" if event.bytes_downloaded else ""
+    first = f"{_verdict(event)}: {models}; {moved}{resumed} in {humanize.duration(event.seconds)}{average}"
+    return [first, *_failures(tally.failures)]
+
+
+def _verdict(event: RunFinished) -> str:
+    if event.ok:
+        return "done"
+    return "stopped" if event.exit_code == 130 else "NOT DONE"
+
+
+def _failures(failures: list[ModelFailed]) -> list[str]:
+    lines = [f"FAILED {failure.path}: {failure.message}" for failure in failures[:_LISTED]]
+    if len(failures) > _LISTED:
+        lines.append(f"and {humanize.count(len(failures) - _LISTED, 'model')} more failed, each named above")
+    return lines

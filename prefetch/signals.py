@@ -1,0 +1,96 @@
+"""SIGINT and SIGTERM: the first stops the work in order and in time, the second at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+from prefetch.errors import Interrupted
+
+__all__ = ["interrupted", "leave_at_once", "run_until_signal", "terminate_like_interrupt"]
+
+T = TypeVar("T")
+
+_GRACE = 0.6
+_GRACE_AGAIN = 0.1
+_SHOW_CURSOR = b"\x1b[?25h"
+
+
+def interrupted() -> Interrupted:
+    """The error a stopped command ends with."""
+    return Interrupted("Interrupted: state is kept; run the same command again to go on.")
+
+
+def terminate_like_interrupt() -> None:
+    """Make SIGTERM raise `KeyboardInterrupt`, as SIGINT does, while no event loop runs."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """End the process now, whatever its threads wait for: one may hang for minutes in a write to a dead mount."""
+    with suppress(OSError):
+        if os.isatty(2):
+            os.write(2, _SHOW_CURSOR)
+    os._exit(code)
+
+
+def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run ``main()`` in an event loop; SIGINT or SIGTERM cancels it, a second one ends the process.
+
+    A coroutine that answers its cancellation with a value, in time, has that value returned.
+
+    Raises:
+        Interrupted: a signal came, and the work stopped or did not stop in 0.6 s. The process is then to end through
+            `leave_at_once`, for a thread may still hang.
+    """
+    try:
+        with _Stopper() as stopper, asyncio.Runner() as runner:
+            return runner.run(stopper.run(main))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise interrupted() from None
+
+
+class _Stopper:
+    """Takes the signals while it is entered, and cancels what it runs."""
+
+    def __init__(self) -> None:
+        self._former: dict[signal.Signals, Any] = {}
+        self._cancel: Callable[[], object] | None = None
+        self._stopping = False
+
+    def __enter__(self) -> _Stopper:
+        self._former = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._former[signal.SIGALRM] = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    async def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Await ``main()``, to be cancelled by the first signal."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
+        try:
+            return await main()
+        finally:
+            self._cancel = None
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stopping:
+            leave_at_once(Interrupted.exit_code)
+        self._stopping = True
+        # Work that does not end when cancelled, or an executor whose thread hangs, is broken off by KeyboardInterrupt;
+        # again and again, since the loop's own closing may wait for the same thread.
+        signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE_AGAIN)
+        if self._cancel is None:
+            raise KeyboardInterrupt
+        self._cancel()

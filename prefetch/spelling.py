@@ -1,0 +1,31 @@
+"""What a person typed, said back to them: quoted, without secrets, and with the word they may have meant."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from prefetch.net.urls import redact
+
+__all__ = ["did_you_mean", "shown"]
+
+_LOOKS_SECRET = re.compile(r"(hf|rpa|rps|user)_\w+|[\w-]{32,}")
+_LONGEST = 80
+
+
+def shown(value: object) -> str:
+    """The value as a shell would take it, printable and short; what looks like a token is left out."""
+    text = redact(str(value).strip())
+    if _LOOKS_SECRET.fullmatch(text) or "…" in text:
+        return "(not shown)"
+    return shlex.quote(text if text.isprintable() else ascii(text)[1:-1])[:_LONGEST]
+
+
+def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
+    """A sentence with the known word nearest to ``word``, or ``otherwise`` if none is near."""
+    # Without the dashes, which all options share.
+    bare = {name.lstrip("-"): name for name in known}
+    matches = get_close_matches(word.lstrip("-"), bare, n=1)
+    return f"Did you mean {bare[matches[0]]}?" if matches else otherwise
