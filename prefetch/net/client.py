@@ -1,0 +1,76 @@
+"""The one HTTP client of a run: connections without hidden limits, TLS always verified, nothing sent unasked."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+
+from prefetch import __version__
+from prefetch.errors import UsageError
+from prefetch.net.addresses import AddressGuard
+from prefetch.net.urls import SecretURL
+
+__all__ = ["USER_AGENT", "Client", "open_client", "proxy_for"]
+
+USER_AGENT = f"prefetch/{__version__}"
+
+_CONNECT_TIMEOUT = 15.0
+_READ_BUFFER = 1 << 20
+_DNS_CACHE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An open session and the guard that judges every address it connects to."""
+
+    session: aiohttp.ClientSession
+    guard: AddressGuard
+
+
+@asynccontextmanager
+async def open_client(*, allow_private: bool = False) -> AsyncIterator[Client]:
+    """A client for the length of a run. How many connections are open at once is the caller's business.
+
+    Bodies arrive as the host sent them (no decompression), there is no total time limit (a stall is the engine's to
+    see), no cookie is kept, no redirect followed, no ``.netrc`` read. ``SSL_CERT_FILE`` names further authorities.
+
+    Args:
+        allow_private: whether private and link-local addresses may be connected to.
+    """
+    guard = AddressGuard(allow_private=allow_private)
+    connector = aiohttp.TCPConnector(
+        limit=0, resolver=guard, ttl_dns_cache=_DNS_CACHE_SECONDS, ssl=ssl.create_default_context()
+    )
+    session = aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
+        headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        requote_redirect_url=False,
+        read_bufsize=_READ_BUFFER,
+        trust_env=False,
+    )
+    async with session:
+        yield Client(session, guard)
+
+
+def proxy_for(url: SecretURL) -> SecretURL | None:
+    """The proxy that ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` give for ``url``.
+
+    Raises:
+        UsageError: it is no http or https proxy.
+    """
+    proxy = getproxies().get(url.scheme)
+    if not proxy or proxy_bypass(url.host):
+        return None
+    try:
+        return SecretURL(proxy if "://" in proxy else f"http://{proxy}")
+    except ValueError as error:
+        variable = f"{url.scheme.upper()}_PROXY"
+        raise UsageError(f"The proxy in {variable} is {error}.", remedy="Write it as http://host:port.") from None

@@ -1,0 +1,66 @@
+"""Failures below HTTP as errors of ours: which another try may mend, and what a person can do about the rest."""
+
+from __future__ import annotations
+
+import ssl
+
+import aiohttp
+
+from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
+from prefetch.net.urls import SecretURL, redact
+
+__all__ = ["certificate_refused", "connection_error"]
+
+_TRANSIENT: tuple[tuple[type[Exception], str, str], ...] = (
+    # The first that fits counts: aiohttp's classes inherit from one another and from OSError.
+    (aiohttp.ClientConnectorDNSError, "dns", "The name {host} could not be looked up."),
+    (TimeoutError, "timeout", "{host} did not answer in time."),
+    (aiohttp.ClientProxyConnectionError, "connect", "The proxy on the way to {host} could not be reached."),
+    (aiohttp.ClientSSLError, "tls", "No encrypted connection to {host} came about."),
+    (ssl.SSLError, "tls", "No encrypted connection to {host} came about."),
+    (aiohttp.ClientConnectorError, "connect", "{host} could not be reached."),
+    (aiohttp.ServerDisconnectedError, "reset", "{host} dropped the connection."),
+    (OSError, "reset", "{host} dropped the connection."),
+    (aiohttp.ClientPayloadError, "cut", "{host} broke off in the middle of a body."),
+)
+
+
+def connection_error(error: Exception, host: str, proxy: SecretURL | None = None) -> PrefetchError:
+    """What ``error``, raised by aiohttp on the way to ``host``, means. Its text may quote secrets and is redacted."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        return certificate_refused(error, host)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _proxy_refused(error.status, host, proxy)
+    if isinstance(error, aiohttp.InvalidURL):
+        return SourceError(f"An address on {host} cannot be asked for: {_first_line(error)}.")
+    for kind, cause, sentence in _TRANSIENT:
+        if isinstance(error, kind):
+            return TransientError(sentence.format(host=host), cause=cause)
+    return TransientError(f"{host} did not answer in HTTP: {_first_line(error)}.", cause="protocol")
+
+
+def certificate_refused(error: BaseException, host: str) -> SourceError:
+    """The error for a certificate that no known authority vouches for."""
+    inner = getattr(error, "certificate_error", error)
+    reason = getattr(inner, "verify_message", "") or _first_line(inner)
+    return SourceError(
+        f"The certificate of {host} is not trusted: {reason}.",
+        remedy="If a company proxy or a private authority stands between, name its certificate file in SSL_CERT_FILE.",
+    )
+
+
+def _proxy_refused(status: int, host: str, proxy: SecretURL | None) -> PrefetchError:
+    name = proxy.host if proxy else "on the way"
+    if status == 407:
+        return AccessError(
+            f"The proxy {name} wants a login for {host}.",
+            remedy="Put user:password@ before its host in HTTPS_PROXY.",
+        )
+    if status in (408, 429) or status >= 500:
+        return TransientError(f"The proxy {name} answered {status} for {host}.", cause=f"proxy_{status}")
+    return SourceError(f"The proxy {name} refuses {host} (status {status}).", remedy="Check HTTPS_PROXY and NO_PROXY.")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return redact(lines[0][:200]).rstrip(".")

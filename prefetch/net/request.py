@@ -1,0 +1,110 @@
+"""One GET, its redirects followed by hand: every hop judged, every secret kept to the origin it belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from prefetch.errors import SourceError
+from prefetch.net.client import Client, proxy_for
+from prefetch.net.credentials import Credential, headers_for
+from prefetch.net.failures import connection_error
+from prefetch.net.urls import SecretURL
+
+__all__ = ["Answer", "follow", "get"]
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 10
+_ANSWER_TIMEOUT = 60.0  # seconds for name, connection, TLS and the response's headers together
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response whose body is still to be read, and the address it came from after all redirects."""
+
+    response: aiohttp.ClientResponse
+    url: SecretURL
+
+
+@asynccontextmanager
+async def get(
+    client: Client,
+    url: SecretURL,
+    *,
+    headers: Mapping[str, str],
+    credentials: Sequence[Credential] = (),
+    began_at: str | None = None,
+) -> AsyncIterator[Answer]:
+    """Ask for ``url`` and follow up to ten redirects; the connection of an unread body is closed on the way out.
+
+    Args:
+        headers: sent to every hop.
+        credentials: each sent to its own origin only.
+        began_at: the host whose redirect gave us ``url``, where that happened earlier.
+
+    Raises:
+        SourceError: the redirects end nowhere, lead out of https, or to an address that may not be reached.
+        TransientError: no answer; the cause tells where it failed.
+    """
+    answer = await _follow_all(client, url, headers, credentials, began_at or url.host)
+    try:
+        yield answer
+    finally:
+        answer.response.close()
+
+
+async def _follow_all(
+    client: Client, url: SecretURL, headers: Mapping[str, str], credentials: Sequence[Credential], began_at: str
+) -> Answer:
+    seen = [url]
+    while len(seen) <= _MAX_REDIRECTS + 1:
+        response = await _send(client, seen[-1], headers, credentials, began_at)
+        location = response.headers.get("Location")
+        if response.status not in _REDIRECTS or location is None:
+            return Answer(response, seen[-1])
+        response.release()
+        target = follow(seen[-1], location)
+        if target in seen:
+            raise SourceError(
+                f"{url} redirects in a circle (back to {target}).", remedy="Check the address in a browser."
+            )
+        seen.append(target)
+    raise SourceError(f"{url} redirects more than {_MAX_REDIRECTS} times.", remedy="Check the address in a browser.")
+
+
+def follow(url: SecretURL, location: str) -> SecretURL:
+    """Where a ``Location`` received from ``url`` leads, without a single byte of it being changed.
+
+    Raises:
+        SourceError: to something that is not http(s), or from https to http.
+    """
+    try:
+        target = url.join(location)
+    except ValueError:
+        raise SourceError(f"{url} redirects to something that is no web address.") from None
+    if url.scheme == "https" and target.scheme == "http":
+        raise SourceError(f"{url} redirects from https to {target}, which is not encrypted; that is not followed.")
+    return target
+
+
+async def _send(
+    client: Client, url: SecretURL, headers: Mapping[str, str], credentials: Sequence[Credential], began_at: str
+) -> aiohttp.ClientResponse:
+    await client.guard.admit(url.host, began_at=began_at)
+    proxy = proxy_for(url)
+    if proxy:
+        client.guard.trust(proxy.host)
+    try:
+        async with asyncio.timeout(_ANSWER_TIMEOUT):
+            return await client.session.get(
+                url.yarl,
+                headers={**headers, **headers_for(url, credentials)},
+                allow_redirects=False,
+                proxy=proxy.yarl if proxy else None,
+            )
+    except (aiohttp.ClientError, OSError) as error:
+        raise connection_error(error, url.host, proxy) from None

@@ -1,0 +1,71 @@
+"""How long to wait before another try, as a small object that tenacity and the engine share."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import tenacity
+
+from prefetch.errors import TransientError
+
+__all__ = ["Backoff", "RetryListener", "metadata_retrying"]
+
+RetryListener = Callable[[TransientError, int, float], None]
+"""Told of a failure that is tried again: the error, the number of the try that failed, seconds until the next."""
+
+_OVERLOAD = frozenset({"status_429", "status_503"})
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Full jitter over what the host asked for: uniform in ``[floor, floor + min(cap, base * 2**n)]`` seconds.
+
+    Attributes:
+        base: the first window in seconds.
+        overload_base: the first window after 429 and 503, where the host itself says it has too much to do.
+        cap: the widest window in seconds; the floor comes on top of it.
+        uniform: draws from ``[0, 1)``.
+    """
+
+    base: float = 1.0
+    overload_base: float = 5.0
+    cap: float = 60.0
+    uniform: Callable[[], float] = random.random
+
+    def delay(self, error: TransientError, attempt: int) -> float:
+        """Seconds to wait after the ``attempt``-th try (1 is the first) failed with ``error``."""
+        base = self.overload_base if error.cause in _OVERLOAD else self.base
+        window = min(self.cap, base * 2.0 ** min(attempt - 1, 32))
+        return error.floor + self.uniform() * window
+
+    def __call__(self, state: tenacity.RetryCallState) -> float:
+        """The same as a tenacity ``wait``."""
+        error = state.outcome.exception() if state.outcome else None
+        return self.delay(error, state.attempt_number) if isinstance(error, TransientError) else 0.0
+
+
+def metadata_retrying(
+    *,
+    on_retry: RetryListener,
+    backoff: Backoff,
+    attempts: int = 7,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> tenacity.AsyncRetrying:
+    """The policy for small questions (what is this file?): asked again on `TransientError`; the last is raised."""
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, TransientError):
+            on_retry(error, state.attempt_number, state.upcoming_sleep)
+
+    return tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(TransientError),
+        wait=backoff,
+        stop=tenacity.stop_after_attempt(attempts),
+        sleep=sleep,
+        before_sleep=tell,
+        reraise=True,
+    )
