@@ -13,7 +13,7 @@ import trustme
 from aiohttp import web
 
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError, UsageError
-from prefetch.net.client import USER_AGENT, open_client, proxy_for
+from prefetch.net.client import USER_AGENT, open_session, proxy_for
 from prefetch.net.credentials import Credential, headers_for
 from prefetch.net.request import get
 from prefetch.net.urls import SecretURL
@@ -27,7 +27,7 @@ def redirect(location: str, status: int = 302) -> web.Response:
 
 
 async def fetched(url: str, **options: Any) -> tuple[int, bytes, SecretURL]:
-    async with open_client() as client, get(client, SecretURL(url), headers={}, **options) as answer:
+    async with open_session(connections=2) as session, get(session, SecretURL(url), headers={}, **options) as answer:
         return answer.response.status, await answer.response.read(), answer.url
 
 
@@ -43,9 +43,9 @@ async def plain(request: web.BaseRequest) -> web.StreamResponse:
 
 def test_what_a_request_says_of_us() -> None:
     async def work() -> None:
-        async with serving(plain) as server, open_client() as client:
+        async with serving(plain) as server, open_session(connections=2) as session:
             for _ in range(2):
-                async with get(client, SecretURL(server.url + "/a"), headers={"Range": "bytes=0-1"}) as answer:
+                async with get(session, SecretURL(server.url + "/a"), headers={"Range": "bytes=0-1"}) as answer:
                     await answer.response.read()
         for request in server.log:
             assert request.headers["User-Agent"] == USER_AGENT

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch.errors import SourceError, TransientError
-from prefetch.net.retry import Backoff, metadata_retrying
+from prefetch.net.retry import FullJitter, metadata_retrying
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ from prefetch.net.retry import Backoff, metadata_retrying
 )
 def test_the_window_of_a_delay(cause: str, floor: float, attempt: int, shortest: float, longest: float) -> None:
     error = TransientError("x", cause=cause, floor=floor)
-    assert Backoff(uniform=lambda: 0.0).delay(error, attempt) == shortest
-    assert Backoff(uniform=lambda: 1.0).delay(error, attempt) == longest
+    assert FullJitter(uniform=lambda: 0.0).delay(error, attempt) == shortest
+    assert FullJitter(uniform=lambda: 1.0).delay(error, attempt) == longest
 
 
 @given(st.floats(0, 1000), st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_never_before_the_floor_nor_long_after(floor: float, attempt: int, drawn: float) -> None:
-    delay = Backoff(uniform=lambda: drawn).delay(TransientError("x", cause="cut", floor=floor), attempt)
+    delay = FullJitter(uniform=lambda: drawn).delay(TransientError("x", cause="cut", floor=floor), attempt)
     assert floor <= delay <= floor + 60
 
 
@@ -55,7 +55,7 @@ def outcome(
 
     retrying = metadata_retrying(
         on_retry=lambda error, attempt, delay: told.append((error.cause, attempt, delay)),
-        backoff=Backoff(uniform=lambda: 0.5),
+        wait=FullJitter(uniform=lambda: 0.5),
         attempts=attempts,
         sleep=sleep,
     )

@@ -1,4 +1,4 @@
-"""The one HTTP client of a run: connections without hidden limits, TLS always verified, nothing sent unasked."""
+"""The one HTTP session of a run: connections without hidden limits, TLS always verified, nothing sent unasked."""
 
 from __future__ import annotations
 
@@ -15,49 +15,52 @@ from prefetch.errors import UsageError
 from prefetch.net.addresses import AddressGuard
 from prefetch.net.urls import SecretURL
 
-__all__ = ["USER_AGENT", "Client", "open_client", "proxy_for"]
+__all__ = ["USER_AGENT", "Session", "open_session", "proxy_for"]
 
 USER_AGENT = f"prefetch/{__version__}"
 
 _CONNECT_TIMEOUT = 15.0
-_READ_BUFFER = 1 << 20
+_READ_BUFFERS = 16 << 20  # bytes for all connections together
+_READ_BUFFER = (64 << 10, 1 << 20)  # the least and the most of them for one
 _DNS_CACHE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """An open session and the guard that judges every address it connects to."""
+class Session:
+    """An open aiohttp session and the guard that judges every address it connects to."""
 
-    session: aiohttp.ClientSession
+    http: aiohttp.ClientSession
     guard: AddressGuard
 
 
 @asynccontextmanager
-async def open_client(*, allow_private: bool = False) -> AsyncIterator[Client]:
-    """A client for the length of a run. How many connections are open at once is the caller's business.
+async def open_session(*, connections: int, allow_private: bool = False) -> AsyncIterator[Session]:
+    """A session for the length of a run.
 
     Bodies arrive as the host sent them (no decompression), there is no total time limit (a stall is the engine's to
-    see), no cookie is kept, no redirect followed, no ``.netrc`` read. ``SSL_CERT_FILE`` names further authorities.
+    see), no cookie is kept, no redirect followed, no ``.netrc`` read. ``SSL_CERT_FILE`` names other authorities.
 
     Args:
+        connections: how many the caller means to have open at once; it bounds the memory for bytes on their way, not
+            the connections themselves, which are the caller's to count.
         allow_private: whether private and link-local addresses may be connected to.
     """
     guard = AddressGuard(allow_private=allow_private)
     connector = aiohttp.TCPConnector(
         limit=0, resolver=guard, ttl_dns_cache=_DNS_CACHE_SECONDS, ssl=ssl.create_default_context()
     )
-    session = aiohttp.ClientSession(
+    http = aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
         headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         requote_redirect_url=False,
-        read_bufsize=_READ_BUFFER,
+        read_bufsize=_read_buffer(connections),
         trust_env=False,
     )
-    async with session:
-        yield Client(session, guard)
+    async with http:
+        yield Session(http, guard)
 
 
 def proxy_for(url: SecretURL) -> SecretURL | None:
@@ -74,3 +77,8 @@ def proxy_for(url: SecretURL) -> SecretURL | None:
     except ValueError as error:
         variable = f"{url.scheme.upper()}_PROXY"
         raise UsageError(f"The proxy in {variable} is {error}.", remedy="Write it as http://host:port.") from None
+
+
+def _read_buffer(connections: int) -> int:
+    least, most = _READ_BUFFER
+    return max(least, min(most, _READ_BUFFERS // max(1, connections)))

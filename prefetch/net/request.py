@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from prefetch.errors import SourceError
-from prefetch.net.client import Client, proxy_for
+from prefetch.net.client import Session, proxy_for
 from prefetch.net.credentials import Credential, headers_for
 from prefetch.net.failures import connection_error
 from prefetch.net.urls import SecretURL
@@ -32,7 +32,7 @@ class Answer:
 
 @asynccontextmanager
 async def get(
-    client: Client,
+    session: Session,
     url: SecretURL,
     *,
     headers: Mapping[str, str],
@@ -50,7 +50,7 @@ async def get(
         SourceError: the redirects end nowhere, lead out of https, or to an address that may not be reached.
         TransientError: no answer; the cause tells where it failed.
     """
-    answer = await _follow_all(client, url, headers, credentials, began_at or url.host)
+    answer = await _follow_all(session, url, headers, credentials, began_at or url.host)
     try:
         yield answer
     finally:
@@ -58,11 +58,11 @@ async def get(
 
 
 async def _follow_all(
-    client: Client, url: SecretURL, headers: Mapping[str, str], credentials: Sequence[Credential], began_at: str
+    session: Session, url: SecretURL, headers: Mapping[str, str], credentials: Sequence[Credential], began_at: str
 ) -> Answer:
     seen = [url]
     while len(seen) <= _MAX_REDIRECTS + 1:
-        response = await _send(client, seen[-1], headers, credentials, began_at)
+        response = await _send(session, seen[-1], headers, credentials, began_at)
         location = response.headers.get("Location")
         if response.status not in _REDIRECTS or location is None:
             return Answer(response, seen[-1])
@@ -92,15 +92,15 @@ def follow(url: SecretURL, location: str) -> SecretURL:
 
 
 async def _send(
-    client: Client, url: SecretURL, headers: Mapping[str, str], credentials: Sequence[Credential], began_at: str
+    session: Session, url: SecretURL, headers: Mapping[str, str], credentials: Sequence[Credential], began_at: str
 ) -> aiohttp.ClientResponse:
-    await client.guard.admit(url.host, began_at=began_at)
+    await session.guard.admit(url.host, began_at=began_at)
     proxy = proxy_for(url)
     if proxy:
-        client.guard.trust(proxy.host)
+        session.guard.trust(proxy.host)
     try:
         async with asyncio.timeout(_ANSWER_TIMEOUT):
-            return await client.session.get(
+            return await session.http.get(
                 url.yarl,
                 headers={**headers, **headers_for(url, credentials)},
                 allow_redirects=False,

@@ -11,7 +11,7 @@ import tenacity
 
 from prefetch.errors import TransientError
 
-__all__ = ["Backoff", "RetryListener", "metadata_retrying"]
+__all__ = ["FullJitter", "RetryListener", "metadata_retrying"]
 
 RetryListener = Callable[[TransientError, int, float], None]
 """Told of a failure that is tried again: the error, the number of the try that failed, seconds until the next."""
@@ -20,8 +20,8 @@ _OVERLOAD = frozenset({"status_429", "status_503"})
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
-    """Full jitter over what the host asked for: uniform in ``[floor, floor + min(cap, base * 2**n)]`` seconds.
+class FullJitter:
+    """A wait over what the host asked for: uniform in ``[floor, floor + min(cap, base * 2**n)]`` seconds.
 
     Attributes:
         base: the first window in seconds.
@@ -50,7 +50,7 @@ class Backoff:
 def metadata_retrying(
     *,
     on_retry: RetryListener,
-    backoff: Backoff,
+    wait: FullJitter,
     attempts: int = 7,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> tenacity.AsyncRetrying:
@@ -63,7 +63,7 @@ def metadata_retrying(
 
     return tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(TransientError),
-        wait=backoff,
+        wait=wait,
         stop=tenacity.stop_after_attempt(attempts),
         sleep=sleep,
         before_sleep=tell,
