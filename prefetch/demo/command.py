@@ -20,9 +20,6 @@ MANIFEST = "demo.yaml"
 Run = Callable[[Path, Mapping[str, str]], int]
 """The main job: a manifest's path and the variables to set over the environment; returns the exit code."""
 
-_PATIENCE = 10.0
-"""Seconds the origin has to end once it was told to."""
-
 
 def demo(volume: Path, run: Run) -> int:
     """Write ``volume/demo.yaml``, serve its seven models from a child process, run the main job; its exit code.
@@ -58,8 +55,8 @@ def _origin() -> Iterator[str]:
         try:
             yield _ready(process)
         finally:
-            process.terminate()
-            process.wait(_PATIENCE)
+            # It holds no state, so there is nothing to end gently.
+            process.kill()
 
 
 def _ready(process: subprocess.Popen[str]) -> str:
