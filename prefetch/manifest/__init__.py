@@ -1,0 +1,8 @@
+"""What is wanted: manifests as people write them, read as untrusted input."""
+
+from prefetch.manifest.load import load_manifests
+from prefetch.manifest.model import Manifest, Model, manifest_schema, schema_json
+from prefetch.manifest.problems import Place
+from prefetch.manifest.wanted import Entry, Wanted
+
+__all__ = ["Entry", "Manifest", "Model", "Place", "Wanted", "load_manifests", "manifest_schema", "schema_json"]

@@ -1,0 +1,125 @@
+"""A parsed YAML document → a `Manifest`, or every problem of it in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from prefetch.manifest.model import Manifest, Model
+from prefetch.manifest.problems import Place, Problem, manifest_error, nearest, printable, shown
+from prefetch.net.urls import redact
+from prefetch.yamlfile import YamlMapping, line_of
+
+__all__ = ["validate"]
+
+_ENTRY = "Begin each entry with a dash: - path: models/vae/NAME.safetensors, and its source: below."
+_PATH = "Write a path with forward slashes, as in models/vae/NAME.safetensors."
+_SOURCE = "Write an address, as in hf://owner/repo/NAME.safetensors."
+_RULES = {
+    "models": ("a list of entries", _ENTRY),
+    "models[]": ("a mapping with path and source", _ENTRY),
+    "path": ("text", _PATH),
+    "source": ("text of at most 4096 characters", _SOURCE),
+    "mirrors": ("a list", "Write brackets even for one: mirrors: [hf://owner/repo/NAME.safetensors]."),
+    "mirrors[]": ("text of at most 4096 characters", _SOURCE),
+    "sha256": ("64 hexadecimal digits", "Copy it from the file's page on its host, or leave the key out."),
+    "size": ("a whole number of bytes", "Write all digits, as in 253815318, or leave the key out."),
+    "groups": ("a list", "Write brackets even for one: groups: [i2v]."),
+    "groups[]": (
+        "a name of at most 64 letters, digits, dots, dashes and underscores",
+        "Write it as in i2v; quote a name that is a number.",
+    ),
+    "node_path": ("text", _PATH),
+    "include": ("a list of at most 64 files", "Write brackets even for one: include: [extras.yaml]."),
+    "include[]": ("text", "Write a file's path relative to this file, as in extras.yaml."),
+}
+"""For each place of the form: what must stand there, and what to do if it does not."""
+
+
+def validate(document: object, file: str) -> Manifest:
+    """The manifest in ``document``, as `parse_yaml` gave it; ``file`` is its name in errors.
+
+    Raises:
+        ManifestError: naming every problem's file, line, entry and remedy.
+    """
+    if problem := _foreign(document, file):
+        raise manifest_error([problem])
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    details.sort(key=lambda detail: line_of(document, detail["loc"]))
+    raise manifest_error([_problem(detail, document, file) for detail in details])
+
+
+def _foreign(document: object, file: str) -> Problem | None:
+    """The one problem of a file that is no manifest of this version; nothing of such a file is quoted."""
+    if not isinstance(document, YamlMapping) or "version" not in document:
+        remedy = 'A manifest begins with "version: 1" and names its files under "models:".'
+        return Problem(Place(file), "this is not a manifest.", remedy)
+    if document["version"] is True or document["version"] != 1:
+        remedy = 'Write "version: 1", or install a prefetch that reads this one.'
+        return Problem(Place(file, document.lines["version"]), "the manifest's version is not 1.", remedy)
+    if "models" not in document and "include" not in document:
+        return Problem(Place(file), "the manifest names no model.", 'List the files under "models:".')
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where pydantic found something: ``entry`` as a person would say it, and the keys below it."""
+
+    entry: str
+    keys: tuple[int | str, ...]
+
+    @property
+    def name(self) -> str:
+        return "".join(f"[{key}]" if isinstance(key, int) else key for key in self.keys)
+
+    @property
+    def rule(self) -> tuple[str, str]:
+        return _RULES["".join("[]" if isinstance(key, int) else key for key in self.keys) or "models[]"]
+
+
+def _spot(document: Any, location: tuple[int | str, ...]) -> _Spot:
+    if len(location) < 2 or location[0] != "models":
+        return _Spot("", location)
+    index, keys = location[1], location[2:]
+    entry = document["models"][index]
+    path = entry.get("path") if isinstance(entry, dict) and keys != ("path",) else None
+    named = f" ({printable(path)})" if isinstance(path, str) else ""
+    return _Spot(f"models[{index}]{named}: ", keys)
+
+
+def _problem(detail: ErrorDetails, document: object, file: str) -> Problem:
+    spot = _spot(document, detail["loc"])
+    message, remedy = _sentences(detail, spot)
+    return Problem(Place(file, line_of(document, detail["loc"])), spot.entry + message, remedy)
+
+
+def _sentences(detail: ErrorDetails, spot: _Spot) -> tuple[str, str]:
+    match detail["type"]:
+        case "extra_forbidden":
+            return f'the key "{printable(spot.name)}" is unknown.', _known_keys(spot)
+        case "missing":
+            return f'the key "{spot.name}" is missing.', spot.rule[1]
+        case "value_error":
+            return _broken_rule(redact(str(detail["ctx"]["error"])), spot)
+    expected, remedy = spot.rule
+    return f"{spot.name or 'the entry'} must be {expected}, not {shown(detail['input'])}.", remedy
+
+
+def _broken_rule(sentence: str, spot: _Spot) -> tuple[str, str]:
+    message = sentence if spot.name in ("", "path") else f"{spot.name}: {sentence}"
+    # A sentence with its full stop has said what to do; one without has only said what is wrong.
+    return (message, "") if message.endswith(".") else (f"{message}.", spot.rule[1])
+
+
+def _known_keys(spot: _Spot) -> str:
+    known = Model.model_fields if spot.entry else Manifest.model_fields
+    if close := nearest(spot.name, known):
+        return f'Did you mean "{close}"?'
+    return f"The keys here are {', '.join(known)}."
