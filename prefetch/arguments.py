@@ -10,7 +10,7 @@ from typing import Any, get_origin
 from prefetch.commands.table import Command
 from prefetch.errors import UsageError
 from prefetch.settings import Settings, flag_of, option_of, variable_of
-from prefetch.spelling import did_you_mean, shown
+from prefetch.spelling import did_you_mean, shown, split_at_dashes
 
 __all__ = ["help_of", "parse"]
 
@@ -30,14 +30,18 @@ def parse(command: Command, arguments: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: an unknown option, a missing value, an argument too many.
     """
-    parser = _parser(command)
+    words, plain = split_at_dashes(arguments)
     try:
-        namespace, strangers = parser.parse_known_intermixed_args(list(arguments))
+        namespace, strangers = _parser(command).parse_known_intermixed_args(words)
     except argparse.ArgumentError as error:
         raise _malformed(command, error.argument_name or "") from None
     if strangers:
         raise _unknown(command, next((word for word in strangers if word.startswith("-")), strangers[0]))
-    return vars(namespace)
+    given = vars(namespace)
+    if plain:
+        field = _positional(command, plain[0])
+        given[field] = [*given.get(field, ()), *plain]
+    return given
 
 
 def help_of(command: Command) -> str:
@@ -81,6 +85,13 @@ def _examples(command: Command) -> str:
     return "examples:\n" + "\n".join(f"  {line:{width}}   {meaning}" for line, meaning in command.examples)
 
 
+def _positional(command: Command, word: str) -> str:
+    for field in command.options:
+        if option_of(field).positional:
+            return field
+    raise _too_many(command, word)
+
+
 def _malformed(command: Command, flag: str) -> UsageError:
     field = next(name for name in command.options if flag_of(name) == flag)
     if Settings.model_fields[field].annotation is bool:
@@ -89,11 +100,20 @@ def _malformed(command: Command, flag: str) -> UsageError:
 
 
 def _unknown(command: Command, word: str) -> UsageError:
-    name, help_page = f"'prefetch {command.name}'", f"'prefetch {command.name} --help' tells what it takes."
     if not word.startswith("-"):
-        return UsageError(f"{name} takes no argument {shown(word)}.", remedy=help_page)
+        return _too_many(command, word)
     flag = word.partition("=")[0]
+    remedy = _help_page(command)
     if "token" in flag or "key" in flag:
-        help_page = "Secrets are read from the environment, as in HF_TOKEN, where ps does not show them."
+        remedy = "Secrets are read from the environment, as in HF_TOKEN, where ps does not show them."
     flags = [flag_of(field) for field in command.options if not option_of(field).positional]
-    return UsageError(f"{name} has no option {shown(flag)}.", remedy=did_you_mean(flag, flags, otherwise=help_page))
+    remedy = did_you_mean(flag, flags, otherwise=remedy)
+    return UsageError(f"'prefetch {command.name}' has no option {shown(flag)}.", remedy=remedy)
+
+
+def _too_many(command: Command, word: str) -> UsageError:
+    return UsageError(f"'prefetch {command.name}' takes no argument {shown(word)}.", remedy=_help_page(command))
+
+
+def _help_page(command: Command) -> str:
+    return f"'prefetch {command.name} --help' tells what it takes."

@@ -17,7 +17,7 @@ from prefetch.net.urls import redact
 from prefetch.output import InternalError, Output, prepare_streams
 from prefetch.report.result import RunResult, TextResult
 from prefetch.signals import interrupted
-from prefetch.spelling import did_you_mean, shown
+from prefetch.spelling import did_you_mean, shown, split_at_dashes
 
 if TYPE_CHECKING:
     from prefetch.settings import Settings
@@ -48,7 +48,7 @@ def _dispatch(words: Sequence[str], commands: Sequence[Command]) -> Outcome:
     from prefetch.arguments import help_of, parse
     from prefetch.settings import load_settings
 
-    if _HELP & set(words[1:]):
+    if _HELP & set(split_at_dashes(words[1:])[0]):
         return TextResult(help_of(command))
     return _execute(command, load_settings(parse(command, words[1:])))
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from prefetch.commands.table import Outcome
 from prefetch.errors import PrefetchError
 from prefetch.report.writer import LineWriter
+from prefetch.spelling import split_at_dashes
 
 __all__ = ["InternalError", "Output", "prepare_streams"]
 
@@ -34,7 +35,7 @@ class Output:
     @classmethod
     def wanted(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> Output:
         """What the arguments (those before ``--``) and the environment ask for, however wrong the rest is."""
-        words = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+        words, _ = split_at_dashes(arguments)
         formats = [word for flag, word in pairwise(words) if flag == "--log-format"]
         formats += [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
         return cls(

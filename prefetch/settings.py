@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         "/workspace",
     )
     group: Annotated[_Names, Option("a group's name", "i2v", "GROUP")] = Field(
-        default=(), description="only the models of this group and those in no group; may be given more than once"
+        default=(), description="only the models of this group; may be given more than once"
     )
     refresh: _Switch = Field(default=False, description="ask the hosts again what a branch such as @main stands for")
     connections: Annotated[int, Option("a whole number from 1 to 64", "16", "N")] = Field(

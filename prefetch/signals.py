@@ -17,8 +17,8 @@ __all__ = ["interrupted", "leave_at_once", "run_until_signal", "terminate_like_i
 
 T = TypeVar("T")
 
-_GRACE = 0.6
-_GRACE_AGAIN = 0.1
+_GRACE = 0.5
+_GRACE_AGAIN = 0.05
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -46,8 +46,8 @@ def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     A coroutine that answers its cancellation with a value, in time, has that value returned.
 
     Raises:
-        Interrupted: a signal came, and the work stopped or did not stop in 0.6 s. The process is then to end through
-            `leave_at_once`, for a thread may still hang.
+        Interrupted: a signal came, and the work stopped or did not stop in half a second. The process is then to end
+            through `leave_at_once`, for a thread may still hang.
     """
     try:
         with _Stopper() as stopper, asyncio.Runner() as runner:

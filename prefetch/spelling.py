@@ -1,15 +1,15 @@
-"""What a person typed, said back to them: quoted, without secrets, and with the word they may have meant."""
+"""The words a person typed: taken apart, and said back quoted, without secrets, with the word they may have meant."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from prefetch.net.urls import redact
 
-__all__ = ["did_you_mean", "shown"]
+__all__ = ["did_you_mean", "shown", "split_at_dashes"]
 
 _LOOKS_SECRET = re.compile(r"(hf|rpa|rps|user)_\w+|[\w-]{32,}")
 _LONGEST = 80
@@ -29,3 +29,9 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
     bare = {name.lstrip("-"): name for name in known}
     matches = get_close_matches(word.lstrip("-"), bare, n=1)
     return f"Did you mean {bare[matches[0]]}?" if matches else otherwise
+
+
+def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What stands before a lone ``--``, and what stands after it and is never an option."""
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    return list(arguments[:cut]), list(arguments[cut + 1 :])

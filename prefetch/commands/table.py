@@ -85,7 +85,7 @@ COMMANDS: tuple[Command, ...] = (
         name="plan",
         help="tell what run would fetch, and whether it would fit",
         about="Compares the manifest with the volume and asks the hosts for sizes and hashes. Touches nothing.",
-        options=(*_WHAT, "refresh", "quota", "allow_private", *_OUTPUT),
+        options=(*_WHAT, "refresh", "connections", "quota", "allow_private", *_OUTPUT),
         examples=(("prefetch plan models.yaml --volume /workspace", "what is missing, and how many bytes"),),
         load="prefetch.commands.plan:main",
     ),

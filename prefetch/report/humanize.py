@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["count", "duration", "eta", "percent", "printable", "rate", "shorten", "size"]
 
+_NEVER = 100 * 86_400
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -42,8 +43,10 @@ def duration(seconds: float) -> str:
 
 
 def eta(left: int, bytes_a_second: float) -> str:
-    """The time ``left`` bytes will take at this speed, ``-`` where nothing moves."""
-    return duration(left / bytes_a_second) if bytes_a_second > 0 else "-"
+    """The time ``left`` bytes will take at this speed, ``-`` where nothing moves or nobody would wait for it."""
+    if left >= bytes_a_second * _NEVER:
+        return "-"
+    return duration(left / bytes_a_second)
 
 
 def percent(done: int, total: int) -> str:

@@ -24,6 +24,9 @@ class Picture:
         match event:
             case Progress():
                 self._progress = event
+                for model in event.active:
+                    if model.speed > 0:
+                        self._troubles.pop(model.path, None)
             case ModelStarted():
                 self._waiting[event.path] = (event.size, f"asking {event.host}")
             case Verifying():
