@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefetch.errors import UsageError
+from prefetch.settings import Settings, flag_of, load_settings, misspelt_variables, option_of, parse_size, variable_of
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields:
+        monkeypatch.delenv(variable_of(field), raising=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("512", 512),
+        ("512B", 512),
+        ("50M", 50_000_000),
+        ("50MB", 50_000_000),
+        ("100G", 100_000_000_000),
+        ("1T", 10**12),
+        ("1Ki", 1024),
+        ("93.1Gi", 99_965_363_814),
+        ("64MiB", 67_108_864),
+        ("1.5 K", 1500),
+        (" 2G ", 2_000_000_000),
+        ("0.1G", 100_000_000),
+    ],
+)
+def test_sizes(text: str, number: int) -> None:
+    assert parse_size(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "M",
+        "lots",
+        "-1",
+        "1e9",
+        "50Mb",
+        "50Mbit",
+        "1i",
+        "1iB",
+        "1KK",
+        "1,5G",
+        "0x10",
+        "١G",
+        "1" * 40,
+        "1_000",
+        "nan",
+    ],
+)
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="not a size"):
+        parse_size(text)
+
+
+@given(
+    st.integers(0, 10**15),
+    st.sampled_from(["", "K", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"]),
+    st.sampled_from(["", "B"]),
+)
+def test_whole_sizes_are_exact(number: int, unit: str, suffix: str) -> None:
+    factor = (1024 if unit.endswith("i") else 1000) ** ("_KMGT".index(unit[0]) if unit else 0)
+    assert parse_size(f"{number}{unit}{suffix}") == number * factor
+
+
+@given(st.text())
+def test_any_text_is_a_size_or_a_value_error(text: str) -> None:
+    try:
+        assert parse_size(text) >= 0
+    except ValueError as error:
+        assert str(error) == "not a size"
+
+
+def test_defaults() -> None:
+    settings = load_settings({})
+    assert (settings.manifest, settings.volume, settings.group, settings.connections) == ((), None, (), 16)
+    assert (settings.limit_rate, settings.quota, settings.json_, settings.log_format) == (None, None, False, "text")
+    assert not (settings.refresh or settings.fail_fast or settings.allow_private or settings.quick)
+
+
+def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = {
+        "MANIFEST": "a.yaml, /b.yaml",
+        "VOLUME": "/workspace",
+        "GROUP": "i2v,t2i,",
+        "REFRESH": "1",
+        "CONNECTIONS": "64",
+        "LIMIT_RATE": "50M",
+        "QUOTA": "100G",
+        "FAIL_FAST": "true",
+        "ALLOW_PRIVATE": "yes",
+        "QUICK": "on",
+        "JSON": "1",
+        "LOG_FORMAT": "json",
+    }
+    for name, value in written.items():
+        monkeypatch.setenv(f"PREFETCH_{name}", value)
+    expected: dict[str, Any] = {
+        "manifest": (Path("a.yaml"), Path("/b.yaml")),
+        "volume": Path("/workspace"),
+        "group": ("i2v", "t2i"),
+        "connections": 64,
+        "limit_rate": 50_000_000,
+        "quota": 100_000_000_000,
+        "log_format": "json",
+        **dict.fromkeys(("refresh", "fail_fast", "allow_private", "quick", "json_"), True),
+    }
+    assert load_settings({}).model_dump() == expected
+
+
+def test_the_command_line_wins_and_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"GROUP": "i2v", "CONNECTIONS": "4", "QUOTA": "", "JSON": "0", "VOLUME": "/env"}.items():
+        monkeypatch.setenv(f"PREFETCH_{name}", value)
+    settings = load_settings({"group": ["t2i", "vae"], "connections": "8", "json_": True, "manifest": ["a,b.yaml"]})
+    assert settings.group == ("t2i", "vae")
+    assert (settings.connections, settings.quota, settings.json_, settings.volume) == (8, None, True, Path("/env"))
+    assert settings.manifest == (Path("a,b.yaml"),)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"quota": "lots"}, "--quota lots is not a size in bytes above 0. Write for example: --quota 100G"),
+        ({"quota": "0"}, "--quota 0 is not a size in bytes above 0. Write for example: --quota 100G"),
+        (
+            {"limit_rate": "50Mb"},
+            "--limit-rate 50Mb is not a number of bytes a second above 0. Write for example: --limit-rate 50M",
+        ),
+        (
+            {"connections": "65"},
+            "--connections 65 is not a whole number from 1 to 64. Write for example: --connections 16",
+        ),
+        (
+            {"connections": "0"},
+            "--connections 0 is not a whole number from 1 to 64. Write for example: --connections 16",
+        ),
+        ({"log_format": "xml"}, "--log-format xml is not text or json. Write for example: --log-format json"),
+        ({"volume": ""}, "--volume '' is not a directory's path. Write for example: --volume /workspace"),
+        ({"manifest": ["a.yaml", " "]}, "MANIFEST '' is not a file's path. Write for example: models.yaml"),
+        ({"group": [""]}, "--group '' is not a group's name. Write for example: --group i2v"),
+        (
+            {"quota": "a\x1b[2J\nb"},
+            r"--quota 'a\x1b[2J\nb' is not a size in bytes above 0. Write for example: --quota 100G",
+        ),
+    ],
+)
+def test_a_bad_option_is_named_as_written(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(given)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("QUOTA", "5X", "PREFETCH_QUOTA=5X is not a size in bytes above 0. Write for example: PREFETCH_QUOTA=100G"),
+        ("JSON", "maybe", "PREFETCH_JSON=maybe is not 1 or 0. Write for example: PREFETCH_JSON=1"),
+        ("FAIL_FAST", "2", "PREFETCH_FAIL_FAST=2 is not 1 or 0. Write for example: PREFETCH_FAIL_FAST=1"),
+        ("VOLUME", "  ", "PREFETCH_VOLUME='' is not a directory's path. Write for example: PREFETCH_VOLUME=/workspace"),
+    ],
+)
+def test_a_bad_variable_is_named_as_written(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(f"PREFETCH_{name}", value)
+    with pytest.raises(UsageError) as caught:
+        load_settings({})
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["hf_abcdefghijklmnop", "rpa_0123456789", "0123456789abcdef0123456789abcdef", "https://u:pw@host/x?sig=abc"],
+)
+def test_a_secret_in_the_wrong_place_is_not_echoed(secret: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings({"quota": secret})
+    assert secret not in str(caught.value)
+    assert "pw" not in str(caught.value) and "sig" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", list(Settings.model_fields))
+def test_every_option_is_described_and_its_example_works(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    info, option = Settings.model_fields[field], option_of(field)
+    assert info.description and option.expects
+    monkeypatch.setenv(variable_of(field), option.example)
+    assert getattr(load_settings({}), field) not in (None, (), False)
+
+
+def test_names() -> None:
+    assert (flag_of("limit_rate"), variable_of("limit_rate")) == ("--limit-rate", "PREFETCH_LIMIT_RATE")
+    assert (flag_of("json_"), variable_of("json_")) == ("--json", "PREFETCH_JSON")
+
+
+def test_misspelt_variables_are_noticed_and_others_left_alone() -> None:
+    environ = dict.fromkeys(
+        ["PREFETCH_QUOTTA", "PREFETCH_LIMITRATE", "PREFETCH_DEBUG", "PREFETCH_QUOTA", "PREFETCH_X"], ""
+    )
+    assert misspelt_variables(environ) == [
+        ("PREFETCH_LIMITRATE", "PREFETCH_LIMIT_RATE"),
+        ("PREFETCH_QUOTTA", "PREFETCH_QUOTA"),
+    ]
