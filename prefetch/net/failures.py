@@ -62,5 +62,6 @@ def _proxy_refused(status: int, host: str, proxy: SecretURL | None) -> PrefetchE
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return redact(lines[0][:200]).rstrip(".")
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    lines = text.strip().splitlines() or [type(error).__name__]
+    return redact(lines[0][:200]).rstrip(".:")
