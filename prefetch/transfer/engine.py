@@ -18,7 +18,7 @@ from prefetch.transfer.stalls import Speedometer
 from prefetch.transfer.tally import Tally
 from prefetch.transfer.threads import Threads
 from prefetch.transfer.watch import Watch
-from prefetch.volume.partial import BLOCK_SIZE
+from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Engine"]
 
@@ -128,10 +128,12 @@ class Engine:
         """Publish what was verified, or put away what was not, and say how it ended."""
         await download.over.wait()
         await download.until_settled()
-        order, error, sha256 = download.order, download.error, download.frontier.sha256
+        order, error, sha256 = download.order, download.error, download.sha256
         try:
             if error is None:
                 await self._files.run(order.publish, download.partial, sha256)
+            elif download.worthless:
+                await self._files.run(download.partial.discard)
             else:
                 await self._files.run(download.partial.close)
         except PrefetchError as failure:

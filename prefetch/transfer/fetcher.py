@@ -16,7 +16,7 @@ from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.limits import Budget, RateLimit
 from prefetch.transfer.segment import Segment
 from prefetch.transfer.tally import Tally
-from prefetch.volume.partial import BLOCK_SIZE
+from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Fetcher"]
 
@@ -56,7 +56,7 @@ class Fetcher:
             while segment.wanted and not segment.finished:
                 await self._until_progress(segment)
         except RangesUnsupported:
-            segment.download.read_whole(None)
+            await segment.download.read_whole(None)
         except (AccessError, SourceError, TransientError) as error:
             if segment.wanted:
                 segment.download.origin_failed(error)
@@ -81,7 +81,7 @@ class Fetcher:
         except TransientError as error:
             if not segment.wanted:
                 return
-            segment.download.suspects.update(segment.blocks)
+            segment.download.suspect(segment.blocks)
             if error.cause in CROWDED:
                 self._budget.failed()
             if segment.download.whole_only:
@@ -106,7 +106,7 @@ class Fetcher:
     async def _receive(self, segment: Segment, body: Body) -> None:
         download = segment.download
         if not body.ranged and segment.stop != download.partial.size:
-            download.read_whole(segment)
+            await download.read_whole(segment)
         async for chunk in body.chunks:
             segment.waiting_since = None
             segment.received += len(chunk)

@@ -71,7 +71,7 @@ class Frontier:
     @property
     def git_sha1(self) -> str | None:
         """Hex digest as a git blob, where it was asked for."""
-        return self._git and self._git.hexdigest()
+        return None if self._git is None else self._git.hexdigest()
 
     @property
     def reached_end(self) -> bool:

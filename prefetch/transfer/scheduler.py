@@ -10,7 +10,7 @@ from prefetch.transfer.download import Download
 from prefetch.transfer.limits import Budget
 from prefetch.transfer.order import Order
 from prefetch.transfer.segment import Segment
-from prefetch.volume.partial import BLOCK_SIZE
+from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Scheduler"]
 

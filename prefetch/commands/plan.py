@@ -1,0 +1,134 @@
+"""``prefetch plan``: what would be fetched. Touches nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from prefetch.errors import PrefetchError
+from prefetch.opening import open_volume, wanted_on
+from prefetch.plan import Plan, make_plan
+from prefetch.report import humanize
+from prefetch.report.events import Listener
+from prefetch.report.result import ModelResult, RunResult
+from prefetch.scores import summary_of
+from prefetch.settings import Settings
+from prefetch.signals import run_until_signal
+from prefetch.survey import Standing, State, survey
+from prefetch.volume.identity import Identity
+from prefetch.volume.inventory import Inventory
+from prefetch.volume.layout import Volume
+from prefetch.volume.space import available
+from prefetch.volume.waiting import find_unfinished, resumable_bytes
+
+__all__ = ["main"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A model that is not there, with what the manifest or else its host tells about it."""
+
+    standing: Standing
+    sha256: str | None
+    size: int | None
+    url: str
+    etag: str | None
+
+    @property
+    def path(self) -> str:
+        return self.standing.path
+
+
+def main(settings: Settings, listener: Listener) -> RunResult:
+    """Compare the manifests with the volume; ask a host only what its manifest does not tell."""
+    began = time.monotonic()
+    volume = open_volume(settings)
+    standings = survey(wanted_on(volume, settings).entries, volume, Inventory(volume))
+    absent = [s for s in standings if s.state is not State.PRESENT or (settings.refresh and s.model.sha256 is None)]
+    answers = {s.path: _from_manifest(s) for s in absent}
+    if unknown := [s for s in absent if s.model.sha256 is None or s.model.size is None]:
+        answers.update(run_until_signal(lambda: _ask(unknown, settings)))
+    missing = [answer for answer in answers.values() if isinstance(answer, _Missing)]
+    failures = {path: answer for path, answer in answers.items() if isinstance(answer, PrefetchError)}
+    plan = make_plan(missing, here=_verified(standings), resumed=_resumed(volume, missing))
+    results = _results(standings, plan, failures)
+    error = summary_of(list(failures.values()), models=len(standings))
+    free = available(volume, quota=settings.quota)
+    return RunResult(
+        exit_code=0 if error is None else 1,
+        volume=str(volume.root),
+        seconds=time.monotonic() - began,
+        models=results,
+        error=error,
+        text=_table(results, plan, free),
+    )
+
+
+def _from_manifest(standing: Standing) -> _Missing | PrefetchError:
+    model = standing.model
+    return _Missing(standing, model.sha256, model.size, model.source, None)
+
+
+async def _ask(standings: Sequence[Standing], settings: Settings) -> dict[str, _Missing | PrefetchError]:
+    # The network's libraries take half a second to import, which a plan of pinned models need not pay.
+    from prefetch.candidates import Candidate, find
+    from prefetch.net.client import open_session
+    from prefetch.sources.resolver import Resolver
+
+    def missing(answer: Candidate | PrefetchError) -> _Missing | PrefetchError:
+        if isinstance(answer, PrefetchError):
+            return answer
+        return _Missing(answer.standing, answer.sha256, answer.size, answer.remote.url, answer.remote.etag)
+
+    async with open_session(connections=settings.connections, allow_private=settings.allow_private) as session:
+        found = await find(standings, Resolver.from_environment(session, allow_private=settings.allow_private))
+    return {path: missing(answer) for path, answer in found.items()}
+
+
+def _verified(standings: Iterable[Standing]) -> dict[str, str]:
+    present = (s.record for s in standings if s.state is State.PRESENT and s.record is not None)
+    return {record.sha256: record.path for record in present}
+
+
+def _resumed(volume: Volume, missing: Iterable[_Missing]) -> dict[str, int]:
+    unfinished = find_unfinished(volume)
+    return {
+        model.path: resumable_bytes(Identity(model.path, model.size, model.sha256, model.url, model.etag), unfinished)
+        for model in missing
+    }
+
+
+def _results(
+    standings: Iterable[Standing], plan: Plan[_Missing], failures: Mapping[str, PrefetchError]
+) -> list[ModelResult]:
+    fetched = {model.path: model for model in plan.fetch}
+    linked = {link.standing.path for link in plan.link}
+    results = []
+    for standing in standings:
+        path, record = standing.path, standing.record
+        if path in failures:
+            results.append(ModelResult(path, "unresolved", standing.model.size, standing.model.sha256))
+            results[-1] = replace(results[-1], error=str(failures[path]))
+        elif path in fetched:
+            model = fetched[path]
+            status = "check" if standing.stat is not None else "fetch"
+            results.append(ModelResult(path, status, model.size, model.sha256, bytes_resumed=plan.resumed[path]))
+        elif path in linked:
+            results.append(ModelResult(path, "link", standing.model.size, standing.model.sha256))
+        elif record is not None:
+            results.append(ModelResult(path, "present", record.size, record.sha256))
+    return results
+
+
+def _table(results: Sequence[ModelResult], plan: Plan[_Missing], free: int | None) -> str:
+    rows = [f"{r.status:<11} {humanize.size(r.size):>12}  {humanize.printable(r.path)}" for r in results]
+    unknown = f", and {humanize.count(plan.unknown_sizes, 'model')} of unknown size" if plan.unknown_sizes else ""
+    resumed = f" ({humanize.size(plan.bytes_resumed)} more are here already)" if plan.bytes_resumed else ""
+    rows.append(f"to fetch: {humanize.size(plan.bytes_to_fetch)}{unknown}{resumed}")
+    if free is None:
+        rows.append("free: the file system does not tell; pass --quota with the size you bought")
+    else:
+        fits = "it fits" if free >= plan.bytes_to_fetch else "it does not fit"
+        rows.append(f"free: {humanize.size(free)}: {fits}")
+    return "\n".join(rows)

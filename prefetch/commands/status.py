@@ -1,0 +1,66 @@
+"""``prefetch status``: what is here and what is running, from the volume alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from prefetch.opening import open_volume
+from prefetch.report import humanize
+from prefetch.report.events import Listener
+from prefetch.report.result import ModelResult, RunResult
+from prefetch.settings import Settings
+from prefetch.volume.inventory import Inventory, Record, matches
+from prefetch.volume.layout import Volume
+from prefetch.volume.waiting import Unfinished, find_unfinished
+
+__all__ = ["main"]
+
+
+def main(settings: Settings, listener: Listener) -> RunResult:
+    """List what was placed here, and what is on its way."""
+    began = time.monotonic()
+    volume = open_volume(settings)
+    here = [_standing(record, volume) for record in sorted(Inventory(volume).all(), key=lambda record: record.path)]
+    coming = find_unfinished(volume)
+    return RunResult(
+        exit_code=0,
+        volume=str(volume.root),
+        seconds=time.monotonic() - began,
+        models=[*here, *map(_on_its_way, coming)],
+        text=_table(here, coming),
+    )
+
+
+def _standing(record: Record, volume: Volume) -> ModelResult:
+    stat = volume.stat(record.path)
+    if stat is None:
+        return ModelResult(record.path, "missing", record.size, record.sha256)
+    status = "present" if matches(record, stat) else "changed"
+    return ModelResult(record.path, "damaged" if record.suspect else status, stat.st_size, record.sha256)
+
+
+def _on_its_way(partial: Unfinished) -> ModelResult:
+    status = "fetching" if partial.at_work else "unfinished"
+    identity = partial.identity
+    return ModelResult(identity.path, status, identity.size, identity.sha256, bytes_resumed=partial.bytes_here)
+
+
+def _table(here: Sequence[ModelResult], coming: Sequence[Unfinished]) -> str:
+    rows = [_row(model.status, humanize.size(model.size), model.path) for model in here]
+    rows += [
+        _row(_on_its_way(partial).status, humanize.size(partial.bytes_here), _story(partial)) for partial in coming
+    ]
+    total = sum(model.size or 0 for model in here if model.status == "present")
+    rows.append(f"{humanize.count(len(here), 'model')}, {humanize.size(total)}")
+    return "\n".join(rows)
+
+
+def _row(status: str, size: str, path: str) -> str:
+    return f"{status:<11} {size:>12}  {humanize.printable(path)}"
+
+
+def _story(partial: Unfinished) -> str:
+    whole = f" of {humanize.size(partial.identity.size)}" if partial.identity.size is not None else ""
+    owner = f", by process {partial.owner.pid} on {partial.owner.host}" if partial.owner is not None else ""
+    return f"{partial.identity.path}{whole}{owner}"

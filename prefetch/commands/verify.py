@@ -1,0 +1,77 @@
+"""``prefetch verify``: is what is on the volume still what was verified?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from prefetch.errors import PrefetchError
+from prefetch.opening import find_manifests, open_volume, wanted_on
+from prefetch.report.events import Listener, ModelFailed, Notice, Verifying
+from prefetch.report.result import ModelResult, RunResult
+from prefetch.settings import Settings
+from prefetch.signals import run_until_signal
+from prefetch.transfer.threads import Threads
+from prefetch.verification import Subject, Verdict, inspect, verify
+from prefetch.volume.inventory import Inventory
+from prefetch.volume.layout import Volume
+
+__all__ = ["main"]
+
+READERS = 2
+"""Files read at once: each one's hash keeps a core busy, and the volume gives no more to more of them."""
+
+
+def main(settings: Settings, listener: Listener) -> RunResult:
+    """Compare what the manifests want, or without one what was ever placed, with what is there."""
+    began = time.monotonic()
+    volume = open_volume(settings)
+    inventory = Inventory(volume)
+    subjects = _subjects(settings, volume, inventory)
+    if settings.quick:
+        verdicts = [inspect(subject, volume) for subject in subjects]
+    else:
+        verdicts = run_until_signal(lambda: _verify_all(subjects, volume, inventory, listener))
+    return _result(volume, verdicts, time.monotonic() - began, listener)
+
+
+def _subjects(settings: Settings, volume: Volume, inventory: Inventory) -> list[Subject]:
+    if not find_manifests(settings, volume):
+        return [Subject(record.path, None, record) for record in inventory.all()]
+    models = [entry.model for entry in wanted_on(volume, settings).entries]
+    return [Subject(model.path, model, inventory.get(model.path)) for model in models]
+
+
+async def _verify_all(
+    subjects: Sequence[Subject], volume: Volume, inventory: Inventory, listener: Listener
+) -> list[Verdict]:
+    threads, turns = Threads(READERS), asyncio.Semaphore(READERS)
+
+    async def one(subject: Subject) -> Verdict:
+        async with turns:
+            stat = volume.stat(subject.path)
+            if stat is not None:
+                listener(Verifying(subject.path, stat.st_size))
+            return await threads.run(verify, subject, volume, inventory)
+
+    try:
+        return await asyncio.gather(*map(one, subjects))
+    finally:
+        threads.close()
+
+
+def _result(volume: Volume, verdicts: Sequence[Verdict], seconds: float, listener: Listener) -> RunResult:
+    bad = [verdict for verdict in verdicts if verdict.status != "ok"]
+    for verdict in bad:
+        listener(ModelFailed(verdict.path, verdict.status, verdict.detail or ""))
+    if not bad:
+        listener(Notice("info", f"{len(verdicts)} models are as they were verified"))
+    error = PrefetchError(f"{len(bad)} of {len(verdicts)} models are not as they should be.") if bad else None
+    return RunResult(
+        exit_code=1 if bad else 0,
+        volume=str(volume.root),
+        seconds=seconds,
+        models=[ModelResult(v.path, v.status, v.size, v.sha256, error=v.detail) for v in verdicts],
+        error=error,
+    )

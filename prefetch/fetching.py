@@ -1,0 +1,152 @@
+"""The part of a run that needs the network: ask the hosts, fetch what is missing, link what is there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from prefetch.adoption import Adoption
+from prefetch.candidates import Candidate, find
+from prefetch.errors import PrefetchError
+from prefetch.limits import Limits
+from prefetch.net.client import open_session
+from prefetch.placing import Placing, identity_of
+from prefetch.plan import Link, Plan, make_plan
+from prefetch.report.events import Listener, Planned
+from prefetch.scores import Scores
+from prefetch.sources.resolver import Resolver
+from prefetch.survey import Standing, State
+from prefetch.transfer.engine import Engine
+from prefetch.transfer.order import Order, Outcome
+from prefetch.volume.inventory import Inventory
+from prefetch.volume.layout import Volume
+from prefetch.volume.partial import Partial
+from prefetch.volume.space import available, check_space
+from prefetch.volume.waiting import find_unfinished, resumable_bytes
+
+__all__ = ["Fetching"]
+
+
+class Fetching:
+    """Brings absent models onto a volume."""
+
+    def __init__(
+        self,
+        volume: Volume,
+        inventory: Inventory,
+        *,
+        placing: Placing,
+        adoption: Adoption,
+        limits: Limits,
+        scores: Scores,
+        listener: Listener,
+    ) -> None:
+        self._volume = volume
+        self._inventory = inventory
+        self._placing = placing
+        self._adoption = adoption
+        self._limits = limits
+        self._scores = scores
+        self._listener = listener
+        self._kept: dict[str, str | None] = {}
+
+    async def fetch(self, absent: Sequence[Standing]) -> None:
+        """Bring every one of ``absent`` onto the volume, or have its failure in the scores.
+
+        Raises:
+            SpaceError: what is missing does not fit.
+        """
+        private = self._limits.allow_private
+        async with open_session(connections=self._limits.connections, allow_private=private) as session:
+            found = await find(absent, Resolver.from_environment(session, allow_private=private))
+            candidates = [candidate for candidate in found.values() if isinstance(candidate, Candidate)]
+            for path, error in found.items():
+                if isinstance(error, PrefetchError):
+                    self._scores.failed(path, error)
+            plan = await self._plan(candidates)
+            if self._scores.all_well or not self._limits.fail_fast:
+                await self._transfer(plan.fetch)
+        for link in plan.link:
+            self._link(link)
+
+    async def _plan(self, candidates: Iterable[Candidate]) -> Plan[Candidate]:
+        left = [candidate for candidate in candidates if not await self._is_here(candidate)]
+        unfinished = find_unfinished(self._volume)
+        resumed = {candidate.path: resumable_bytes(identity_of(candidate), unfinished) for candidate in left}
+        plan = make_plan(left, here=self._scores.verified, resumed=resumed)
+        self._listener(Planned(len(plan.fetch), plan.bytes_to_fetch, plan.bytes_resumed, plan.unknown_sizes))
+        check_space(plan.bytes_to_fetch, available(self._volume, quota=self._limits.quota))
+        return plan
+
+    async def _is_here(self, candidate: Candidate) -> bool:
+        """Whether, now that the host told the hash, the file that stands there turns out to be the right one."""
+        standing = candidate.standing
+        if standing.state is State.PRESENT and standing.record and standing.record.sha256 == candidate.sha256:
+            self._scores.done("present", standing.record)
+            return True
+        record = await self._adoption.adopt(standing, candidate.sha256, candidate)
+        if record is not None:
+            self._scores.done("adopted", record)
+        return record is not None
+
+    async def _transfer(self, candidates: Sequence[Candidate]) -> None:
+        by_path = {candidate.path: candidate for candidate in candidates}
+        engine = Engine(
+            connections=self._limits.connections,
+            limit_rate=self._limits.limit_rate,
+            fail_fast=self._limits.fail_fast,
+            listener=self._listener,
+            on_outcome=lambda outcome: self._ended(outcome, by_path[outcome.path]),
+        )
+        await engine.run([self._order(candidate) for candidate in candidates])
+
+    def _order(self, candidate: Candidate) -> Order:
+        return Order(
+            path=candidate.path,
+            origins=candidate.origins,
+            size=candidate.size,
+            sha256=candidate.sha256,
+            git_sha1=candidate.remote.git_sha1,
+            open=partial(self._placing.open, candidate),
+            publish=partial(self._publish, candidate),
+        )
+
+    def _publish(self, candidate: Candidate, partial_file: Partial, sha256: str) -> None:
+        self._kept[candidate.path] = self._placing.publish(candidate, partial_file, sha256)
+
+    def _ended(self, outcome: Outcome, candidate: Candidate) -> None:
+        if outcome.error is not None:
+            self._scores.failed(
+                outcome.path,
+                outcome.error,
+                size=outcome.size,
+                sha256=candidate.sha256,
+                received=outcome.received,
+                resumed=outcome.resumed,
+            )
+            return
+        record = self._inventory.get(outcome.path)
+        assert record is not None
+        self._tell_kept(candidate.standing, self._kept.get(outcome.path))
+        self._scores.done(
+            "downloaded", record, received=outcome.received, resumed=outcome.resumed, seconds=outcome.seconds
+        )
+
+    def _link(self, link: Link) -> None:
+        standing, error = link.standing, self._scores.error_of(link.same_as)
+        try:
+            if error is None:
+                self._tell_kept(standing, self._placing.link(standing, link.same_as))
+        except PrefetchError as failure:
+            error = failure
+        record = self._inventory.get(standing.path)
+        if error is not None or record is None:
+            assert error is not None
+            self._scores.failed(standing.path, error)
+        else:
+            self._scores.done("linked", record)
+
+    def _tell_kept(self, standing: Standing, kept_at: str | None) -> None:
+        assert standing.stat is not None or kept_at is None
+        if standing.stat is not None:
+            self._scores.kept(standing.path, kept_at, standing.stat.st_size)

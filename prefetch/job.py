@@ -1,0 +1,98 @@
+"""The main job: a manifest's models on a volume, whole and verified."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from prefetch.adoption import Adoption
+from prefetch.errors import PrefetchError
+from prefetch.limits import Limits
+from prefetch.manifest import Wanted
+from prefetch.placing import Placing
+from prefetch.report.events import Listener, RunStarted
+from prefetch.report.result import RunResult
+from prefetch.scores import Scores
+from prefetch.signals import interrupted
+from prefetch.survey import Standing, State, survey
+from prefetch.volume.applied import write_applied
+from prefetch.volume.inventory import Inventory
+from prefetch.volume.layout import Volume
+
+__all__ = ["Job"]
+
+
+class Job:
+    """Brings what is wanted onto a volume. Made for one `run`.
+
+    Args:
+        refresh: ask the hosts again what the sources without a pinned hash hold now.
+    """
+
+    def __init__(self, wanted: Wanted, volume: Volume, *, limits: Limits, refresh: bool, listener: Listener) -> None:
+        self._wanted = wanted
+        self._volume = volume
+        self._limits = limits
+        self._refresh = refresh
+        self._listener = listener
+        self._inventory = Inventory(volume)
+        self._placing = Placing(volume, self._inventory)
+        self._adoption = Adoption(self._placing, listener)
+        self._scores = Scores(listener)
+
+    async def run(self) -> RunResult:
+        """Do the whole job. A cancelled job answers with its result so far, and with exit code 130."""
+        self._listener(RunStarted(str(self._volume.root), len(self._wanted.entries)))
+        stopped: PrefetchError | None = None
+        try:
+            await self._work()
+        except asyncio.CancelledError:
+            stopped = interrupted()
+        except PrefetchError as error:
+            stopped = error
+        finally:
+            self._adoption.close()
+        return self._scores.finish(str(self._volume.root), stopped)
+
+    async def _work(self) -> None:
+        standings = survey(self._wanted.entries, self._volume, self._inventory)
+        absent = [standing for standing in standings if not await self._is_here(standing)]
+        if absent:
+            await self._fetch(absent)
+        if self._scores.all_well:
+            self._remember(standings)
+
+    async def _is_here(self, standing: Standing) -> bool:
+        """Whether the model is there as far as can be told without the network."""
+        model, record = standing.model, standing.record
+        if standing.state is State.PRESENT and record is not None:
+            if self._refresh and model.sha256 is None:
+                return False
+            self._scores.done("present", record)
+            return True
+        expected = model.sha256 or (record.sha256 if standing.state is State.CHANGED and record is not None else None)
+        adopted = await self._adoption.adopt(standing, expected, None)
+        if adopted is not None:
+            self._scores.done("adopted", adopted)
+        return adopted is not None
+
+    async def _fetch(self, absent: list[Standing]) -> None:
+        # The network's libraries take half a second to import, which a run with nothing to do need not pay.
+        from prefetch.fetching import Fetching
+
+        fetching = Fetching(
+            self._volume,
+            self._inventory,
+            placing=self._placing,
+            adoption=self._adoption,
+            limits=self._limits,
+            scores=self._scores,
+            listener=self._listener,
+        )
+        await fetching.fetch(absent)
+
+    def _remember(self, standings: Iterable[Standing]) -> None:
+        """Note what was applied, for those who only want to know whether it is still there."""
+        records = (self._inventory.get(standing.path) for standing in standings)
+        models = [record.to_applied() for record in records if record is not None]
+        write_applied(self._volume, self._wanted.fingerprint, models)

@@ -1,0 +1,26 @@
+"""What a run may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds a person set.
+
+    Attributes:
+        connections: open at once, over all hosts.
+        limit_rate: bytes a second over all connections, None for no cap.
+        quota: bytes the volume may hold, where its file system does not tell.
+        fail_fast: begin nothing new after the first failure.
+        allow_private: let sources lead to private and link-local addresses.
+    """
+
+    connections: int
+    limit_rate: int | None
+    quota: int | None
+    fail_fast: bool
+    allow_private: bool

@@ -1,0 +1,57 @@
+"""From what a person asked for to the manifests and the volume it means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefetch.errors import UsageError
+from prefetch.limits import Limits
+from prefetch.manifest import Wanted, load_manifests
+from prefetch.settings import Settings
+from prefetch.volume.layout import Volume, find_volume
+
+__all__ = ["find_manifests", "limits_of", "open_volume", "wanted_on"]
+
+SYSTEM_MANIFEST = Path("/etc/prefetch/manifest.yaml")
+
+
+def open_volume(settings: Settings, *, create: bool = False) -> Volume:
+    """The volume to work on; with ``create``, its last directory is made where it is missing."""
+    root = find_volume(settings.volume)
+    # Only the last one: a misspelt mount point must not become 37 GB on the container's disk.
+    return Volume.open(root, create=create and root.absolute().parent.is_dir())
+
+
+def find_manifests(settings: Settings, volume: Volume) -> tuple[Path, ...]:
+    """The manifests that were given, else the first of those places that holds one; empty where none does."""
+    if settings.manifest:
+        return settings.manifest
+    places = (volume.root / "prefetch.yaml", SYSTEM_MANIFEST)
+    return next(((place,) for place in places if place.is_file()), ())
+
+
+def wanted_on(volume: Volume, settings: Settings) -> Wanted:
+    """What the manifests want on this volume.
+
+    Raises:
+        UsageError: no manifest was given, and there is none in the usual places.
+        ManifestError: a manifest cannot be used.
+    """
+    manifests = find_manifests(settings, volume)
+    if not manifests:
+        raise UsageError(
+            f"No manifest was given, and there is neither {volume.root / 'prefetch.yaml'} nor {SYSTEM_MANIFEST}.",
+            remedy="Name one, as in: prefetch run models.yaml",
+        )
+    return load_manifests(manifests, groups=settings.group)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The bounds among the settings."""
+    return Limits(
+        connections=settings.connections,
+        limit_rate=settings.limit_rate,
+        quota=settings.quota,
+        fail_fast=settings.fail_fast,
+        allow_private=settings.allow_private,
+    )

@@ -1,0 +1,112 @@
+"""Models under their final names, each with its record: opened, published, adopted, linked. Blocking calls."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prefetch.manifest import Model
+from prefetch.survey import Standing, State
+from prefetch.volume.hashing import hash_file
+from prefetch.volume.inventory import Inventory, Record, modified
+from prefetch.volume.layout import Volume
+from prefetch.volume.partial import Identity, Partial
+from prefetch.volume.publish import link, publish
+
+if TYPE_CHECKING:
+    from prefetch.candidates import Candidate
+
+__all__ = ["Found", "Placing", "identity_of"]
+
+
+def identity_of(candidate: Candidate) -> Identity:
+    """What the volume's state knows a candidate's file by."""
+    remote = candidate.remote
+    return Identity(candidate.path, candidate.size, candidate.sha256, remote.url, remote.etag)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a file on the volume holds: its state when it was read, its SHA-256, the digests of its blocks."""
+
+    stat: os.stat_result
+    sha256: str
+    digests: bytes
+
+
+class Placing:
+    """The one place that writes final names and records on a volume."""
+
+    def __init__(self, volume: Volume, inventory: Inventory) -> None:
+        self._volume = volume
+        self._inventory = inventory
+
+    def open(self, candidate: Candidate) -> Partial:
+        """The candidate's partial file, with what an earlier run left and what is whole of a damaged file."""
+        partial = Partial.open(self._volume, identity_of(candidate))
+        standing = candidate.standing
+        if standing.state is State.CHANGED and standing.record is not None:
+            self._keep_what_is_whole(partial, standing.record, candidate.sha256)
+        return partial
+
+    def publish(self, candidate: Candidate, partial: Partial, sha256: str) -> str | None:
+        """Put the finished file under its name and record it.
+
+        Returns:
+            Where the file that stood there and was not ours is kept, relative to the volume; None if there was none.
+        """
+        digests = partial.digests()
+        placed = publish(self._volume, partial, candidate.path, ours=candidate.standing.record)
+        record = _record(candidate.standing.model, placed.stat, sha256, candidate=candidate)
+        self._inventory.put(record, digests)
+        return placed.kept_at
+
+    def read(self, standing: Standing) -> Found:
+        """Hash the file that stands there."""
+        number = self._volume.open_file(standing.path)
+        try:
+            sha256, digests = hash_file(number)
+            return Found(os.fstat(number), sha256, digests)
+        finally:
+            os.close(number)
+
+    def adopt(self, standing: Standing, found: Found, candidate: Candidate | None) -> Record:
+        """Record the file that stands there as the model that is wanted."""
+        placed = standing.record is not None and standing.record.placed
+        record = _record(standing.model, found.stat, found.sha256, candidate=candidate, placed=placed)
+        self._inventory.put(record, found.digests)
+        return record
+
+    def link(self, standing: Standing, same_as: str) -> str | None:
+        """Have the bytes of the verified model at ``same_as`` at this path too; returns what `publish` returns."""
+        original = self._inventory.get(same_as)
+        assert original is not None
+        placed = link(self._volume, same_as, standing.path, sha256=original.sha256, ours=standing.record)
+        record = _record(standing.model, placed.stat, original.sha256)
+        self._inventory.put(record, self._inventory.digests(same_as))
+        return placed.kept_at
+
+    def _keep_what_is_whole(self, partial: Partial, record: Record, sha256: str | None) -> None:
+        digests = self._inventory.digests(record.path)
+        if digests is not None and record.sha256 == sha256 and record.size == partial.size:
+            partial.seed_from(record.path, digests)
+
+
+def _record(
+    model: Model, stat: os.stat_result, sha256: str, *, candidate: Candidate | None = None, placed: bool = True
+) -> Record:
+    return Record(
+        path=model.path,
+        size=stat.st_size,
+        mtime=modified(stat),
+        sha256=sha256,
+        source=model.source,
+        url=candidate.remote.url if candidate is not None else None,
+        commit=candidate.remote.commit if candidate is not None else None,
+        pinned=model.sha256 is not None or (candidate is not None and candidate.sha256 is not None),
+        placed=placed,
+        node_path=model.node_path,
+        groups=model.groups,
+        suspect=False,
+    )

@@ -1,0 +1,41 @@
+"""A mirror nobody has asked yet: it costs a request only when it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from prefetch.net.origin import Body, Origin
+from prefetch.sources.remote import RemoteFile
+
+__all__ = ["LazyOrigin"]
+
+
+class LazyOrigin:
+    """An `Origin` that resolves its source on first use, once for all who use it."""
+
+    def __init__(self, resolve: Callable[[], Awaitable[RemoteFile]], *, host: str) -> None:
+        self._resolve = resolve
+        self._host = host
+        self._lock = asyncio.Lock()
+        self._origin: Origin | None = None
+
+    @property
+    def host(self) -> str:
+        return self._origin.host if self._origin is not None else self._host
+
+    @property
+    def ranges(self) -> bool | None:
+        return self._origin.ranges if self._origin is not None else None
+
+    def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[Body]:
+        return self._open(start, stop)
+
+    @asynccontextmanager
+    async def _open(self, start: int, stop: int | None) -> AsyncIterator[Body]:
+        async with self._lock:
+            if self._origin is None:
+                self._origin = (await self._resolve()).origin
+        async with self._origin.open(start, stop) as body:
+            yield body

@@ -1,0 +1,70 @@
+"""What stands on the volume for each model that is wanted. Looks at names, sizes and records; reads no model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from prefetch.manifest import Entry, Model
+from prefetch.volume.inventory import Inventory, Record, matches
+from prefetch.volume.layout import Volume
+
+__all__ = ["Standing", "State", "satisfies", "survey"]
+
+
+class State(Enum):
+    """How a wanted model stands on the volume."""
+
+    PRESENT = "present"
+    """As recorded when it was verified, and the record is of what the manifest wants."""
+    CHANGED = "changed"
+    """Recorded as what the manifest wants, but not the same file any more, or found damaged."""
+    STRANGER = "stranger"
+    """A file stands there that is not known to be what the manifest wants."""
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One entry, and what stands for it on the volume."""
+
+    entry: Entry
+    state: State
+    stat: os.stat_result | None
+    record: Record | None
+
+    @property
+    def model(self) -> Model:
+        return self.entry.model
+
+    @property
+    def path(self) -> str:
+        return self.entry.model.path
+
+
+def survey(entries: Iterable[Entry], volume: Volume, inventory: Inventory) -> list[Standing]:
+    """One standing an entry, in order."""
+    return [_look(entry, volume, inventory) for entry in entries]
+
+
+def _look(entry: Entry, volume: Volume, inventory: Inventory) -> Standing:
+    stat = volume.stat(entry.model.path)
+    record = inventory.get(entry.model.path) if stat is not None else None
+    return Standing(entry, _state(entry.model, stat, record), stat, record)
+
+
+def _state(model: Model, stat: os.stat_result | None, record: Record | None) -> State:
+    if stat is None:
+        return State.MISSING
+    if record is None or not satisfies(record, model):
+        return State.STRANGER
+    return State.PRESENT if matches(record, stat) and not record.suspect else State.CHANGED
+
+
+def satisfies(record: Record, model: Model) -> bool:
+    """Whether what was recorded is what the manifest wants: the pinned hash, else the very same source."""
+    if model.size is not None and model.size != record.size:
+        return False
+    return record.sha256 == model.sha256 if model.sha256 is not None else record.source == model.source

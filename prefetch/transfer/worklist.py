@@ -1,0 +1,71 @@
+"""What of one file is still to be fetched, and which ranges of it are on their way."""
+
+from __future__ import annotations
+
+from prefetch.transfer.runs import Runs
+from prefetch.transfer.segment import Segment
+from prefetch.volume.blocks import BLOCK_SIZE
+
+__all__ = ["Worklist"]
+
+
+class Worklist:
+    """Blocks nobody was sent for, and segments in flight.
+
+    Attributes:
+        segments: ranges that connections are fetching now.
+    """
+
+    def __init__(self) -> None:
+        self.segments: set[Segment] = set()
+        self._pending = Runs()
+        self._later = Runs()
+
+    def __bool__(self) -> bool:
+        """Whether there are blocks that nobody was sent for."""
+        return bool(self._pending or self._later)
+
+    @property
+    def bytes_wanted(self) -> int:
+        """Bytes still to be received; the last block of a file counts as a whole one."""
+        waiting = (len(self._pending) + len(self._later)) * BLOCK_SIZE
+        return waiting + sum(segment.remaining or 0 for segment in self.segments)
+
+    def set(self, first: Runs, then: Runs | None = None) -> None:
+        """Replace what nobody was sent for: ``first``, and when that is done ``then``."""
+        self._pending, self._later = first, then or Runs()
+
+    def add(self, first: int, last: int) -> None:
+        """The blocks ``[first, last)`` are to be fetched too, before the others."""
+        self._pending.add(first, last)
+
+    def next_run(self, limit: int) -> tuple[int, int]:
+        """Take the next blocks to fetch off the list, at most ``limit`` of them. There must be one."""
+        if not self._pending:
+            self._pending, self._later = self._later, Runs()
+        run = self._pending.take(limit)
+        assert run is not None
+        return run
+
+    def halve_longest(self, at_least: int) -> tuple[int, int] | None:
+        """Cut the second half off the longest range in flight, if both halves keep ``at_least`` bytes.
+
+        Returns:
+            The bytes ``[start, stop)`` cut off, for another connection.
+        """
+        longest = max(self.segments, key=lambda segment: segment.remaining or 0, default=None)
+        if longest is None or longest.stop is None:
+            return None
+        middle = (longest.position + longest.stop) // 2
+        middle += -middle % BLOCK_SIZE
+        stop = longest.stop
+        if middle - longest.position < at_least or stop - middle < at_least:
+            return None
+        longest.stop = middle
+        return middle, stop
+
+    def abandon_connections(self, *, but: Segment | None = None) -> None:
+        """Break every connection, ``but`` perhaps one."""
+        for segment in self.segments:
+            if segment is not but:
+                segment.abandon_connection()

@@ -1,0 +1,197 @@
+"""Which process may write which partial file.
+
+A file's partial state is a pair KEY.GEN.data and KEY.GEN.journal. A generation belongs for ever to the process that
+created its journal with O_EXCL; nobody else ever writes to it. What an earlier generation holds is brought over in one
+of two ways: if its writer ran on this host and is gone, the data file is renamed to the new generation's name, which
+exactly one of several competitors can do; otherwise its blocks are copied, because a writer that sleeps elsewhere could
+wake up and write into what was published meanwhile.
+
+No number is used twice while it matters: who has created one looks again, and gives it up if a higher one is there. So
+a generation that was seen dead by the holder of a higher number stays dead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from prefetch.volume import files
+from prefetch.volume.blocks import BLOCK_SIZE, block_length
+from prefetch.volume.identity import Identity
+from prefetch.volume.journal import Journal, claim_lines, header_line, parse
+from prefetch.volume.owner import Owner
+
+__all__ = [
+    "Earlier",
+    "Generation",
+    "all_of",
+    "best",
+    "journaled_bytes",
+    "open_data",
+    "remove",
+    "reserve",
+    "survey",
+    "take_over",
+]
+
+JOURNAL_LIMIT = 256 * 1024 * 1024
+"""Bytes of journal that are read at most: some hundred times what the largest model needs."""
+
+_NAME = re.compile(r"([0-9a-f]{64})\.([1-9][0-9]{0,17})\.(data|journal)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Generation:
+    """The names of one pair of files."""
+
+    key: str
+    number: int
+
+    @property
+    def data(self) -> str:
+        return f"{self.key}.{self.number}.data"
+
+    @property
+    def journal(self) -> str:
+        return f"{self.key}.{self.number}.journal"
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A generation that was there before ours.
+
+    Attributes:
+        journal: None where it cannot be read or has no data file; its claims lie within the data file.
+        free: whether its writer ran on this host and can write no more.
+    """
+
+    generation: Generation
+    journal: Journal | None
+    free: bool
+
+    @property
+    def claims(self) -> Mapping[int, bytes]:
+        return self.journal.claims if self.journal else {}
+
+    @property
+    def claimed_bytes(self) -> int:
+        return self.journal.claimed_bytes if self.journal else 0
+
+
+def reserve(directory: int, identity: Identity) -> tuple[Generation, int]:
+    """A new generation, and its journal with the header written, open for appending."""
+    while True:
+        own = Generation(identity.key, 1 + _highest(directory, identity.key))
+        try:
+            journal = _create_journal(directory, own)
+        except FileExistsError:
+            continue
+        try:
+            files.append(journal, header_line(identity, Owner.current()))
+            if _highest(directory, identity.key) == own.number:
+                return own, journal
+        except BaseException:
+            _abandon(directory, own, journal)
+            raise
+        _abandon(directory, own, journal)
+
+
+def survey(directory: int, key: str) -> list[Earlier]:
+    """Every generation of a key. Only who has reserved a higher one may act on what is free."""
+    return [_examine(directory, other) for other in sorted(_generations(directory)) if other.key == key]
+
+
+def all_of(directory: int) -> list[Earlier]:
+    """Every generation there is, of every key."""
+    return [_examine(directory, generation) for generation in sorted(_generations(directory))]
+
+
+def best(earlier: Iterable[Earlier], identity: Identity) -> Earlier | None:
+    """The generation that holds most of the file ``identity``, if any holds anything of it."""
+    usable = (
+        other for other in earlier if other.claims and other.journal and identity.continues(other.journal.identity)
+    )
+    return max(usable, key=lambda other: (other.claimed_bytes, other.free), default=None)
+
+
+def take_over(directory: int, earlier: Earlier, own: Generation, journal: int) -> bool:
+    """Make the data file of a free generation our own; False if a competitor was quicker."""
+    assert earlier.free and earlier.journal is not None
+    # Claims before data: killed in between, the earlier pair is still whole.
+    header = os.fstat(journal).st_size
+    files.append(journal, claim_lines(earlier.claims, size=earlier.journal.identity.size or 0))
+    try:
+        os.rename(earlier.generation.data, own.data, src_dir_fd=directory, dst_dir_fd=directory)
+    except FileNotFoundError:
+        os.ftruncate(journal, header)
+        return False
+    return True
+
+
+def open_data(directory: int, generation: Generation, flags: int) -> int:
+    """Open a data file; one that is created has the mode of a model, which the rename at the end keeps."""
+    return os.open(generation.data, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=directory)
+
+
+def remove(directory: int, generation: Generation) -> None:
+    """Delete a pair that is ours or free, the data first: a journal alone claims nothing."""
+    files.remove(generation.data, dir_fd=directory)
+    files.remove(generation.journal, dir_fd=directory)
+
+
+def journaled_bytes(directory: int) -> Iterator[tuple[str, int]]:
+    """The name of each data file whose journal can be read, and the bytes that are claimed of it."""
+    for generation in _generations(directory):
+        journal = _read_journal(directory, generation)
+        if journal is not None:
+            yield generation.data, journal.claimed_bytes
+
+
+def _generations(directory: int) -> set[Generation]:
+    matches = (_NAME.fullmatch(name) for name in os.listdir(directory))
+    return {Generation(match[1], int(match[2])) for match in matches if match}
+
+
+def _highest(directory: int, key: str) -> int:
+    return max((other.number for other in _generations(directory) if other.key == key), default=0)
+
+
+def _create_journal(directory: int, own: Generation) -> int:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.open(own.journal, flags, 0o644, dir_fd=directory)
+
+
+def _abandon(directory: int, own: Generation, journal: int) -> None:
+    os.close(journal)
+    with suppress(OSError):
+        files.remove(own.journal, dir_fd=directory)
+
+
+def _examine(directory: int, generation: Generation) -> Earlier:
+    journal = _read_journal(directory, generation)
+    if journal is None:
+        return Earlier(generation, None, free=False)
+    free = journal.owner is not None and journal.owner.here and (journal.released or journal.owner.proven_dead())
+    data = files.lstat(generation.data, dir_fd=directory)
+    if data is None or not stat.S_ISREG(data.st_mode):
+        return Earlier(generation, None, free)
+    return Earlier(generation, _within(journal, data.st_size), free)
+
+
+def _read_journal(directory: int, generation: Generation) -> Journal | None:
+    text = files.read_small(generation.journal, dir_fd=directory, limit=JOURNAL_LIMIT)
+    return None if text is None else parse(text)
+
+
+def _within(journal: Journal, end: int) -> Journal:
+    size = journal.identity.size or 0
+    claims = {
+        index: digest
+        for index, digest in journal.claims.items()
+        if index * BLOCK_SIZE + block_length(size, index) <= end
+    }
+    return replace(journal, claims=claims)
