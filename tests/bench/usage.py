@@ -1,0 +1,109 @@
+"""Run a command and tell what its whole process tree took: time, CPU, memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+
+__all__ = ["Usage", "run_measured"]
+
+SAMPLE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a command took.
+
+    Attributes:
+        seconds: wall time from its start to its end.
+        cpu_seconds: user and system time of it and of every process it waited for.
+        peak_bytes: the greatest sum of the tree's proportional set sizes, looked at twenty times a second.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+    def then(self, other: Usage) -> Usage:
+        """Both, one after the other."""
+        return Usage(
+            self.seconds + other.seconds,
+            self.cpu_seconds + other.cpu_seconds,
+            max(self.peak_bytes, other.peak_bytes),
+        )
+
+
+def run_measured(
+    command: Sequence[str], *, env: Mapping[str, str], output: Path, input_file: Path | None = None
+) -> Usage:
+    """Run ``command`` to its end, both its outputs into ``output``.
+
+    Raises:
+        RuntimeError: it ended with another code than 0; the message carries the end of its output.
+    """
+    with output.open("wb") as log, (input_file or Path(os.devnull)).open("rb") as given:
+        started = time.monotonic()
+        process = subprocess.Popen([*command], env=dict(env), stdin=given, stdout=log, stderr=log)
+        with _watched(process.pid) as memory:
+            _, status, spent = os.wait4(process.pid, 0)
+            seconds = time.monotonic() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {output.read_text()[-2000:]}")
+    return Usage(seconds, spent.ru_utime + spent.ru_stime, memory.peak)
+
+
+@dataclass(slots=True)
+class _MemoryWatch:
+    """Looks at a process tree's memory until it is told that it is over."""
+
+    pid: int
+    peak: int = 0
+    over: Event = field(default_factory=Event)
+
+    def run(self) -> None:
+        while not self.over.wait(SAMPLE_SECONDS):
+            self.peak = max(self.peak, sum(map(_proportional_set_size, _tree(self.pid))))
+
+
+@contextmanager
+def _watched(pid: int) -> Iterator[_MemoryWatch]:
+    watch = _MemoryWatch(pid)
+    thread = Thread(target=watch.run)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        watch.over.set()
+        thread.join()
+
+
+def _tree(pid: int) -> list[int]:
+    tree, unvisited = [], [pid]
+    while unvisited:
+        parent = unvisited.pop()
+        tree.append(parent)
+        unvisited += _children(parent)
+    return tree
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return []
+    return [int(child) for line in tasks for child in line.split()]
+
+
+def _proportional_set_size(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
