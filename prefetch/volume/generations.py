@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -30,7 +30,6 @@ __all__ = [
     "Generation",
     "all_of",
     "best",
-    "journaled_bytes",
     "open_data",
     "remove",
     "reserve",
@@ -102,7 +101,7 @@ def reserve(directory: int, identity: Identity) -> tuple[Generation, int]:
 
 def survey(directory: int, key: str) -> list[Earlier]:
     """Every generation of a key. Only who has reserved a higher one may act on what is free."""
-    return [_examine(directory, other) for other in sorted(_generations(directory)) if other.key == key]
+    return [_examine(directory, generation) for generation in sorted(_generations(directory)) if generation.key == key]
 
 
 def all_of(directory: int) -> list[Earlier]:
@@ -141,14 +140,6 @@ def remove(directory: int, generation: Generation) -> None:
     """Delete a pair that is ours or free, the data first: a journal alone claims nothing."""
     files.remove(generation.data, dir_fd=directory)
     files.remove(generation.journal, dir_fd=directory)
-
-
-def journaled_bytes(directory: int) -> Iterator[tuple[str, int]]:
-    """The name of each data file whose journal can be read, and the bytes that are claimed of it."""
-    for generation in _generations(directory):
-        journal = _read_journal(directory, generation)
-        if journal is not None:
-            yield generation.data, journal.claimed_bytes
 
 
 def _generations(directory: int) -> set[Generation]:

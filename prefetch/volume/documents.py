@@ -1,0 +1,32 @@
+"""Small JSON documents in the state directory: written whole or not at all, and doubted when they are read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prefetch.volume import files
+from prefetch.volume.layout import Volume
+from prefetch.volume.untrusted import decode
+
+__all__ = ["read_document", "write_document"]
+
+_LIMIT = 64 * 1024 * 1024
+
+
+def write_document(volume: Volume, directory: str, name: str, document: object) -> None:
+    """Put ``document`` at ``.prefetch/<directory>/<name>``. Raises an error of ours if the volume refuses."""
+    data = json.dumps(document, separators=(",", ":")).encode() + b"\n"
+    with (
+        files.os_errors(f"recording {directory}/{name}"),
+        volume.writing(directory) as target,
+        volume.writing("tmp") as temporary,
+    ):
+        files.replace(name, data, dir_fd=target, temporary=temporary)
+
+
+def read_document(volume: Volume, directory: str, name: str) -> dict[str, Any] | None:
+    """The JSON object at ``.prefetch/<directory>/<name>``; None if there is none, or anything else."""
+    with files.os_errors(f"reading {directory}/{name}"), volume.reading(directory) as source:
+        data = None if source is None else files.read_small(name, dir_fd=source, limit=_LIMIT)
+    return None if data is None else decode(data)

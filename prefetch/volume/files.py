@@ -1,0 +1,196 @@
+"""The few system calls everything on the volume is made of, in the form that can be trusted.
+
+Directories are opened one component at a time, relative to the one above and never through a symbolic link, so that a
+component swapped for a link while we work cannot lead anywhere else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from prefetch.errors import from_os_error
+
+__all__ = [
+    "Descriptor",
+    "append",
+    "descend",
+    "flush",
+    "lstat",
+    "make_directory",
+    "open_directory",
+    "os_errors",
+    "read_into",
+    "read_small",
+    "remove",
+    "replace",
+    "write_at",
+]
+
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+
+
+class Descriptor:
+    """A file descriptor that many threads use at once.
+
+    Closing waits for those inside: the kernel gives a closed number to the next file that is opened, and a late write
+    would land there.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number: int | None = number
+        self._users = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def use(self) -> Iterator[int]:
+        """The number, valid until the block ends. Raises OSError (EBADF) once closed."""
+        with self._changed:
+            if self._number is None:
+                raise OSError(errno.EBADF, "the file is closed already")
+            number = self._number
+            self._users += 1
+        try:
+            yield number
+        finally:
+            with self._changed:
+                self._users -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Close it, once; an error of the first time counts as closed."""
+        with self._changed:
+            number, self._number = self._number, None
+            self._changed.wait_for(lambda: self._users == 0)
+        if number is not None:
+            os.close(number)
+
+
+@contextmanager
+def os_errors(what: str) -> Iterator[None]:
+    """Turn every OSError inside into an error of ours; ``what`` names the operation and the file."""
+    try:
+        yield
+    except OSError as error:
+        raise from_os_error(error, what=what) from error
+
+
+def open_directory(name: str | os.PathLike[str], *, dir_fd: int | None = None) -> int:
+    """Open a directory that is no symbolic link; raises NotADirectoryError or FileNotFoundError."""
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+
+
+def make_directory(name: str, *, dir_fd: int) -> int:
+    """Open a directory as `open_directory` does, made if it is missing."""
+    try:
+        os.mkdir(name, 0o755, dir_fd=dir_fd)
+    except FileExistsError:
+        return open_directory(name, dir_fd=dir_fd)
+    # What is put into it is only as durable as its own name.
+    flush(dir_fd)
+    return open_directory(name, dir_fd=dir_fd)
+
+
+def descend(start: int, parts: Iterable[str], *, step: Callable[..., int] = open_directory) -> int:
+    """The directory at ``parts`` below the open one ``start``, each component opened by ``step``."""
+    current = os.dup(start)
+    for part in parts:
+        try:
+            below = step(part, dir_fd=current)
+        finally:
+            os.close(current)
+        current = below
+    return current
+
+
+def lstat(name: str, *, dir_fd: int) -> os.stat_result | None:
+    """What stands under this very name, a link itself where it is one; None for nothing."""
+    try:
+        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def flush(number: int) -> None:
+    """fsync of a file or a directory; a file system that has no such thing for it is not an error."""
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def write_at(number: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all of ``data``: a system call may take less than it was given."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(number, rest, offset)
+        rest = rest[written:]
+        offset += written
+
+
+def append(number: int, data: bytes) -> None:
+    """Write all of ``data`` at the end, in one system call unless the volume takes less."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(number, rest) :]
+
+
+def read_into(number: int, view: memoryview, offset: int) -> bool:
+    """Fill ``view`` from ``offset``; False if the file ends before."""
+    rest = view
+    while rest:
+        count = os.preadv(number, [rest], offset)
+        if count == 0:
+            return False
+        rest = rest[count:]
+        offset += count
+    return True
+
+
+def read_small(name: str, *, dir_fd: int, limit: int) -> bytes | None:
+    """The content of a small regular file; None if there is none, or something else, or more than ``limit`` bytes."""
+    # Whoever can write to the volume can put a link or a pipe there: the one leads away, the other hangs.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        number = os.open(name, flags, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+            return None
+        raise
+    try:
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            return None
+        with open(number, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(number)
+
+
+def replace(name: str, data: bytes, *, dir_fd: int, temporary: int) -> None:
+    """Write a small file whole or not at all, through a file of a random name in the directory ``temporary``."""
+    draft = f"{name}.{secrets.token_hex(8)}"
+    number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=temporary)
+    try:
+        with open(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            # Renamed before its bytes are on disk it could be an empty file after a power cut.
+            flush(number)
+        os.rename(draft, name, src_dir_fd=temporary, dst_dir_fd=dir_fd)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft, dir_fd=temporary)
+        raise
+
+
+def remove(name: str, *, dir_fd: int) -> None:
+    """Unlink, if it is there."""
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=dir_fd)

@@ -1,0 +1,175 @@
+"""What is known of each model that stands on the volume: one record a model, and the digests of its blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from prefetch.volume import files
+from prefetch.volume.applied import AppliedModel
+from prefetch.volume.blocks import BLOCK_SIZE, DIGEST_SIZE, block_count
+from prefetch.volume.documents import read_document, write_document
+from prefetch.volume.layout import Volume
+from prefetch.volume.paths import check_model_path
+from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
+
+__all__ = ["Inventory", "Record", "matches", "modified"]
+
+_DIRECTORY = "inventory"
+_FIELDS: dict[str, Kinds] = {
+    "path": str,
+    "size": int,
+    "mtime": int,
+    "sha256": str,
+    "source": str,
+    "url": OPTIONAL_TEXT,
+    "commit": OPTIONAL_TEXT,
+    "pinned": bool,
+    "placed": bool,
+    "node_path": OPTIONAL_TEXT,
+    "groups": list,
+    "block_size": int,
+    "suspect": bool,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A file that was verified once.
+
+    Attributes:
+        path: below the volume's root.
+        size: bytes.
+        mtime: when it was last modified, by the volume's clock, in whole seconds since 1970: more is not kept there.
+        url: the pinned address it came from, without secrets; None for a file that was found on the volume.
+        pinned: whether a hash was known beforehand.
+        placed: whether we put it there; a file that was adopted stays its user's.
+        block_size: bytes of the blocks whose digests are kept beside it.
+        suspect: whether it was found damaged since.
+    """
+
+    path: str
+    size: int
+    mtime: int
+    sha256: str
+    source: str
+    url: str | None
+    commit: str | None
+    pinned: bool
+    placed: bool
+    node_path: str | None
+    groups: tuple[str, ...]
+    block_size: int = BLOCK_SIZE
+    suspect: bool = False
+
+    def to_applied(self) -> AppliedModel:
+        """The part of it that says what was applied."""
+        return AppliedModel(
+            path=self.path,
+            source=self.source,
+            url=self.url,
+            commit=self.commit,
+            size=self.size,
+            sha256=self.sha256,
+            mtime=self.mtime,
+            node_path=self.node_path,
+            groups=list(self.groups),
+        )
+
+
+def modified(stat: os.stat_result) -> int:
+    """The modification time in whole seconds. Rounded down: the float of `os.stat_result` can round up."""
+    return stat.st_mtime_ns // 1_000_000_000
+
+
+def matches(record: Record, stat: os.stat_result) -> bool:
+    """Whether a file looks like the one that was recorded."""
+    return (record.size, record.mtime) == (stat.st_size, modified(stat))
+
+
+class Inventory:
+    """The records of one volume. What anyone may have written there is no record unless all of it makes sense."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+
+    def get(self, path: str) -> Record | None:
+        """The record of the model at ``path``."""
+        record = self._read(f"{_stem(path)}.json")
+        return record if record is not None and record.path == path else None
+
+    def put(self, record: Record, digests: bytes | None) -> None:
+        """Record a model, with the digests of its blocks (16 bytes each) where they are known."""
+        stem = _stem(record.path)
+        with (
+            files.os_errors(f"recording {record.path}"),
+            self._volume.writing(_DIRECTORY) as directory,
+            self._volume.writing("tmp") as temporary,
+        ):
+            if digests is None:
+                files.remove(f"{stem}.blocks", dir_fd=directory)
+            else:
+                files.replace(f"{stem}.blocks", digests, dir_fd=directory, temporary=temporary)
+        # After the digests: a record never stands beside those of an older file for longer than it takes to read them.
+        write_document(self._volume, _DIRECTORY, f"{stem}.json", asdict(record))
+
+    def digests(self, path: str) -> bytes | None:
+        """The digests of the blocks of the model at ``path``, if they are known and of `BLOCK_SIZE` each."""
+        record = self.get(path)
+        if record is None or record.block_size != BLOCK_SIZE:
+            return None
+        expected = DIGEST_SIZE * block_count(record.size)
+        with files.os_errors(f"reading the record of {path}"), self._volume.reading(_DIRECTORY) as directory:
+            if directory is None:
+                return None
+            found = files.read_small(f"{_stem(path)}.blocks", dir_fd=directory, limit=expected)
+        return found if found is not None and len(found) == expected else None
+
+    def all(self) -> Iterator[Record]:
+        """Every record, in no order."""
+        with files.os_errors("reading the inventory"), self._volume.reading(_DIRECTORY) as directory:
+            names = [] if directory is None else _documents(directory)
+        for name in names:
+            record = self._read(name)
+            # A record under another path's name would be found twice, or never again.
+            if record is not None and name == f"{_stem(record.path)}.json":
+                yield record
+
+    def remove(self, path: str) -> None:
+        """Forget the model at ``path``."""
+        with files.os_errors(f"forgetting {path}"), self._volume.reading(_DIRECTORY) as directory:
+            if directory is not None:
+                files.remove(f"{_stem(path)}.json", dir_fd=directory)
+                files.remove(f"{_stem(path)}.blocks", dir_fd=directory)
+
+    def _read(self, name: str) -> Record | None:
+        document = read_document(self._volume, _DIRECTORY, name)
+        if document is None or not has_fields(document, _FIELDS):
+            return None
+        if not all(isinstance(group, str) for group in document["groups"]):
+            return None
+        record = Record(
+            **{name: document[name] for name in _FIELDS if name != "groups"}, groups=tuple(document["groups"])
+        )
+        return record if _is_safe(record) else None
+
+
+def _documents(directory: int) -> list[str]:
+    return [name for name in os.listdir(directory) if name.endswith(".json")]
+
+
+def _is_safe(record: Record) -> bool:
+    try:
+        check_model_path(record.path)
+        if record.node_path is not None:
+            check_model_path(record.node_path)
+    except ValueError:
+        return False
+    return True
+
+
+def _stem(path: str) -> str:
+    """A file name for a path of any length and any characters."""
+    return hashlib.sha256(path.encode()).hexdigest()[:32]

@@ -1,0 +1,53 @@
+"""Finding the network volume among what is mounted."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefetch.errors import UsageError
+
+__all__ = ["find_volume"]
+
+_CANDIDATES = ("/runpod-volume", "/workspace")
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+
+
+def find_volume(
+    given: Path | None,
+    *,
+    mountinfo: Path = Path("/proc/self/mountinfo"),
+    candidates: Sequence[str] = _CANDIDATES,
+) -> Path:
+    """The directory to put models below: the given one as it is, else the first candidate that is a mount point.
+
+    A candidate that is an ordinary directory is no volume: what is put there is gone with the container.
+
+    Raises:
+        UsageError: none was given and none is mounted.
+    """
+    if given is not None:
+        return given
+    mounted = _mount_points(mountinfo)
+    for candidate in candidates:
+        if candidate in mounted:
+            return Path(candidate)
+    raise UsageError(
+        f"No volume was named, and nothing is mounted at {' or '.join(candidates)}.",
+        remedy="Pass the directory that models belong below as --volume DIR.",
+    )
+
+
+def _mount_points(mountinfo: Path) -> set[str]:
+    try:
+        lines = mountinfo.read_bytes().splitlines()
+    except OSError:
+        return set()
+    return {_unescaped(fields[4]) for line in lines if len(fields := line.split(b" ")) > 4}
+
+
+def _unescaped(field: bytes) -> str:
+    # The kernel writes blanks, tabs, newlines and backslashes of a path as octal numbers.
+    return os.fsdecode(_ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field))

@@ -1,0 +1,81 @@
+"""How much is on the volume, and how much more fits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from prefetch.errors import SpaceError
+from prefetch.report.humanize import size as human
+from prefetch.volume import files, generations
+from prefetch.volume.layout import Volume
+
+__all__ = ["available", "check_space", "used_bytes"]
+
+_PIB = 1 << 50
+
+
+def used_bytes(volume: Volume) -> int:
+    """Bytes of every file below the volume's root, what has several names once.
+
+    By length and not by blocks: a network file system counts all blocks of a sparse file. So a partial file, which has
+    its full length from the start, counts with what its journal claims.
+    """
+    with files.os_errors(f"summing up what is on {volume.root}"), volume.reading("partial") as directory:
+        begun = [] if directory is None else generations.all_of(directory)
+    claimed = {partial.generation.data: partial.claimed_bytes for partial in begun if partial.journal is not None}
+    partials = f"{volume.state}/partial/"
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for entry in _files(volume.root):
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            # Gone since it was listed.
+            continue
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            partial = entry.path.startswith(partials)
+            total += claimed.get(entry.name, status.st_size) if partial else status.st_size
+    return total
+
+
+def available(volume: Volume, *, quota: int | None) -> int | None:
+    """Bytes that still fit, never below 0; None where that cannot be known.
+
+    Args:
+        quota: bytes the volume may hold, for a file system that tells the whole cluster's space instead.
+    """
+    with files.os_errors(f"asking for the space on {volume.root}"):
+        status = os.statvfs(volume.root)
+    limits = []
+    if status.f_blocks * status.f_frsize < _PIB:
+        limits.append(status.f_bavail * status.f_frsize)
+    if quota is not None:
+        limits.append(max(0, quota - used_bytes(volume)))
+    return min(limits, default=None)
+
+
+def check_space(needed: int, available: int | None) -> None:
+    """Raise SpaceError if ``needed`` bytes do not fit into ``available``."""
+    if available is not None and needed > available:
+        raise SpaceError(
+            f"{human(needed)} are to be fetched and the volume has room for {human(available)}.",
+            remedy=f"Enlarge the volume (or its --quota) by {human(needed - available)}, or remove files from it.",
+        )
+
+
+def _files(directory: Path) -> Iterator[os.DirEntry[str]]:
+    pending = [os.fspath(directory)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        yield entry
+        except OSError:
+            # What we may not read we cannot count, and it is no reason not to begin.
+            continue
