@@ -56,22 +56,29 @@ class Job:
 
     async def _work(self) -> None:
         standings = survey(self._wanted.entries, self._volume, self._inventory)
-        absent = [standing for standing in standings if not await self._is_here(standing)]
+        settled = await asyncio.gather(*map(self._is_settled, standings))
+        absent = [standing for standing, done in zip(standings, settled, strict=True) if not done]
         if absent:
             await self._fetch(absent)
         if self._scores.all_well:
             self._remember(standings)
 
-    async def _is_here(self, standing: Standing) -> bool:
-        """Whether the model is there as far as can be told without the network."""
+    async def _is_settled(self, standing: Standing) -> bool:
+        """Whether nothing is left to do for a model, as far as can be told without the network."""
         model, record = standing.model, standing.record
         if standing.state is State.PRESENT and record is not None:
             if self._refresh and model.sha256 is None:
                 return False
             self._scores.done("present", record)
             return True
-        expected = model.sha256 or (record.sha256 if standing.state is State.CHANGED and record is not None else None)
-        adopted = await self._adoption.adopt(standing, expected, None)
+        expected = model.sha256
+        if expected is None and standing.state is State.CHANGED and record is not None:
+            expected = record.sha256
+        try:
+            adopted = await self._adoption.adopt(standing, expected, None)
+        except PrefetchError as error:
+            self._scores.failed(standing.path, error)
+            return True
         if adopted is not None:
             self._scores.done("adopted", adopted)
         return adopted is not None

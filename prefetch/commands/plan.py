@@ -82,7 +82,7 @@ async def _ask(standings: Sequence[Standing], settings: Settings) -> dict[str, _
         return _Missing(answer.standing, answer.sha256, answer.size, answer.remote.url, answer.remote.etag)
 
     async with open_session(connections=settings.connections, allow_private=settings.allow_private) as session:
-        found = await find(standings, Resolver.from_environment(session, allow_private=settings.allow_private))
+        found = await find(standings, Resolver.from_environment(session))
     return {path: missing(answer) for path, answer in found.items()}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from prefetch.errors import PrefetchError
 from prefetch.opening import find_manifests, open_volume, wanted_on
-from prefetch.report.events import Listener, ModelFailed, Notice, Verifying
+from prefetch.report.events import Listener, ModelDone, ModelFailed, RunFinished, RunStarted, Verifying
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
@@ -29,8 +29,9 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     volume = open_volume(settings)
     inventory = Inventory(volume)
     subjects = _subjects(settings, volume, inventory)
+    listener(RunStarted(str(volume.root), len(subjects)))
     if settings.quick:
-        verdicts = [inspect(subject, volume) for subject in subjects]
+        verdicts = [_told(inspect(subject, volume), listener) for subject in subjects]
     else:
         verdicts = run_until_signal(lambda: _verify_all(subjects, volume, inventory, listener))
     return _result(volume, verdicts, time.monotonic() - began, listener)
@@ -53,7 +54,7 @@ async def _verify_all(
             stat = volume.stat(subject.path)
             if stat is not None:
                 listener(Verifying(subject.path, stat.st_size))
-            return await threads.run(verify, subject, volume, inventory)
+            return _told(await threads.run(verify, subject, volume, inventory), listener)
 
     try:
         return await asyncio.gather(*map(one, subjects))
@@ -61,17 +62,24 @@ async def _verify_all(
         threads.close()
 
 
-def _result(volume: Volume, verdicts: Sequence[Verdict], seconds: float, listener: Listener) -> RunResult:
-    bad = [verdict for verdict in verdicts if verdict.status != "ok"]
-    for verdict in bad:
+def _told(verdict: Verdict, listener: Listener) -> Verdict:
+    if verdict.status == "ok":
+        size, sha256 = verdict.size or 0, verdict.sha256 or ""
+        listener(ModelDone(verdict.path, "present", size, sha256, pinned=True, seconds=0.0))
+    else:
         listener(ModelFailed(verdict.path, verdict.status, verdict.detail or ""))
-    if not bad:
-        listener(Notice("info", f"{len(verdicts)} models are as they were verified"))
-    error = PrefetchError(f"{len(bad)} of {len(verdicts)} models are not as they should be.") if bad else None
-    return RunResult(
+    return verdict
+
+
+def _result(volume: Volume, verdicts: Sequence[Verdict], seconds: float, listener: Listener) -> RunResult:
+    bad = sum(verdict.status != "ok" for verdict in verdicts)
+    error = PrefetchError(f"{bad} of {len(verdicts)} models are not as they should be.") if bad else None
+    result = RunResult(
         exit_code=1 if bad else 0,
         volume=str(volume.root),
         seconds=seconds,
         models=[ModelResult(v.path, v.status, v.size, v.sha256, error=v.detail) for v in verdicts],
         error=error,
     )
+    listener(RunFinished(not bad, result.exit_code, seconds, bytes_downloaded=0, bytes_resumed=0, failed=bad))
+    return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import ssl
 from collections.abc import Sequence
@@ -20,20 +21,24 @@ from prefetch.demo.wire import Link
 
 __all__ = ["main"]
 
-_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM, or until standard input ends where that was asked for."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        _serve(options)
+    except OSError as error:
+        parser.error(f"it cannot serve: {error}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> None:
     stopped = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stopped.set())
-    if options.follow_stdin:
-        Thread(target=_set_at_end_of_stdin, args=(stopped,), daemon=True).start()
-    repo = _repo(options.set)
     with running_origin(
-        repos=[repo],
+        repos=[options.set],
         faults=common_faults() if options.faults == "default" else (),
         tokens={TOKEN: "demo"},
         port=options.port,
@@ -42,16 +47,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         lifetime=options.lifetime,
         log=RequestLog.to_file(options.log) if options.log else None,
     ) as origin:
-        _announce(origin, repo, options.ready_file)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: stopped.set())
+        if options.follow_stdin:
+            Thread(target=_set_at_end_of_stdin, args=(stopped,), daemon=True).start()
+        _announce(origin, options.set, options.ready_file)
         stopped.wait()
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m prefetch.demo", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="the Hub's port (0: any free one)")
     parser.add_argument("--cdn-port", type=int, default=0, help="the CDN's port (0: any free one)")
-    parser.add_argument("--set", default="seed", metavar="SET", help="seed, seed:TOTAL or zeros:SIZE, as in zeros:8G")
+    parser.add_argument(
+        "--set", type=_repo, default="seed", metavar="SET", help="seed, seed:TOTAL or zeros:SIZE, as in zeros:8G"
+    )
     parser.add_argument(
         "--faults", choices=["default", "none"], default="none", help="default: one of each common kind"
     )
@@ -68,15 +78,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _size(text: str) -> int:
-    digits = text.rstrip("KMGi")
-    return int(digits) * _UNITS[text[len(digits) :]] if digits != text else int(text)
+    match = re.fullmatch(r"(\d+)([KMG]i?)?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 500, 40M or 8Gi")
+    return int(match[1]) * _UNITS[match[2] or ""]
 
 
 def _repo(text: str) -> Repo:
-    name, _, size = text.partition(":")
-    if name == "zeros":
-        return Repo(id="prefetch-demo/zeros", files={"zeros.dat": ZeroFile(_size(size))})
-    return seed_repo(seed_set(_size(size)) if size else seed_set())
+    match text.partition(":"):
+        case ("seed", "", ""):
+            return seed_repo(seed_set())
+        case ("seed", ":", total):
+            return seed_repo(seed_set(_size(total)))
+        case ("zeros", ":", size):
+            return Repo(id="prefetch-demo/zeros", files={"zeros.dat": ZeroFile(_size(size))})
+    raise argparse.ArgumentTypeError(f"{text!r} is neither seed, seed:TOTAL nor zeros:SIZE")
 
 
 def _tls(files: list[Path] | None) -> ssl.SSLContext | None:

@@ -8,21 +8,27 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from prefetch.demo.seeds import TOKEN, manifest, seed_set
 from prefetch.errors import PrefetchError, from_os_error
 
-__all__ = ["MANIFEST", "Run", "demo"]
+__all__ = ["MANIFEST", "PACE", "demo"]
 
 MANIFEST = "demo.yaml"
 """The manifest's name on the volume."""
 
-Run = Callable[[Path, Mapping[str, str]], int]
-"""The main job: a manifest's path and the variables to set over the environment; returns the exit code."""
+PACE = "8M"
+"""Bytes a second on each connection: a stalled one is told by its siblings, so they must move for some seconds."""
+
+T = TypeVar("T")
 
 
-def demo(volume: Path, run: Run) -> int:
-    """Write ``volume/demo.yaml``, serve its seven models from a child process, run the main job; its exit code.
+def demo(volume: Path, run: Callable[[Path, Mapping[str, str]], T]) -> T:
+    """Write ``volume/demo.yaml``, serve its seven models from a child process, and return what the main job does.
+
+    Args:
+        run: the main job; told the manifest's path and the variables to set over the environment.
 
     What the manifest names stays on the volume, so that a second run of it needs no origin.
 
@@ -47,10 +53,14 @@ def _environment(endpoint: str) -> dict[str, str]:
 @contextmanager
 def _origin() -> Iterator[str]:
     """The origin's address while it runs, in a process of its own: it must not slow the client it serves."""
-    command = [sys.executable, "-m", "prefetch.demo", "--faults", "default", "--follow-stdin"]
+    options = ["--faults", "default", "--follow-stdin", "--pace", PACE]
     # A session of its own keeps Ctrl-C from the origin; it ends with its standard input, and so with us.
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", "prefetch.demo", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         try:
             yield _ready(process)

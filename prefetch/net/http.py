@@ -30,7 +30,7 @@ class HttpOrigin:
         locator: finds the file's current location; the refusals of its own origin are final.
         location: where the file was just found, if it was.
         size: bytes, where known; else the first response's.
-        sha256: the whole file's hash, where known; else ``etag`` watches over its identity.
+        verified: whether a hash of the whole file is known; else ``etag`` watches over its identity.
         etag: the strong validator the file had when it was resolved.
         ranges: whether byte ranges are known to work.
         clock: epoch seconds.
@@ -43,7 +43,7 @@ class HttpOrigin:
         *,
         location: Location | None = None,
         size: int | None = None,
-        sha256: str | None = None,
+        verified: bool = False,
         etag: str | None = None,
         ranges: bool | None = None,
         clock: Callable[[], float] = time.time,
@@ -52,8 +52,8 @@ class HttpOrigin:
         self._locator = locator
         self._locations = LocationCache(locator, known=location, clock=clock)
         self._size = size
-        self._verified = sha256 is not None
-        self._etag = None if sha256 else etag
+        self._verified = verified
+        self._etag = None if verified else etag
         self._ranges = ranges
         self._clock = clock
 
