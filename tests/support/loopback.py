@@ -45,7 +45,8 @@ async def serving(
         server.log.append(request)
         return await handler(request)
 
-    runner = web.ServerRunner(web.Server(recorded), shutdown_timeout=0.1)
+    serving_web = web.Server(recorded)
+    runner = web.ServerRunner(serving_web, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, host, 0, ssl_context=tls)
     await site.start()
@@ -53,6 +54,10 @@ async def serving(
     try:
         yield server
     finally:
+        for connection in serving_web.connections:
+            if tls and connection.transport:
+                # Closing politely waits for the peer, and a client that keeps its connection says nothing.
+                connection.transport.abort()
         await runner.cleanup()
 
 

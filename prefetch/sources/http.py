@@ -1,0 +1,93 @@
+"""Files at an https address: one byte is asked for (many hosts answer HEAD wrongly), the answer tells the rest."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from prefetch.net.checks import Accepted, Asked
+from prefetch.net.client import Session
+from prefetch.net.headers import signed_expiry, strong_etag
+from prefetch.net.http import HttpOrigin, check_answer
+from prefetch.net.locations import Location
+from prefetch.net.request import get
+from prefetch.net.urls import OriginKey, SecretURL
+from prefetch.sources.refs import HttpRef
+from prefetch.sources.remote import RemoteFile
+
+__all__ = ["Http"]
+
+_SIGNATURES = frozenset({"x-amz-signature", "x-goog-signature", "signature", "sig"})
+
+
+class Http:
+    """Resolves ``https://`` references."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def resolve(self, ref: HttpRef, *, source: str, sha256: str | None, size: int | None) -> RemoteFile:
+        """What is at ``ref`` now; ``sha256`` and ``size`` are what the manifest says of it.
+
+        Raises:
+            AccessError, SourceError, ContentError, TransientError: see `check_response`.
+        """
+        locator = _HttpLocator(self._session, ref, verified=sha256 is not None, size=size)
+        location, accepted, etag = await locator.probe()
+        origin = HttpOrigin(
+            self._session,
+            locator,
+            location=location,
+            size=accepted.total,
+            verified=sha256 is not None,
+            etag=etag,
+            ranges=accepted.ranged,
+        )
+        return RemoteFile(source, _public_url(ref.url), origin, accepted.total, etag=etag)
+
+
+@dataclass(frozen=True, slots=True)
+class _HttpLocator:
+    """Follows the redirects from a reference to where its bytes are."""
+
+    session: Session
+    ref: HttpRef
+    verified: bool
+    size: int | None
+
+    @property
+    def origin(self) -> OriginKey:
+        return self.ref.url.origin
+
+    @property
+    def name(self) -> str:
+        return self.ref.name
+
+    @property
+    def access_remedy(self) -> str:
+        return f"This program has no credential for {self.ref.url.host}; use an address that needs none."
+
+    async def locate(self) -> Location:
+        return (await self.probe())[0]
+
+    async def probe(self) -> tuple[Location, Accepted, str | None]:
+        """Ask for the first byte: where it came from, what the answer says of the file, its strong validator."""
+        async with get(self.session, self.ref.url, headers={"Range": "bytes=0-0"}) as answer:
+            asked = Asked(
+                self.name,
+                answer.url.host,
+                0,
+                1,
+                size=self.size,
+                verified=self.verified,
+                access_remedy=self.access_remedy,
+            )
+            accepted = await check_answer(answer, asked, now=time.time())
+            location = Location(answer.url, self.ref.url.host, expires_at=signed_expiry(answer.url.reveal()))
+            return location, accepted, strong_etag(answer.response.headers.get("ETag"))
+
+
+def _public_url(url: SecretURL) -> str:
+    signed = _SIGNATURES & {key.lower() for key, _ in parse_qsl(urlsplit(url.reveal()).query)}
+    return str(url) if signed else url.reveal()

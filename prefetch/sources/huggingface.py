@@ -1,0 +1,118 @@
+"""Files on the Hugging Face Hub: huggingface_hub says what they are, the bytes come from the address it gives."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from prefetch.errors import ContentError, SourceError
+from prefetch.net.client import Session
+from prefetch.net.credentials import Credential
+from prefetch.net.headers import git_sha1_of_etag, sha256_of_etag, signed_expiry
+from prefetch.net.http import HttpOrigin
+from prefetch.net.locations import Location
+from prefetch.net.request import follow
+from prefetch.net.urls import OriginKey, SecretURL
+from prefetch.sources.access import Access
+from prefetch.sources.daemon import in_daemon_thread
+from prefetch.sources.refs import HuggingFaceRef
+from prefetch.sources.remote import RemoteFile
+
+if TYPE_CHECKING:
+    from prefetch.sources.hub import FileFacts, Hub
+
+__all__ = ["HuggingFace"]
+
+
+class HuggingFace:
+    """Resolves ``hf://`` references. The endpoint is the user's own choice, so its address is not judged."""
+
+    def __init__(self, session: Session, access: Access) -> None:
+        self._session = session
+        self._access = access
+        self._hub: Hub | None = None
+        self._making = threading.Lock()
+        session.guard.trust(access.hf_endpoint.host)
+
+    @property
+    def endpoint(self) -> SecretURL:
+        """Where the Hub is."""
+        return self._access.hf_endpoint
+
+    async def resolve(self, ref: HuggingFaceRef, *, source: str, sha256: str | None, size: int | None) -> RemoteFile:
+        """What ``ref`` is now, pinned to a commit; ``sha256`` and ``size`` are what the manifest says of it.
+
+        Raises:
+            AccessError, SourceError, TransientError: see `Hub.facts`.
+        """
+        facts = await self.facts(ref)
+        pinned = replace(ref, revision=facts.commit or ref.revision)
+        host_sha256, git_sha1 = sha256_of_etag(facts.etag), git_sha1_of_etag(facts.etag)
+        if not (facts.commit or host_sha256 or git_sha1 or sha256):
+            raise SourceError(
+                f"{self.endpoint.host} tells neither commit nor hash of {ref}, so it could change unnoticed.",
+                remedy="Give its sha256 in the manifest, or leave HF_ENDPOINT at https://huggingface.co.",
+            )
+        locator = _HubLocator(self, pinned, host_sha256)
+        origin = HttpOrigin(
+            self._session,
+            locator,
+            location=locator.location_of(facts),
+            size=facts.size if size is None else size,
+            verified=bool(sha256 or host_sha256 or git_sha1),
+        )
+        return RemoteFile(
+            source, _public_url(pinned), origin, facts.size, host_sha256, git_sha1=git_sha1, commit=facts.commit
+        )
+
+    async def facts(self, ref: HuggingFaceRef) -> FileFacts:
+        """Ask the Hub once; see `Hub.facts`."""
+        return await in_daemon_thread(lambda: self._library().facts(ref), name="hub")
+
+    def _library(self) -> Hub:
+        with self._making:
+            if self._hub is None:
+                # Half a second of imports that a run with nothing to do is spared.
+                from prefetch.sources.hub import Hub
+
+                self._hub = Hub(self._access)
+            return self._hub
+
+
+@dataclass(frozen=True, slots=True)
+class _HubLocator:
+    """Asks the Hub anew where a pinned file is."""
+
+    hub: HuggingFace
+    ref: HuggingFaceRef
+    sha256: str | None
+
+    @property
+    def origin(self) -> OriginKey:
+        return self.hub.endpoint.origin
+
+    @property
+    def name(self) -> str:
+        return self.ref.name
+
+    @property
+    def access_remedy(self) -> str:
+        return f"Set HF_TOKEN to a token that may read https://huggingface.co/{self.ref.repo_path}."
+
+    async def locate(self) -> Location:
+        facts = await self.hub.facts(self.ref)
+        if self.sha256 not in (None, sha256_of_etag(facts.etag)):
+            raise ContentError(f"{self.ref} changed on {self.hub.endpoint.host} since it was resolved.")
+        return self.location_of(facts)
+
+    def location_of(self, facts: FileFacts) -> Location:
+        url = follow(self.hub.endpoint, facts.location.reveal())
+        token = (Credential(self.origin, "Authorization", f"Bearer {facts.token}"),) if facts.token else ()
+        return Location(url, self.hub.endpoint.host, token, signed_expiry(url.reveal()))
+
+
+def _public_url(ref: HuggingFaceRef) -> str:
+    """The file's address on the public Hub, the same whatever endpoint it is read from."""
+    return f"https://huggingface.co/{ref.repo_path}/resolve/{quote(ref.revision, safe='')}/{quote(ref.path)}"

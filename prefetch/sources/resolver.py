@@ -1,0 +1,107 @@
+"""The one door to all sources: a reference in, a pinned remote file out, checked against what the manifest says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from prefetch.errors import ContentError, TransientError
+from prefetch.net.client import Session
+from prefetch.net.retry import FullJitter, RetryListener, metadata_retrying
+from prefetch.sources.access import Access
+from prefetch.sources.file import resolve_file
+from prefetch.sources.http import Http
+from prefetch.sources.huggingface import HuggingFace
+from prefetch.sources.refs import FileRef, HuggingFaceRef, SourceRef
+from prefetch.sources.remote import RemoteFile
+
+__all__ = ["Resolver"]
+
+_AT_ONCE = 16
+
+
+class Resolver:
+    """Resolves references, sixteen at a time.
+
+    Args:
+        session: the run's session.
+        access: endpoints and tokens.
+        wait: how long between tries.
+        sleep: waits that long.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        access: Access,
+        *,
+        wait: FullJitter | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._hugging_face = HuggingFace(session, access)
+        self._http = Http(session)
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._wait = wait or FullJitter()
+        self._sleep = sleep
+
+    @classmethod
+    def from_environment(cls, session: Session, environ: Mapping[str, str] = os.environ) -> Resolver:
+        """One with the endpoints and tokens that ``environ`` names; see `Access.from_environment`."""
+        return cls(session, Access.from_environment(environ))
+
+    async def resolve(
+        self,
+        ref: SourceRef,
+        *,
+        source: str,
+        sha256: str | None = None,
+        size: int | None = None,
+        on_retry: RetryListener | None = None,
+    ) -> RemoteFile:
+        """What ``ref`` is now. Size and hash of the answer are the host's, or the manifest's where the host is silent.
+
+        Args:
+            source: the manifest's own text for it.
+            sha256, size: what the manifest says of it.
+            on_retry: told of every failure that is tried again.
+
+        Raises:
+            AccessError, SourceError: the host refuses.
+            ContentError: the host has another file than the manifest says.
+            TransientError: the host could not be asked in several tries.
+        """
+        retrying = metadata_retrying(on_retry=on_retry or _nobody, wait=self._wait, sleep=self._sleep)
+        remote: RemoteFile = await retrying(self._ask, ref, source, sha256, size)
+        _check_agreement(remote, sha256, size)
+        return replace(remote, sha256=remote.sha256 or sha256, size=size if remote.size is None else remote.size)
+
+    async def _ask(self, ref: SourceRef, source: str, sha256: str | None, size: int | None) -> RemoteFile:
+        async with self._places:
+            if isinstance(ref, HuggingFaceRef):
+                return await self._hugging_face.resolve(ref, source=source, sha256=sha256, size=size)
+            if isinstance(ref, FileRef):
+                return await resolve_file(ref, source=source)
+            return await self._http.resolve(ref, source=source, sha256=sha256, size=size)
+
+
+def _check_agreement(remote: RemoteFile, sha256: str | None, size: int | None) -> None:
+    remedy = (
+        "If the new file is meant, put its sha256 and size into the manifest; if the old one is, pin the revision "
+        "that has it in the source."
+    )
+    if sha256 and remote.sha256 and sha256 != remote.sha256:
+        raise ContentError(
+            f"{remote.source} has sha256 {remote.sha256} on {remote.origin.host}, the manifest says {sha256}.",
+            remedy=remedy,
+        )
+    if size is not None and remote.size is not None and size != remote.size:
+        raise ContentError(
+            f"{remote.source} has {remote.size} bytes on {remote.origin.host}, the manifest says {size}.",
+            remedy=remedy,
+        )
+
+
+def _nobody(error: TransientError, attempt: int, delay: float) -> None:
+    """Nobody wants to know of retries."""
