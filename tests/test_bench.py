@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from tests.bench.nginx import Nginx, nginx_serving
@@ -127,4 +128,5 @@ def test_the_page_tells_what_was_measured() -> None:
     assert "with `make bench`" in text
     assert "| prefetch | 1.00    | 100  |" in text
     assert "aria2c, takes 2.10 times as long as prefetch (ok)" in text
-    assert "aria2 version" in text
+    assert "- aria2c: aria2 version 1." in text
+    assert f"- hf download: {huggingface_hub.__version__}\n" in text

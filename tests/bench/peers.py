@@ -51,9 +51,9 @@ class Peer:
     verifies: bool = False
 
     def version_line(self) -> str:
-        """The first line of what it says of its version."""
+        """Its name and the first line of what it says of its version."""
         told = subprocess.run(self.version, capture_output=True, text=True, check=True)
-        return told.stdout.strip().splitlines()[0]
+        return f"{self.name}: {told.stdout.strip().splitlines()[0]}"
 
 
 def verify_command(job: Job) -> tuple[list[str], Path]:
@@ -114,6 +114,6 @@ PEERS = {
             verifies=True,
         ),
         Peer("aria2c", _aria2c, ["aria2c", "--version"]),
-        Peer("hf download", _hf, [_beside_python("hf"), "version"], _hf_settings),
+        Peer("hf download", _hf, [_beside_python("hf"), "version", "--format", "quiet"], _hf_settings),
     )
 }
