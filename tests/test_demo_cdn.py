@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
+from prefetch.demo.__main__ import main
 from prefetch.demo.content import SyntheticFile, ZeroFile
 from prefetch.demo.server import DemoServer, running_origin
+from prefetch.demo.wire import Link
 from tests.support.origins import ask
 
 TOKEN = "hf_reader"
@@ -121,3 +128,34 @@ def test_as_a_process_it_announces_logs_and_ends_with_its_parent(tmp_path: Path)
     assert json.loads(ready_file.read_text()) == ready
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     assert [(entry["server"], entry["status"], entry["sent"]) for entry in entries][1] == ("cdn", 200, 2_000_000)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--set", "zeros:8iG"], "is no size such as"),
+        (["--set", "everything"], "is neither seed"),
+        (["--tls", "/nowhere/cert", "/nowhere/key"], "cannot serve"),
+    ],
+)
+def test_as_a_process_it_says_what_it_cannot_do(
+    options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(options)
+    assert (raised.value.code, words in capsys.readouterr().err) == (2, True)
+
+
+def test_tls_with_pace_and_a_client_that_never_shakes_hands(tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with running_origin(link=Link(tls=context, pace=1_000_000)) as origin:
+        url = origin.signed_link("acme/wan/unet.gguf", UNET)
+        with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)):
+            start = time.monotonic()
+            command = ["curl", "-s", "--cacert", str(tmp_path / "ca.pem"), url]
+            fetched = subprocess.run(command, check=True, capture_output=True).stdout
+            seconds = time.monotonic() - start
+    assert (fetched, url.startswith("https://localhost:")) == (WHOLE, True)
+    assert 0.15 < seconds < 3
