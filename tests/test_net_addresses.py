@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from prefetch.errors import SourceError
-from prefetch.net.addresses import AddressGuard, Scope, scope_of
+from prefetch.net.addresses import AddressGuard, Scope, SystemResolver, scope_of
+from prefetch.net.daemon import in_daemon_thread
 
 PUBLIC, LOOPBACK, INTERNAL = Scope.PUBLIC, Scope.LOOPBACK, Scope.INTERNAL
 
@@ -135,3 +137,21 @@ def test_what_may_not(host: str, began_at: str, options: dict[str, object]) -> N
 def test_a_name_that_is_unknown_stays_unknown() -> None:
     with pytest.raises(OSError, match="no such name"):
         reached("nowhere", began_at="nowhere")
+
+
+def test_the_systems_names() -> None:
+    async def ask() -> set[str]:
+        return {result["host"] for result in await SystemResolver().resolve("localhost", 80, socket.AF_UNSPEC)}
+
+    assert asyncio.run(ask()) <= {"127.0.0.1", "::1"}
+
+
+def test_a_name_server_that_is_dead_does_not_hold_up_the_end() -> None:
+    async def stuck() -> None:
+        async with asyncio.timeout(0.05):
+            await in_daemon_thread(lambda: time.sleep(30), name="dns")
+
+    begin = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(stuck())
+    assert time.monotonic() - begin < 5

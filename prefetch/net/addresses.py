@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import enum
 import socket
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from prefetch.errors import SourceError
+from prefetch.net.daemon import in_daemon_thread
 
-__all__ = ["AddressGuard", "Scope", "scope_of"]
+__all__ = ["AddressGuard", "Scope", "SystemResolver", "scope_of"]
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -45,12 +46,12 @@ class AddressGuard(AbstractResolver):
 
     Args:
         allow_private: whether internal addresses are as good as public ones.
-        resolver: looks names up; the system's by default. Must be made inside a running event loop.
+        resolver: looks names up; the system's by default.
     """
 
     def __init__(self, *, allow_private: bool, resolver: AbstractResolver | None = None) -> None:
         self._allow_private = allow_private
-        self._resolver = resolver or ThreadedResolver()
+        self._resolver = resolver or SystemResolver()
         self._trusted: set[str] = set()
         self._began_at: dict[str, set[str]] = {}
 
@@ -112,6 +113,25 @@ class AddressGuard(AbstractResolver):
             return {scope_of(result["host"]) for result in await self._resolver.resolve(host, 0, socket.AF_UNSPEC)}
         except OSError:
             return {Scope.PUBLIC}
+
+
+class SystemResolver(AbstractResolver):
+    """The system's own resolver. A dead name server blocks it for long, which must not hold up the end of a run."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Every address of ``host``; OSError where it has none."""
+        ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        return [
+            ResolveResult(
+                hostname=host, host=str(address[0]), port=port, family=found, proto=proto, flags=socket.AI_NUMERICHOST
+            )
+            for found, _, proto, _, address in await in_daemon_thread(ask, name="dns")
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
 
 
 def _key(host: str) -> str:

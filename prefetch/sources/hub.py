@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import httpx2
 import huggingface_hub
 from huggingface_hub import constants
 from huggingface_hub.errors import OIDCError
-from huggingface_hub.utils import logging
+from huggingface_hub.utils import logging as hub_logging
 
 from prefetch import __version__
 from prefetch.errors import UsageError
@@ -58,7 +59,7 @@ class Hub:
         # Else the first call asks the Hub for a list of agents, waits for it, and writes it below HF_HOME.
         constants.HF_HUB_DISABLE_TELEMETRY = True
         # Warnings that the server dictates would tear the progress display.
-        logging.set_verbosity(logging.ERROR)
+        hub_logging.set_verbosity(logging.ERROR)
         huggingface_hub.set_client_factory(self._client)
 
     def facts(self, ref: HuggingFaceRef) -> FileFacts:

@@ -10,13 +10,13 @@ from urllib.parse import quote
 from prefetch.errors import ContentError, SourceError
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential
+from prefetch.net.daemon import in_daemon_thread
 from prefetch.net.headers import git_sha1_of_etag, sha256_of_etag, signed_expiry
 from prefetch.net.http import HttpOrigin
 from prefetch.net.locations import Location
 from prefetch.net.request import follow
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.access import Access
-from prefetch.sources.daemon import in_daemon_thread
 from prefetch.sources.refs import HuggingFaceRef
 from prefetch.sources.remote import RemoteFile
 
