@@ -132,7 +132,7 @@ def test_a_manifest_that_changes_changes_the_volume(run: Run, volume: Path) -> N
 
 
 def test_a_branch_that_moves_is_followed_only_when_asked(run: Run, origin: DemoServer, volume: Path) -> None:
-    old, new = MODELS[0], wanted(0, 3 * BLOCK)[1]
+    old, new = MODELS[0], wanted(BLOCK, 3 * BLOCK)[1]
     entries = [old.entry(sha256=None, size=None)]
     run(entries=entries)
     origin.put(repo_of([Wanted(old.name, new.content)]))

@@ -43,7 +43,7 @@ from tests.support.models import (
     write_manifest,
 )
 
-MODELS = wanted(24 * BLOCK + 1, 2 * BLOCK)
+MODELS = wanted(24 * BLOCK + 1, BLOCK)
 LARGE, SMALL = MODELS
 TOTAL = sum(model.content.size for model in MODELS)
 Run = Callable[..., Outcome]

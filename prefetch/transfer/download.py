@@ -62,6 +62,7 @@ class Download:
         self._judge = Judge(order)
         self._work = Worklist()
         self._second_look = False
+        self._doubted = Runs()
         self._refetched = 0
         self._flushing = False
         self._settling: set[asyncio.Task[None]] = set()
@@ -306,11 +307,17 @@ class Download:
             self._end()
         elif not self._second_look:
             self._look_again()
-        elif not (self._work or self.segments or self._settling):
+        elif self._work or self.segments or self._settling:
+            return
+        elif self._doubted:
+            self._work.set(self._doubted)
+            self._doubted = Runs()
+            self._changed()
+        else:
             self._refuse(self._judge.mismatch(self.origin.host, sha256, git_sha1))
 
     def _look_again(self) -> None:
-        """The hash is wrong and no host tells which block is: fetch them again, the suspicious ones first.
+        """The hash is wrong and no host tells which block is: fetch them again, the suspicious ones before the others.
 
         A block that comes the same again is right, or wrong at the host; one that comes differently is the bad one.
         """
@@ -321,7 +328,9 @@ class Download:
         if self.whole_only:
             self._start_over_beside()
         else:
-            self._work.set(*self._judge.doubted(self.partial.block_count))
+            suspects, self._doubted = self._judge.doubted(self.partial.block_count)
+            self._work.set(suspects)
+            self._frontier.drain()
         self._changed()
 
     async def _compare(self, index: int, view: memoryview) -> None:
@@ -353,6 +362,7 @@ class Download:
         generation = self.generation
         self._frontier.retire()
         self._work.set(Runs())
+        self._doubted = Runs()
         if keeper is not None:
             keeper.generation = generation
             keeper.stop = self.partial.identity.size

@@ -14,7 +14,7 @@ from prefetch.transfer.fetcher import Fetcher
 from prefetch.transfer.limits import Budget, RateLimit
 from prefetch.transfer.order import Order, Outcome
 from prefetch.transfer.scheduler import Scheduler
-from prefetch.transfer.stalls import Speedometer
+from prefetch.transfer.stalls import Peers, Speedometer
 from prefetch.transfer.tally import Tally
 from prefetch.transfer.threads import Threads
 from prefetch.transfer.watch import Watch
@@ -54,12 +54,14 @@ class Engine:
         self._on_outcome = on_outcome
         self._clock = clock
         self._tally = Tally()
+        self._peers = Peers()
         self._buffers = Buffers(connections + SPARE_BUFFERS, BLOCK_SIZE)
         self._budget = Budget(connections)
         self._fetcher = Fetcher(
             buffers=self._buffers,
             budget=self._budget,
             tally=self._tally,
+            peers=self._peers,
             limit=RateLimit(limit_rate, clock=clock) if limit_rate else None,
             listener=listener,
             clock=clock,
@@ -80,6 +82,7 @@ class Engine:
             orders,
             budget=self._budget,
             tally=self._tally,
+            peers=self._peers,
             listener=self._listener,
             clock=self._clock,
         )

@@ -15,6 +15,7 @@ from prefetch.report.events import Listener, Retried
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.limits import Budget, RateLimit
 from prefetch.transfer.segment import Segment
+from prefetch.transfer.stalls import Peers
 from prefetch.transfer.tally import Tally
 from prefetch.volume.blocks import BLOCK_SIZE
 
@@ -37,6 +38,7 @@ class Fetcher:
         buffers: Buffers,
         budget: Budget,
         tally: Tally,
+        peers: Peers,
         limit: RateLimit | None,
         listener: Listener,
         clock: Callable[[], float],
@@ -45,6 +47,7 @@ class Fetcher:
         self._buffers = buffers
         self._budget = budget
         self._tally = tally
+        self._peers = peers
         self._limit = limit
         self._listener = listener
         self._clock = clock
@@ -74,14 +77,15 @@ class Fetcher:
 
     async def _attempt(self, segment: Segment) -> None:
         """One connection. Returns when it got somewhere, even if it broke then."""
-        start = segment.position
-        segment.begin(self._clock())
+        start, began, host = segment.position, self._clock(), segment.download.origin.host
+        segment.begin(began)
         try:
             await self._connection(segment)
+            self._peers.ended(host, segment.received, self._clock() - began)
         except TransientError as error:
             if not segment.wanted:
                 return
-            segment.download.suspect(segment.blocks)
+            segment.download.suspect([*segment.blocks, segment.position // BLOCK_SIZE])
             if error.cause in CROWDED:
                 self._budget.failed()
             if segment.download.whole_only:

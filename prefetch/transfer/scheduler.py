@@ -14,8 +14,8 @@ from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Scheduler"]
 
-SMALLEST_HALF = 2 * BLOCK_SIZE
-"""A range in flight is halved for an idle connection only while both halves keep this many bytes."""
+SMALLEST_RANGE = 2 * BLOCK_SIZE
+"""Bytes below which a request is no longer worth its round trip."""
 
 
 class Scheduler:
@@ -38,6 +38,7 @@ class Scheduler:
         by_size = sorted(orders, key=_size, reverse=True)
         self._large = deque(order for order in by_size if not _is_small(order))
         self._small = deque(order for order in by_size if _is_small(order))
+        self._queued = sum(order.size or 0 for order in orders)
         self._budget = budget
         self._range_size = range_size
         self._admit = admit
@@ -98,7 +99,8 @@ class Scheduler:
             best = max((d for d in self._downloads if d.has_pending), key=_bytes_a_connection, default=None)
             order = self._next_order(best)
             if order is None:
-                return best.take(self._range_size) if best is not None else self._split()
+                return best.take(self._range_length()) if best is not None else self._split()
+            self._queued -= order.size or 0
             download = await self._admit(order)
             if download is not None:
                 self._downloads.append(download)
@@ -112,11 +114,16 @@ class Scheduler:
             return self._large.popleft()
         return None
 
+    def _range_length(self) -> int:
+        """Long ranges first and short ones at the end, so that all connections end together without halving any."""
+        left = self._queued + sum(download.bytes_wanted for download in self._downloads)
+        return max(SMALLEST_RANGE, min(self._range_size, left // (2 * self._budget.target)))
+
     def _small_at_work(self) -> int:
         return sum(1 for download in self._downloads if _is_small(download.order))
 
     def _split(self) -> Segment | None:
-        tails = (d.split(SMALLEST_HALF) for d in sorted(self._downloads, key=_bytes_a_connection, reverse=True))
+        tails = (d.split(SMALLEST_RANGE) for d in sorted(self._downloads, key=_bytes_a_connection, reverse=True))
         return next((tail for tail in tails if tail is not None), None)
 
 

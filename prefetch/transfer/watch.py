@@ -11,7 +11,7 @@ from prefetch.transfer.limits import Budget
 from prefetch.transfer.order import Order
 from prefetch.transfer.scheduler import Scheduler
 from prefetch.transfer.segment import Segment
-from prefetch.transfer.stalls import Speedometer, is_stalled
+from prefetch.transfer.stalls import Peers, Speedometer, is_stalled
 from prefetch.transfer.tally import Tally
 
 __all__ = ["Watch"]
@@ -33,6 +33,7 @@ class Watch:
         *,
         budget: Budget,
         tally: Tally,
+        peers: Peers,
         listener: Listener,
         clock: Callable[[], float],
     ) -> None:
@@ -41,6 +42,7 @@ class Watch:
         self._bytes = sum(order.size or 0 for order in orders)
         self._budget = budget
         self._tally = tally
+        self._peers = peers
         self._listener = listener
         self._clock = clock
         self._meter = Speedometer(clock())
@@ -70,7 +72,9 @@ class Watch:
             if not segment.connected:
                 continue
             silent = 0.0 if segment.waiting_since is None else now - segment.waiting_since
-            siblings = [other.meter.speed for other in segments if other is not segment and _same_host(other, segment)]
+            host = segment.download.origin.host
+            siblings = [other.meter.speed for other in segments if other is not segment and _is_at(other, host)]
+            siblings += self._peers.speeds(host)
             if is_stalled(own=segment.meter, silent=silent, siblings=siblings, judged=segment.judged):
                 segment.abandon_connection()
 
@@ -97,8 +101,8 @@ class Watch:
         self._listener(progress)
 
 
-def _same_host(one: Segment, other: Segment) -> bool:
-    return one.download.origin.host == other.download.origin.host
+def _is_at(segment: Segment, host: str) -> bool:
+    return segment.download.origin.host == host
 
 
 def _transfer(download: Download) -> Transfer:

@@ -19,21 +19,20 @@ class Worklist:
     def __init__(self) -> None:
         self.segments: set[Segment] = set()
         self._pending = Runs()
-        self._later = Runs()
 
     def __bool__(self) -> bool:
         """Whether there are blocks that nobody was sent for."""
-        return bool(self._pending or self._later)
+        return bool(self._pending)
 
     @property
     def bytes_wanted(self) -> int:
         """Bytes still to be received; the last block of a file counts as a whole one."""
-        waiting = (len(self._pending) + len(self._later)) * BLOCK_SIZE
-        return waiting + sum(segment.remaining or 0 for segment in self.segments)
+        in_flight = sum(segment.remaining or 0 for segment in self.segments)
+        return len(self._pending) * BLOCK_SIZE + in_flight
 
-    def set(self, first: Runs, then: Runs | None = None) -> None:
-        """Replace what nobody was sent for: ``first``, and when that is done ``then``."""
-        self._pending, self._later = first, then or Runs()
+    def set(self, runs: Runs) -> None:
+        """Replace what nobody was sent for."""
+        self._pending = runs
 
     def add(self, first: int, last: int) -> None:
         """The blocks ``[first, last)`` are to be fetched too, before the others."""
@@ -41,8 +40,6 @@ class Worklist:
 
     def next_run(self, limit: int) -> tuple[int, int]:
         """Take the next blocks to fetch off the list, at most ``limit`` of them. There must be one."""
-        if not self._pending:
-            self._pending, self._later = self._later, Runs()
         run = self._pending.take(limit)
         assert run is not None
         return run

@@ -40,7 +40,7 @@ __all__ = [
 JOURNAL_LIMIT = 256 * 1024 * 1024
 """Bytes of journal that are read at most: some hundred times what the largest model needs."""
 
-_NAME = re.compile(r"([0-9a-f]{64})\.([1-9][0-9]{0,17})\.(data|journal)")
+_NAME = re.compile(r"([0-9a-f]{64})\.([1-9][0-9]*)\.(data|journal)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
