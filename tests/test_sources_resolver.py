@@ -100,7 +100,8 @@ async def resolved(hub: Hub, source: str = SOURCE, token: str | None = None, **p
 
 async def body_of(remote: RemoteFile, start: int, stop: int | None) -> bytes:
     async with remote.origin.open(start, stop) as body:
-        return b"".join([chunk async for chunk in body.chunks])
+        buffer = memoryview(bytearray(1 << 20))
+        return bytes(buffer[: await body.fill(buffer)])
 
 
 def failure(work: Coroutine[Any, Any, object]) -> PrefetchError:

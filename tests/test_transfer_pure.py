@@ -108,7 +108,6 @@ def meter(*, speed: float, seconds: float) -> Speedometer:
         ("silent while others move", meter(speed=0, seconds=4), 4.0, [40e6], 0, True),
         ("silent like everybody", meter(speed=0, seconds=10), 10.0, [0.0, 0.0], 0, False),
         ("silent for too long whoever moves", meter(speed=0, seconds=31), SILENCE + 1, [], 0, True),
-        ("we keep it waiting ourselves", meter(speed=0, seconds=20), 0.0, [40e6] * 5, 0, False),
         ("judged before: more patience", meter(speed=0, seconds=4), 4.0, [40e6], 1, False),
         ("hunted often enough", meter(speed=1e6, seconds=40), 0.1, [40e6] * 5, 4, False),
     ],

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import aiohttp
-
-from prefetch.errors import ContentError, TransientError
+from prefetch.errors import TransientError
+from prefetch.net.body import open_body
 from prefetch.net.checks import Accepted, Asked, check_response, is_error_page
 from prefetch.net.client import Session
-from prefetch.net.failures import connection_error
 from prefetch.net.locations import Location, LocationCache, Locator
 from prefetch.net.origin import Body
 from prefetch.net.pages import describe, read_start
@@ -83,8 +81,7 @@ class HttpOrigin:
             asked = self._asked(answer, start, stop)
             accepted = await check_answer(answer, asked, now=self._clock())
             self._learn(accepted)
-            async with aclosing(_chunks(answer, asked, accepted)) as chunks:
-                yield Body(chunks, accepted.total, accepted.ranged)
+            yield open_body(answer.response, asked, accepted)
 
     def _check_place(self, answer: Answer, location: Location) -> None:
         """A refusal by another host than the file's own says that the way there is stale, not that the file is gone."""
@@ -129,28 +126,3 @@ def _range_header(start: int, stop: int | None) -> dict[str, str]:
     if stop is not None and stop <= start:
         return {}
     return {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
-
-
-async def _chunks(answer: Answer, asked: Asked, accepted: Accepted) -> AsyncGenerator[bytes, None]:
-    left = accepted.length
-    try:
-        async for piece in answer.response.content.iter_any():
-            if left is not None and len(piece) > left and not accepted.ranged:
-                raise ContentError(f"{asked.host} sent more than the {accepted.total} bytes of {asked.name}.")
-            piece = piece if left is None else piece[:left]
-            if piece:
-                yield piece
-            left = None if left is None else left - len(piece)
-            if left == 0 and accepted.ranged:
-                return
-    except (aiohttp.ClientError, OSError) as error:
-        raise _broken(error, asked) from None
-    if left:
-        raise TransientError(f"{asked.host} cut {asked.name} off {left} bytes before its end.", cause="cut")
-
-
-def _broken(error: Exception, asked: Asked) -> TransientError:
-    failure = connection_error(error, asked.host)
-    if isinstance(failure, TransientError) and failure.cause != "protocol":
-        return failure
-    return TransientError(f"{asked.host} cut {asked.name} off.", cause="cut")

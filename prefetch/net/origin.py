@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 __all__ = ["Body", "Origin", "RangesUnsupported"]
@@ -14,20 +12,30 @@ class RangesUnsupported(Exception):
     """The origin answered a range that does not start at 0 with the whole file: it can only be read from its start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Protocol):
     """An open answer whose status, range and identity have been checked.
 
     Attributes:
-        chunks: the bytes in order as they arrive, of whatever length the network gave (never empty). It ends exactly at
-            the range's end, or raises `TransientError` when the connection is cut before.
         total: the file's whole size in bytes where the origin told it.
         ranged: whether this origin honoured the range; False means a whole file read from byte 0.
+        received: bytes put into buffers so far, counted as they arrive, so that what came before an error counts.
     """
 
-    chunks: AsyncIterator[bytes]
-    total: int | None
-    ranged: bool
+    @property
+    def total(self) -> int | None: ...
+    @property
+    def ranged(self) -> bool: ...
+    @property
+    def received(self) -> int: ...
+
+    async def fill(self, buffer: memoryview) -> int:
+        """Put the next bytes into ``buffer`` and return how many: fewer than it holds only at the body's end.
+
+        Raises:
+            TransientError: the connection broke before the range's end.
+            ContentError: the body is longer than the file.
+        """
+        ...
 
 
 class Origin(Protocol):

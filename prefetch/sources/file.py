@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from prefetch.errors import ContentError, SourceError
 from prefetch.net.origin import Body
@@ -14,8 +14,6 @@ from prefetch.sources.refs import FileRef
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["FileOrigin", "resolve_file"]
-
-_BLOCK = 4 << 20
 
 
 class FileOrigin:
@@ -40,21 +38,41 @@ class FileOrigin:
     async def _open(self, start: int, stop: int) -> AsyncIterator[Body]:
         descriptor = await asyncio.to_thread(_open_regular, self._path)
         try:
-            async with aclosing(self._blocks(descriptor, start, stop)) as blocks:
-                yield Body(blocks, self._size, True)
+            yield _FileBody(self._path, descriptor, start, stop, total=self._size)
         finally:
             os.close(descriptor)
 
-    async def _blocks(self, descriptor: int, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        while start < stop:
-            try:
-                block = await asyncio.to_thread(os.pread, descriptor, min(_BLOCK, stop - start), start)
-            except OSError as error:
-                raise _unreadable(self._path, error) from None
-            if not block:
-                raise ContentError(f"{self._path} became shorter while it was read.")
-            yield block
-            start += len(block)
+
+class _FileBody:
+    """A range of an open file."""
+
+    def __init__(self, path: str, descriptor: int, start: int, stop: int, *, total: int) -> None:
+        self.total = total
+        self.ranged = True
+        self.received = 0
+        self._path = path
+        self._descriptor = descriptor
+        self._start = start
+        self._stop = stop
+
+    async def fill(self, buffer: memoryview) -> int:
+        filled = 0
+        while wanted := min(len(buffer) - filled, self._stop - self._start - self.received):
+            # Not read into the buffer itself: a thread cannot be stopped, and by then the buffer may be another's.
+            piece = await asyncio.to_thread(self._read, wanted, self._start + self.received)
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            self.received += len(piece)
+        return filled
+
+    def _read(self, count: int, at: int) -> bytes:
+        try:
+            piece = os.pread(self._descriptor, count, at)
+        except OSError as error:
+            raise _unreadable(self._path, error) from None
+        if not piece:
+            raise ContentError(f"{self._path} became shorter while it was read.")
+        return piece
 
 
 async def resolve_file(ref: FileRef, *, source: str) -> RemoteFile:

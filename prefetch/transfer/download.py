@@ -28,7 +28,7 @@ class Download:
     """The state of one order while it is worked on. All of it belongs to the event loop.
 
     Attributes:
-        received: bytes of body received.
+        received_before: bytes of body received over connections that have ended.
         resumed: bytes an earlier run left.
         generation: grows when everything starts over; what older segments bring is not wanted any more.
         whole_only: the host sends no ranges, so one connection fetches the file from its start to its end.
@@ -51,7 +51,7 @@ class Download:
         self.order = order
         self.partial = partial
         self.meter = meter
-        self.received = 0
+        self.received_before = 0
         self.resumed = partial.resumed_bytes
         self.generation = 0
         self.whole_only = partial.size is None or order.origins[0].ranges is False
@@ -97,6 +97,11 @@ class Download:
     def segments(self) -> set[Segment]:
         """Ranges that connections are fetching now."""
         return self._work.segments
+
+    @property
+    def received(self) -> int:
+        """Bytes of body received so far."""
+        return self.received_before + sum(segment.received for segment in self.segments)
 
     @property
     def sha256(self) -> str:

@@ -77,67 +77,75 @@ class Fetcher:
 
     async def _attempt(self, segment: Segment) -> None:
         """One connection. Returns when it got somewhere, even if it broke then."""
-        start, began, host = segment.position, self._clock(), segment.download.origin.host
-        segment.begin(began)
+        start, download = segment.position, segment.download
+        segment.begin(self._clock())
         try:
             await self._connection(segment)
-            self._peers.ended(host, segment.received, self._clock() - began)
         except TransientError as error:
             if not segment.wanted:
                 return
-            segment.download.suspect([*segment.blocks, segment.position // BLOCK_SIZE])
+            download.suspect([*segment.blocks, segment.position // BLOCK_SIZE])
             if error.cause in CROWDED:
                 self._budget.failed()
-            if segment.download.whole_only:
-                await segment.download.restart(segment)
+            if download.whole_only:
+                await download.restart(segment)
             if segment.position - start < PROGRESS:
                 raise
             self._listener(_retried(segment, error, attempt=1, delay=0.0))
 
     async def _connection(self, segment: Segment) -> None:
-        origin = segment.download.origin
+        origin, began = segment.download.origin, self._clock()
         try:
             async with asyncio.timeout(None) as segment.scope:
-                segment.waiting_since = self._clock()
-                async with origin.open(segment.position, segment.stop) as body:
-                    await self._receive(segment, body)
+                async with origin.open(segment.position, segment.stop) as segment.body:
+                    await self._receive(segment, segment.body)
+            self._peers.ended(origin.host, segment.received, self._clock() - began)
         except TimeoutError:
             raise TransientError(f"The connection to {origin.host} stalled.", cause="stall") from None
         finally:
             segment.scope = None
-            segment.waiting_since = None
+            segment.download.received_before += segment.received
+            self._tally.received += segment.received
+            segment.body = None
 
     async def _receive(self, segment: Segment, body: Body) -> None:
         download = segment.download
         if not body.ranged and segment.stop != download.partial.size:
             await download.read_whole(segment)
-        async for chunk in body.chunks:
-            segment.waiting_since = None
-            segment.received += len(chunk)
-            download.received += len(chunk)
-            self._tally.received += len(chunk)
-            if self._limit is not None:
-                await self._limit.take(len(chunk))
-            await self._store(segment, chunk)
-            if segment.finished or not segment.wanted:
-                return
-            segment.waiting_since = self._clock()
-        await self._end_of_body(segment)
-
-    async def _store(self, segment: Segment, chunk: bytes) -> None:
-        view = memoryview(chunk)
-        while view and segment.wanted and not segment.finished:
+        while segment.wanted and not segment.finished:
             if segment.buffer is None:
+                segment.waiting = False
                 segment.buffer = await self._buffers.acquire()
-            offset = segment.position % BLOCK_SIZE
-            count = min(len(view), BLOCK_SIZE - offset)
-            if segment.stop is not None:
-                count = min(count, segment.stop - segment.position)
-            segment.buffer[offset : offset + count] = view[:count]
-            segment.position += count
-            view = view[count:]
+            view = self._room(segment, segment.buffer)
+            count = await self._fill(segment, body, view)
             if segment.position % BLOCK_SIZE == 0 or segment.finished:
                 self._block_done(segment)
+            if count < len(view):
+                await self._end_of_body(segment)
+
+    def _room(self, segment: Segment, buffer: bytearray) -> memoryview:
+        """Where the segment's next bytes belong in its buffer."""
+        offset = segment.position % BLOCK_SIZE
+        count = BLOCK_SIZE - offset
+        if segment.stop is not None:
+            count = min(count, segment.stop - segment.position)
+        if self._limit is not None:
+            count = min(count, self._limit.portion)
+        return memoryview(buffer)[offset : offset + count]
+
+    async def _fill(self, segment: Segment, body: Body, view: memoryview) -> int:
+        before = body.received
+        segment.waiting = True
+        try:
+            await body.fill(view)
+        finally:
+            # What came before a connection broke is kept: the next one goes on behind it.
+            count = body.received - before
+            segment.position += count
+        if self._limit is not None:
+            segment.waiting = False
+            await self._limit.take(count)
+        return count
 
     def _block_done(self, segment: Segment) -> None:
         index = (segment.position - 1) // BLOCK_SIZE
@@ -148,7 +156,7 @@ class Fetcher:
         if segment.stop is not None:
             raise TransientError(f"{segment.download.origin.host} sent fewer bytes than it said.", cause="cut")
         segment.stop = segment.position
-        if segment.buffer is not None and segment.position % BLOCK_SIZE:
+        if segment.position % BLOCK_SIZE:
             self._block_done(segment)
         await segment.download.learn_size(segment.position)
 

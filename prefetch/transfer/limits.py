@@ -19,6 +19,11 @@ class RateLimit:
         self._clock = clock
         self._paid_until = clock()
 
+    @property
+    def portion(self) -> int:
+        """Bytes to receive between two waits: a twentieth of a second's, or a connection would seem to stall."""
+        return max(4096, self._rate // 20)
+
     def debt(self, count: int) -> float:
         """Account for ``count`` bytes; the seconds the reader should wait before it reads on."""
         now = self._clock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from prefetch.net.origin import Body
 from prefetch.transfer.stalls import Speedometer
 
 if TYPE_CHECKING:
@@ -20,33 +21,40 @@ class Segment:
     """
 
     __slots__ = (
+        "_heard_at",
+        "_seen",
         "blocks",
+        "body",
         "buffer",
         "download",
         "generation",
         "judged",
         "meter",
         "position",
-        "received",
         "scope",
-        "start",
         "stop",
-        "waiting_since",
+        "waiting",
     )
 
     def __init__(self, download: Download, start: int, stop: int | None) -> None:
         self.download = download
         self.generation = download.generation
-        self.start = start
         self.stop = stop
         self.position = start
         self.buffer: bytearray | None = None
-        self.received = 0
-        self.blocks: list[int] = []  # that the present connection touched
+        self.body: Body | None = None
+        self.blocks: list[int] = []  # that the present connection brought
         self.judged = 0
         self.meter = Speedometer(0.0)
-        self.waiting_since: float | None = None
         self.scope: asyncio.Timeout | None = None
+        self.waiting = False  # for the network, and not for a buffer or the bandwidth cap
+        self._seen = 0
+        self._heard_at = 0.0
+
+    @property
+    def received(self) -> int:
+        """Bytes the present connection has brought."""
+        return self.body.received if self.body is not None else 0
 
     @property
     def remaining(self) -> int | None:
@@ -71,7 +79,14 @@ class Segment:
         """A connection for this segment is being opened."""
         self.blocks = []
         self.meter = Speedometer(now)
-        self.received = 0
+        self.waiting = True
+        self._seen, self._heard_at = 0, now
+
+    def silence(self, now: float) -> float:
+        """Seconds for which the network has brought nothing, as seen by those who ask twice a second."""
+        if self.received != self._seen or not self.waiting:
+            self._seen, self._heard_at = self.received, now
+        return now - self._heard_at
 
     def abandon_connection(self) -> None:
         """Give the present connection up; the fetch goes on over another one."""

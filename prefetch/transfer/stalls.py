@@ -68,7 +68,7 @@ def is_stalled(*, own: Speedometer, silent: float, siblings: Sequence[float], ju
 
     Args:
         own: the connection's speed since it was opened.
-        silent: seconds it has waited for its next byte; 0 while the wait is on our side.
+        silent: seconds it has waited for its next byte.
         siblings: speeds of the other connections, of now and of late, bytes a second.
         judged: how often this range lost a connection this way already, so that a really slow host is not hunted.
     """
@@ -76,6 +76,6 @@ def is_stalled(*, own: Speedometer, silent: float, siblings: Sequence[float], ju
     if silent >= max(SILENCE, patience):
         return True
     moving = [speed for speed in siblings if speed > 0]
-    if not moving or silent == 0.0 or own.elapsed < patience:
+    if not moving or own.elapsed < patience:
         return False
     return silent >= patience or own.speed < FAR_BELOW * median(moving)

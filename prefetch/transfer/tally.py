@@ -11,7 +11,7 @@ __all__ = ["Tally"]
 
 @dataclass(slots=True)
 class Tally:
-    """What the whole transfer has come to: bytes received from hosts, and the models that ended with their bytes."""
+    """The bytes received over connections that have ended, and the models that have ended with their bytes."""
 
     received: int = 0
     models_ended: int = 0

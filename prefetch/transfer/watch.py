@@ -63,15 +63,15 @@ class Watch:
             segment.meter.mark(now, segment.received)
         for download in self._scheduler.downloads:
             download.meter.mark(now, download.received)
-        self._meter.mark(now, self._tally.received)
+        self._meter.mark(now, self._tally.received + sum(segment.received for segment in self._scheduler.segments))
         self._budget.tick(speed=self._meter.speed, used=self._scheduler.taken)
 
     def _give_stalled_up(self, now: float) -> None:
         segments = self._scheduler.segments
         for segment in segments:
-            if not segment.connected:
+            silent = segment.silence(now)
+            if not segment.connected or not segment.waiting:
                 continue
-            silent = 0.0 if segment.waiting_since is None else now - segment.waiting_since
             host = segment.download.origin.host
             siblings = [other.meter.speed for other in segments if other is not segment and _is_at(other, host)]
             siblings += self._peers.speeds(host)
