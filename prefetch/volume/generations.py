@@ -30,6 +30,7 @@ __all__ = [
     "Generation",
     "all_of",
     "best",
+    "clear_dead",
     "open_data",
     "remove",
     "reserve",
@@ -140,6 +141,18 @@ def remove(directory: int, generation: Generation) -> None:
     """Delete a pair that is ours or free, the data first: a journal alone claims nothing."""
     files.remove(generation.data, dir_fd=directory)
     files.remove(generation.journal, dir_fd=directory)
+
+
+def clear_dead(directory: int) -> None:
+    """Delete the journals that a process killed right after its publication, or right before its first byte, left."""
+    for dead in all_of(directory):
+        if dead.free and dead.journal is None and (journal := _read_journal(directory, dead.generation)) is not None:
+            # Only under a number of our own, see above: else a new process may have begun to use this very one.
+            own, number = reserve(directory, journal.identity)
+            for other in survey(directory, own.key):
+                if other.generation < own and other.free and other.journal is None:
+                    files.remove(other.generation.journal, dir_fd=directory)
+            _abandon(directory, own, number)
 
 
 def _generations(directory: int) -> set[Generation]:

@@ -244,8 +244,8 @@ class Partial:
             return
         if taken:
             self._ledger.claimed.update(best.claims)
-        elif not best.free:
-            # Its owner may have finished meanwhile.
+        else:
+            # Its owner, or who was quicker to take it over, may have moved it away meanwhile.
             with suppress(FileNotFoundError):
                 self._borrow(generations.open_data(directory, best.generation, os.O_RDONLY), best.claims)
         self.resumed_bytes = sum(map(self.block_length, self.claimed))

@@ -30,7 +30,7 @@ def _problem(path: str) -> str | None:
     if "\\" in path:
         return "has a backslash; directories are separated by forward slashes"
     if _CONTROL.search(path):
-        return "has a control character"
+        return "has a control character (in double quotes, YAML makes one of a backslash and a letter)"
     if _DRIVE.match(path):
         return "starts with a drive letter; paths start below the volume's root"
     if path.endswith("/"):

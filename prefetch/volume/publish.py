@@ -92,6 +92,7 @@ def link(volume: Volume, existing: str, path: str, *, sha256: str, ours: Record 
         try:
             return _place(volume, path, ours, functools.partial(_rename, draft, temporary))
         finally:
+            # It could not be placed; or the very file was placed meanwhile, and then a rename does nothing.
             files.remove(draft, dir_fd=temporary)
 
 
