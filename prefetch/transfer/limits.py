@@ -44,7 +44,7 @@ class Budget:
     more connections lower. Neither can be configured by someone who has not measured it.
     """
 
-    FIRST = 8
+    FIRST = 16
     STEP = 4
     WORTH_IT = 1.05
     PATIENCE = 5
@@ -53,10 +53,12 @@ class Budget:
         self._limit = limit
         self._best = 0.0
         self._idle_ticks = 0
+        self._shrunk = False
         self.target = min(self.FIRST, limit)
 
     def tick(self, *, speed: float, used: int) -> None:
         """Take note of the summed ``speed`` (bytes/s) reached with ``used`` connections since the last tick."""
+        self._shrunk = False
         if used < self.target or self.target >= self._limit:
             return
         self._idle_ticks += 1
@@ -66,7 +68,10 @@ class Budget:
             self.target = min(self._limit, self.target + self.STEP)
 
     def failed(self) -> None:
-        """A connection failed in a way that fewer connections may cure."""
+        """A connection failed in a way that fewer connections may cure. Those that fail together count once."""
+        if self._shrunk:
+            return
+        self._shrunk = True
         self.target = max(1, self.target * 3 // 4)
         self._best = 0.0
         self._idle_ticks = -self.PATIENCE
