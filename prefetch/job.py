@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 from prefetch.adoption import Adoption
 from prefetch.errors import PrefetchError
@@ -18,6 +19,7 @@ from prefetch.survey import Standing, State, survey
 from prefetch.volume.applied import write_applied
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
+from prefetch.volume.leftovers import clear_leftovers
 
 __all__ = ["Job"]
 
@@ -55,6 +57,9 @@ class Job:
         return self._scores.finish(str(self._volume.root), stopped)
 
     async def _work(self) -> None:
+        with suppress(PrefetchError):
+            # Nothing that is there must fail because of what need not be there.
+            clear_leftovers(self._volume)
         standings = survey(self._wanted.entries, self._volume, self._inventory)
         settled = await asyncio.gather(*map(self._is_settled, standings))
         absent = [standing for standing, done in zip(standings, settled, strict=True) if not done]
