@@ -10,6 +10,7 @@ from functools import partial
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
 from prefetch.manifest import Model
 from prefetch.net.origin import Origin
+from prefetch.report.events import Listener, Resolving, Retried
 from prefetch.sources.lazy import LazyOrigin
 from prefetch.sources.refs import parse_source
 from prefetch.sources.remote import RemoteFile
@@ -41,33 +42,50 @@ class Candidate:
         return self.standing.model.size if self.remote.size is None else self.remote.size
 
 
-async def find(standings: Iterable[Standing], resolver: Resolver) -> dict[str, Candidate | PrefetchError]:
+async def find(
+    standings: Iterable[Standing], resolver: Resolver, *, listener: Listener
+) -> dict[str, Candidate | PrefetchError]:
     """Ask the host of each standing's model; by path, what it said, or why it cannot be had from any host."""
     wanted = {standing.path: standing for standing in standings}
-    found = await asyncio.gather(*(_find(standing, resolver) for standing in wanted.values()))
+    listener(Resolving(len(wanted)))
+    finder = _Finder(resolver, listener)
+    found = await asyncio.gather(*map(finder.find, wanted.values()))
     return dict(zip(wanted, found, strict=True))
 
 
-async def _find(standing: Standing, resolver: Resolver) -> Candidate | PrefetchError:
-    model = standing.model
-    sources = (model.source, *model.mirrors)
-    first_error: PrefetchError | None = None
-    for number, source in enumerate(sources):
-        try:
-            remote = await _resolve(resolver, model, source)
-        except (AccessError, SourceError, TransientError) as error:
-            # A mirror that fails too says less than the source that was meant.
-            first_error = first_error or error
-            continue
-        mirrors = (_lazy(resolver, model, mirror) for mirror in sources[number + 1 :])
-        return Candidate(standing, remote, (remote.origin, *mirrors))
-    assert first_error is not None
-    return first_error
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    resolver: Resolver
+    listener: Listener
+
+    async def find(self, standing: Standing) -> Candidate | PrefetchError:
+        model = standing.model
+        sources = (model.source, *model.mirrors)
+        first_error: PrefetchError | None = None
+        for number, source in enumerate(sources):
+            try:
+                remote = await self._resolve(model, source)
+            except (AccessError, SourceError, TransientError) as error:
+                # A mirror that fails too says less than the source that was meant.
+                first_error = first_error or error
+                continue
+            mirrors = (self._lazy(model, mirror) for mirror in sources[number + 1 :])
+            return Candidate(standing, remote, (remote.origin, *mirrors))
+        assert first_error is not None
+        return first_error
+
+    async def _resolve(self, model: Model, source: str) -> RemoteFile:
+        def retried(error: TransientError, attempt: int, delay: float) -> None:
+            event = Retried(model.path, _host(source), error.cause, error.message, attempt, delay)
+            self.listener(event)
+
+        ref = parse_source(source)
+        return await self.resolver.resolve(ref, source=source, sha256=model.sha256, size=model.size, on_retry=retried)
+
+    def _lazy(self, model: Model, source: str) -> LazyOrigin:
+        return LazyOrigin(partial(self._resolve, model, source), host=_host(source))
 
 
-async def _resolve(resolver: Resolver, model: Model, source: str) -> RemoteFile:
-    return await resolver.resolve(parse_source(source), source=source, sha256=model.sha256, size=model.size)
-
-
-def _lazy(resolver: Resolver, model: Model, source: str) -> LazyOrigin:
-    return LazyOrigin(partial(_resolve, resolver, model, source), host=source.split("/")[2])
+def _host(source: str) -> str:
+    """The host to name before anything was asked: hf:// sources have none of their own."""
+    return "huggingface.co" if source.startswith("hf://") else source.split("/")[2]

@@ -10,6 +10,7 @@ PrefetchError                     1  some model failed
 │   └── ContentError              1  what was received is not the file that was asked for
 │       └── HashMismatch          1  all bytes are there and their SHA-256 is another
 ├── TransientError                1  worth another try: a reset, a cut, a stall, 429, 5xx
+├── ModelsFailed                  ·  several models failed: the code they share, else 1
 └── Interrupted                 130  SIGINT or SIGTERM
 
 A message is one sentence that says what and where; a remedy is one that says what to do.
@@ -25,6 +26,7 @@ __all__ = [
     "HashMismatch",
     "Interrupted",
     "ManifestError",
+    "ModelsFailed",
     "PrefetchError",
     "SourceError",
     "SpaceError",
@@ -115,6 +117,14 @@ class TransientError(PrefetchError):
         super().__init__(message, remedy=remedy)
         self.cause = cause
         self.floor = floor
+
+
+class ModelsFailed(PrefetchError):
+    """The sum of models that failed, each told by a line of its own; the remedy is what the first one said."""
+
+    def __init__(self, message: str, *, first: PrefetchError, exit_code: int) -> None:
+        super().__init__(message, remedy=str(first))
+        self.exit_code, self.code = exit_code, first.code
 
 
 class Interrupted(PrefetchError):

@@ -58,7 +58,7 @@ class Fetching:
         """
         private = self._limits.allow_private
         async with open_session(connections=self._limits.connections, allow_private=private) as session:
-            found = await find(absent, Resolver.from_environment(session))
+            found = await find(absent, Resolver.from_environment(session), listener=self._listener)
             candidates = [candidate for candidate in found.values() if isinstance(candidate, Candidate)]
             for path, error in found.items():
                 if isinstance(error, PrefetchError):

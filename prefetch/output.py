@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from itertools import pairwise
 
 from prefetch.commands.table import Outcome
-from prefetch.errors import PrefetchError
+from prefetch.errors import ModelsFailed, PrefetchError
 from prefetch.report.writer import LineWriter
 from prefetch.spelling import split_at_dashes
 
@@ -45,8 +45,13 @@ class Output:
 
     def end(self, outcome: Outcome) -> int:
         """Write the outcome and return the exit code it comes to."""
+        code = self._result(outcome)
+        # Last, where it is still in sight below a long table.
         if outcome.error is not None:
             self._tell(outcome.error)
+        return code
+
+    def _result(self, outcome: Outcome) -> int:
         try:
             _print(outcome.to_json() if self.json else outcome.text)
         except BrokenPipeError:
@@ -57,13 +62,21 @@ class Output:
         return outcome.exit_code
 
     def _tell(self, error: PrefetchError) -> None:
+        writer = LineWriter(sys.stderr)
         if self.json_log:
             from prefetch.report.logjson import error_record
 
-            line = error_record(error)
-        else:
-            line = f"prefetch: {error}" if isinstance(error, InternalError) else f"prefetch: error: {error}"
-        LineWriter(sys.stderr).write(line)
+            writer.write(error_record(error))
+            return
+        for line in _sentences(error).split("\n"):
+            writer.write(line)
+
+
+def _sentences(error: PrefetchError) -> str:
+    if isinstance(error, InternalError):
+        return f"prefetch: {error}"
+    # Each model's own error stands above already.
+    return f"prefetch: error: {error.message if isinstance(error, ModelsFailed) else error}"
 
 
 def prepare_streams() -> None:

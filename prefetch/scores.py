@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from prefetch.errors import PrefetchError
+from prefetch.errors import ModelsFailed, PrefetchError
+from prefetch.report import humanize
 from prefetch.report.events import DoneStatus, Listener, ModelDone, ModelFailed, Replaced, RunFinished
 from prefetch.report.result import ModelResult, RunResult, exit_code_of
 from prefetch.volume.inventory import Record
@@ -88,12 +89,10 @@ class Scores:
         return result
 
 
-def summary_of(errors: Sequence[PrefetchError], *, models: int) -> PrefetchError | None:
+def summary_of(errors: Sequence[PrefetchError], *, models: int, how: str = "failed") -> ModelsFailed | None:
     """One error for all the models that failed, with the exit code they come to together; None for none."""
     if not errors:
         return None
     code = exit_code_of(errors)
     first = next(error for error in errors if code in (1, error.exit_code))
-    summary = PrefetchError(f"{len(errors)} of {models} models failed. {first.message}", remedy=first.remedy)
-    summary.exit_code, summary.code = code, first.code
-    return summary
+    return ModelsFailed(f"{len(errors)} of {humanize.count(models, 'model')} {how}.", first=first, exit_code=code)

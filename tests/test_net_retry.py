@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch.errors import SourceError, TransientError
-from prefetch.net.retry import FullJitter, metadata_retrying
+from prefetch.net.retry import FullJitter, Outage, metadata_retrying
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,37 @@ def test_the_last_failure_is_raised_and_final_ones_at_once() -> None:
     assert len(slept) == 3
     final = SourceError("gone")
     assert outcome([final]) == (final, [], [])
+
+
+@pytest.mark.parametrize(("cause", "most"), [("dns", 10.0), ("connect", 10.0), ("timeout", 30.0)])
+def test_an_absent_host_is_given_up_in_time_and_then_at_once(cause: str, most: float) -> None:
+    now = [100.0]
+    outage = Outage(clock=lambda: now[0])
+    told: list[float] = []
+
+    async def ask(answers: list[str]) -> str:
+        if not answers:
+            raise TransientError("away", cause=cause)
+        return answers.pop()
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    retrying = metadata_retrying(
+        on_retry=lambda error, attempt, delay: told.append(delay),
+        wait=FullJitter(uniform=lambda: 0.9),
+        outage=outage,
+        attempts=99,
+        sleep=sleep,
+    )
+    with pytest.raises(TransientError):
+        asyncio.run(retrying(ask, []))
+    assert len(told) > 2 and most / 2 < now[0] - 100.0 <= most
+    told.clear()
+    with pytest.raises(TransientError):
+        asyncio.run(retrying(ask, []))
+    assert told == [], "a mirror on the same host need not wait again"
+    outage.end()
+    with pytest.raises(TransientError):
+        asyncio.run(retrying(ask, []))
+    assert len(told) > 2

@@ -34,8 +34,8 @@ with listener_for(SimpleNamespace(log_format="text"), sys.stderr) as listener:
         for step in range(200):
             active = (Transfer("models/a.gguf", 1000, step * 5, 0, 4, 50.0),)
             listener(Progress(active, step * 5, 2000, 1, 3, 50.0, 4))
-        listener(ModelDone("models/a.gguf", "downloaded", 1000, "cd", True, 1.0))
         listener(ModelFailed("models/b.gguf", "access", "It is gated. Open its page."))
+        listener(ModelDone("models/a.gguf", "downloaded", 1000, "cd", True, 1.0))
     listener(RunFinished("drawn" not in sys.argv, 0, 2.0, 1000, 0, "drawn" in sys.argv))
 print("rich" in sys.modules)
 """
@@ -74,10 +74,12 @@ def test_a_row_a_model_and_a_total() -> None:
             [Retried(HIGH, "cdn", "reset", "Reset.", 2, 0.5), moving(5, speed=1), moving(5, speed=0)],
             "0.0%     waiting       -",
         ),
+        ([Retried(HIGH, "cdn", "cdn_403", "No.", 1, 0.5), moving(5, speed=0)], "0.0%    HTTP 403       -"),
         ([moving(5, speed=1)], "0.0%       1 B/s       -"),
-        ([moving(15_406_608_896)], "100%   verifying    0.0s"),
+        ([moving(15_406_608_896)], "100%   verifying       -"),
         ([moving(5, size=None)], "?  120.0 MB/s       -"),
         ([Verifying("models/old.pth", 5_000_000)], "hashing, 5.0 MB"),
+        ([Retried("models/a", "hub", "dns", "No name.", 1, 0.5)], "asking hub again, unknown size"),
     ],
 )
 def test_states(events: list[Event], ends: str) -> None:
@@ -166,8 +168,8 @@ def screen_of(sent: str) -> list[str]:
 
 ENDED = [
     "3 models wanted on /workspace",
-    "downloaded models/a.gguf: 1.0 kB in 1.0s, SHA-256 as expected",
     "FAILED models/b.gguf: It is gated. Open its page.",
+    "downloaded models/a.gguf: 1.0 kB in 1.0s, SHA-256 as expected",
     "NOT DONE: 1 downloaded, 1 present, 1 failed; 1.0 kB downloaded in 2.0s, 500 B/s on average",
     "FAILED models/b.gguf: It is gated. Open its page.",
 ]

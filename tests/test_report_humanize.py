@@ -53,7 +53,7 @@ def test_percent_is_100_only_when_all_is_done(done: int, total: int, text: str) 
 
 
 @pytest.mark.parametrize(
-    ("left", "speed", "text"), [(0, 5.0, "0.0s"), (1000, 10.0, "1m40s"), (1000, 0.0, "-"), (0, 0.0, "-")]
+    ("left", "speed", "text"), [(0, 5.0, "-"), (1000, 10.0, "1m40s"), (1000, 0.0, "-"), (0, 0.0, "-")]
 )
 def test_eta(left: int, speed: float, text: str) -> None:
     assert humanize.eta(left, speed) == text

@@ -24,6 +24,7 @@ from prefetch.report.events import (
     Progress,
     Repaired,
     Replaced,
+    Resolving,
     Retried,
     RunFinished,
     RunStarted,
@@ -38,6 +39,7 @@ VAE, UNET = "models/vae/wan_2.1_vae.safetensors", "models/unet/high.gguf"
 MOVING = Progress((Transfer(UNET, 1000, 300, 200, 4, 50.0),), 300_000_000, 1_000_000_000, 1, 3, 50e6, 4)
 ONE_OF_EACH: list[Event] = [
     RunStarted("/workspace", 3),
+    Resolving(2),
     Planned(2, 1_000_000_000, 250_000_000, 1),
     ModelStarted(UNET, "huggingface.co", None, 4000),
     MOVING,
@@ -72,10 +74,11 @@ def lines_of(events: list[Event]) -> list[str]:
 def test_one_line_at_each_change_of_state() -> None:
     assert lines_of(ONE_OF_EACH) == [
         "3 models wanted on /workspace",
+        "asking for 2 models: size, hash and address",
         "to fetch: 2 models, 1.0 GB, 250.0 MB already here in partial files, 1 of unknown size",
         "started models/unet/high.gguf: unknown size from huggingface.co, 4.0 kB already here",
         "progress: 1/3 models, 300.0 MB of 1.0 GB (30.0%), 50.0 MB/s, ETA 14s, 4 connections",
-        "retry models/unet/high.gguf: The connection to cdn was reset. Try 2 in 0.5s.",
+        "retry models/unet/high.gguf: The connection to cdn was reset. Try 3 in 0.5s.",
         "repaired models/unet/high.gguf: 4.2 MB damaged on the volume, fetched again",
         "hashing models/vae/wan_2.1_vae.safetensors: 253.8 MB",
         "kept the file that stood at models/unet/high.gguf (12 B) as .prefetch/replaced/high.gguf",
@@ -95,7 +98,6 @@ def test_a_run_with_nothing_to_do_says_so_briefly() -> None:
     events = [RunStarted("/workspace", 7), Planned(0, 0, 0, 0), *present, RunFinished(True, 0, 0.25, 0, 0, 0)]
     assert lines_of(events) == [
         "7 models wanted on /workspace",
-        "nothing to fetch",
         "done: 7 present; 0 B downloaded in 0.2s",
     ]
 
@@ -114,11 +116,18 @@ def test_progress_is_told_every_five_seconds_and_retries_of_a_model_too() -> Non
 
 def test_the_end_lists_failures_last_but_not_a_thousand() -> None:
     failures: list[Event] = [ModelFailed(f"models/{n}", "source", "Gone.") for n in range(1000)]
-    last = lines_of([*failures, RunFinished(False, 1, 1.0, 0, 0, 1000)])[1000:]
+    last = lines_of([*failures, Notice("info", "Later."), RunFinished(False, 1, 1.0, 0, 0, 1000)])[1001:]
     assert last[0] == "NOT DONE: 1,000 failed; 0 B downloaded in 1.0s"
     assert last[1:3] == ["FAILED models/0: Gone.", "FAILED models/1: Gone."]
     assert last[-1] == "and 980 models more failed, each named above"
     assert len(last) == 22
+
+
+def test_failures_that_are_in_sight_are_not_told_twice() -> None:
+    failures: list[Event] = [ModelFailed(f"models/{n}", "source", "Gone.") for n in range(3)]
+    told = lines_of([Notice("info", "Before."), *failures, Planned(0, 0, 0, 0), RunFinished(False, 1, 1.0, 0, 0, 3)])
+    assert told[1:4] == [f"FAILED models/{n}: Gone." for n in range(3)]
+    assert told[4:] == ["NOT DONE: 3 failed; 0 B downloaded in 1.0s"]
 
 
 def test_a_stopped_run_is_called_so() -> None:
@@ -162,7 +171,7 @@ def test_the_json_log_has_every_event_as_it_is() -> None:
     for record, event in zip(records, ONE_OF_EACH, strict=True):
         assert set(record) == {"ts", "event"} | {field.name for field in fields(event)}
         assert datetime.fromisoformat(record["ts"]).utcoffset() is not None
-    assert records[3]["active"] == [
+    assert records[4]["active"] == [
         {"path": UNET, "size": 1000, "done": 300, "hashed": 200, "connections": 4, "speed": 50.0}
     ]
 

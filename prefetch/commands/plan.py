@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from prefetch.errors import PrefetchError
 from prefetch.opening import open_volume, wanted_on
@@ -48,12 +48,12 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     absent = [s for s in standings if s.state is not State.PRESENT or (settings.refresh and s.model.sha256 is None)]
     answers = {s.path: _from_manifest(s) for s in absent}
     if unknown := [s for s in absent if s.model.sha256 is None or s.model.size is None]:
-        answers.update(run_until_signal(lambda: _ask(unknown, settings)))
+        answers.update(run_until_signal(lambda: _ask(unknown, settings, listener)))
     missing = [answer for answer in answers.values() if isinstance(answer, _Missing)]
     failures = {path: answer for path, answer in answers.items() if isinstance(answer, PrefetchError)}
     plan = make_plan(missing, here=_verified(standings), resumed=_resumed(volume, missing))
     results = _results(standings, plan, failures)
-    error = summary_of(list(failures.values()), models=len(standings))
+    error = summary_of(list(failures.values()), models=len(standings), how="cannot be resolved")
     free = available(volume, quota=settings.quota)
     return RunResult(
         exit_code=0 if error is None else 1,
@@ -70,7 +70,9 @@ def _from_manifest(standing: Standing) -> _Missing | PrefetchError:
     return _Missing(standing, model.sha256, model.size, model.source, None)
 
 
-async def _ask(standings: Sequence[Standing], settings: Settings) -> dict[str, _Missing | PrefetchError]:
+async def _ask(
+    standings: Sequence[Standing], settings: Settings, listener: Listener
+) -> dict[str, _Missing | PrefetchError]:
     # The network's libraries take half a second to import, which a plan of pinned models need not pay.
     from prefetch.candidates import Candidate, find
     from prefetch.net.client import open_session
@@ -82,7 +84,7 @@ async def _ask(standings: Sequence[Standing], settings: Settings) -> dict[str, _
         return _Missing(answer.standing, answer.sha256, answer.size, answer.remote.url, answer.remote.etag)
 
     async with open_session(connections=settings.connections, allow_private=settings.allow_private) as session:
-        found = await find(standings, Resolver.from_environment(session))
+        found = await find(standings, Resolver.from_environment(session), listener=listener)
     return {path: missing(answer) for path, answer in found.items()}
 
 
@@ -108,8 +110,8 @@ def _results(
     for standing in standings:
         path, record = standing.path, standing.record
         if path in failures:
-            results.append(ModelResult(path, "unresolved", standing.model.size, standing.model.sha256))
-            results[-1] = replace(results[-1], error=str(failures[path]))
+            size, sha256, error = standing.model.size, standing.model.sha256, str(failures[path])
+            results.append(ModelResult(path, "unresolved", size, sha256, error=error))
         elif path in fetched:
             model = fetched[path]
             status = "check" if standing.stat is not None else "fetch"
@@ -123,12 +125,16 @@ def _results(
 
 def _table(results: Sequence[ModelResult], plan: Plan[_Missing], free: int | None) -> str:
     rows = [f"{r.status:<11} {humanize.size(r.size):>12}  {humanize.printable(r.path)}" for r in results]
-    unknown = f", and {humanize.count(plan.unknown_sizes, 'model')} of unknown size" if plan.unknown_sizes else ""
+    failed = [humanize.printable(f"unresolved {r.path}: {r.error}") for r in results if r.error is not None]
+    return "\n".join([*rows, *_sums(plan, free, unresolved=len(failed)), *failed])
+
+
+def _sums(plan: Plan[_Missing], free: int | None, *, unresolved: int) -> list[str]:
+    known = f"to fetch: {humanize.size(plan.bytes_to_fetch)}"
     resumed = f" ({humanize.size(plan.bytes_resumed)} more are here already)" if plan.bytes_resumed else ""
-    rows.append(f"to fetch: {humanize.size(plan.bytes_to_fetch)}{unknown}{resumed}")
+    unknown = plan.unknown_sizes + unresolved
+    more = f", and {humanize.count(unknown, 'model')} of unknown size" if unknown else ""
     if free is None:
-        rows.append("free: the file system does not tell; pass --quota with the size you bought")
-    else:
-        fits = "it fits" if free >= plan.bytes_to_fetch else "it does not fit"
-        rows.append(f"free: {humanize.size(free)}: {fits}")
-    return "\n".join(rows)
+        return [known + resumed + more, "free: the file system does not tell; pass --quota with the size you bought"]
+    fits = "it does not fit" if free < plan.bytes_to_fetch else "what is known of fits" if unknown else "it fits"
+    return [known + resumed + more, f"free: {humanize.size(free)}: {fits}"]

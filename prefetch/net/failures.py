@@ -9,7 +9,11 @@ import aiohttp
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
 from prefetch.net.urls import SecretURL, redact
 
-__all__ = ["certificate_refused", "connection_error"]
+__all__ = ["NETWORK_REMEDY", "certificate_refused", "connection_error"]
+
+NETWORK_REMEDY = "Check this machine's network and name servers; behind a proxy, set HTTPS_PROXY."
+
+_OUT_OF_REACH = frozenset({"dns", "connect"})
 
 _TRANSIENT: tuple[tuple[type[Exception], str, str], ...] = (
     # The first that fits counts: aiohttp's classes inherit from one another and from OSError.
@@ -35,7 +39,8 @@ def connection_error(error: Exception, host: str, proxy: SecretURL | None = None
         return SourceError(f"An address on {host} cannot be asked for: {_first_line(error)}.")
     for kind, cause, sentence in _TRANSIENT:
         if isinstance(error, kind):
-            return TransientError(sentence.format(host=host), cause=cause)
+            remedy = NETWORK_REMEDY if cause in _OUT_OF_REACH else ""
+            return TransientError(sentence.format(host=host), cause=cause, remedy=remedy)
     return TransientError(f"{host} did not answer in HTTP: {_first_line(error)}.", cause="protocol")
 
 

@@ -1,9 +1,11 @@
-"""How long to wait before another try, as a small object that tenacity and the engine share."""
+"""How long to wait before another try, and when to give up, as small objects that tenacity and the engine share."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -11,12 +13,13 @@ import tenacity
 
 from prefetch.errors import TransientError
 
-__all__ = ["FullJitter", "RetryListener", "metadata_retrying"]
+__all__ = ["FullJitter", "Outage", "RetryListener", "metadata_retrying"]
 
 RetryListener = Callable[[TransientError, int, float], None]
 """Told of a failure that is tried again: the error, the number of the try that failed, seconds until the next."""
 
 _OVERLOAD = frozenset({"status_429", "status_503"})
+_PATIENCE = {"dns": 10.0, "connect": 10.0, "timeout": 30.0}  # seconds; a slow host deserves more than an absent one
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,41 @@ class FullJitter:
         return self.delay(error, state.attempt_number) if isinstance(error, TransientError) else 0.0
 
 
+class Outage(tenacity.stop.stop_base):
+    """Since when a host has been out of reach, for all who ask it: the first gives up in time, the others at once.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: float | None = None
+
+    def __call__(self, state: tenacity.RetryCallState) -> bool:
+        """As a tenacity ``stop``: whether another try would come after the patience with such a failure has run out."""
+        error = state.outcome.exception() if state.outcome else None
+        patience = _PATIENCE.get(error.cause) if isinstance(error, TransientError) else None
+        if patience is None:
+            self.end()
+            return False
+        now = self._clock()
+        self._since = now if self._since is None else self._since
+        over = now + state.upcoming_sleep - self._since > patience
+        if over:
+            self._since = -math.inf
+        return over
+
+    def end(self) -> None:
+        """The host has answered."""
+        self._since = None
+
+
 def metadata_retrying(
     *,
     on_retry: RetryListener,
     wait: FullJitter,
+    outage: Outage | None = None,
     attempts: int = 7,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> tenacity.AsyncRetrying:
@@ -64,7 +98,7 @@ def metadata_retrying(
     return tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(TransientError),
         wait=wait,
-        stop=tenacity.stop_after_attempt(attempts),
+        stop=tenacity.stop_any(tenacity.stop_after_attempt(attempts), outage or Outage()),
         sleep=sleep,
         before_sleep=tell,
         reraise=True,

@@ -17,6 +17,7 @@ __all__ = [
     "Progress",
     "Repaired",
     "Replaced",
+    "Resolving",
     "Retried",
     "RunFinished",
     "RunStarted",
@@ -32,6 +33,13 @@ class RunStarted:
     """A command began its work on ``volume`` (absolute path) with so many models wanted."""
 
     volume: str
+    models: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolving:
+    """The hosts of so many models are asked what they have: size, hash, address."""
+
     models: int
 
 
@@ -82,7 +90,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """A request failed and is tried again after ``delay`` seconds. ``cause`` is one short word."""
+    """The ``attempt``-th try failed, and the next begins after ``delay`` seconds. ``cause`` is one short word."""
 
     path: str
     host: str
@@ -161,6 +169,7 @@ class RunFinished:
 
 Event = (
     RunStarted
+    | Resolving
     | Planned
     | ModelStarted
     | Progress

@@ -43,8 +43,8 @@ def duration(seconds: float) -> str:
 
 
 def eta(left: int, bytes_a_second: float) -> str:
-    """The time ``left`` bytes will take at this speed, ``-`` where nothing moves or nobody would wait for it."""
-    if left >= bytes_a_second * _NEVER:
+    """The time ``left`` bytes will take at this speed, ``-`` where there is none, or nobody would wait for it."""
+    if left <= 0 or left >= bytes_a_second * _NEVER:
         return "-"
     return duration(left / bytes_a_second)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prefetch.report.events import Event, ModelDone, ModelFailed, ModelStarted, Progress, Retried, Verifying
+from prefetch.report.events import Event, ModelDone, ModelFailed, ModelStarted, Planned, Progress, Retried, Verifying
 from prefetch.report.rows import Row, area, model_row, total_row, waiting_row
 
 __all__ = ["Picture"]
@@ -27,12 +27,16 @@ class Picture:
                 for model in event.active:
                     if model.speed > 0:
                         self._troubles.pop(model.path, None)
+            case Planned():
+                # Whoever had to be asked again has answered.
+                self._waiting.clear()
             case ModelStarted():
                 self._waiting[event.path] = (event.size, f"asking {event.host}")
             case Verifying():
                 self._waiting[event.path] = (event.size, "hashing")
             case Retried():
                 self._troubles[event.path] = event.cause
+                self._waiting.setdefault(event.path, (None, f"asking {event.host} again"))
             case ModelDone() | ModelFailed():
                 self._waiting.pop(event.path, None)
                 self._troubles.pop(event.path, None)

@@ -49,7 +49,7 @@ class Screen:
 
     def print(self, line: str, style: str = "") -> None:
         """Write a permanent line above the live rows."""
-        self._console.print(Text(printable(line), style=style), soft_wrap=True)
+        self._console.print(Text(printable(line), style=style, overflow="fold"))
 
     def close(self) -> None:
         """Take the live rows away and give the cursor back."""

@@ -17,6 +17,7 @@ from prefetch.report.events import (
     Progress,
     Repaired,
     Replaced,
+    Resolving,
     Retried,
     RunFinished,
     RunStarted,
@@ -34,13 +35,18 @@ class Tally:
 
     done: Counter[str] = field(default_factory=Counter)
     failures: list[ModelFailed] = field(default_factory=list)
+    buried: bool = False
+    """Whether lines about something else stand below a failure's."""
 
     def note(self, event: Event) -> None:
         """Count the event if it ends a model."""
+        if isinstance(event, ModelFailed):
+            self.failures.append(event)
+            return
         if isinstance(event, ModelDone):
             self.done[event.status] += 1
-        elif isinstance(event, ModelFailed):
-            self.failures.append(event)
+        if self.failures and (isinstance(event, Progress) or sentence(event)):
+            self.buried = True
 
 
 @singledispatch
@@ -55,9 +61,15 @@ def _(event: RunStarted) -> str:
 
 
 @sentence.register
-def _(event: Planned) -> str:
+def _(event: Resolving) -> str:
+    return f"asking for {humanize.count(event.models, 'model')}: size, hash and address"
+
+
+@sentence.register
+def _(event: Planned) -> str | None:
     if not event.models:
-        return "nothing to fetch"
+        # All is here, or what is not cannot be had: other lines tell which.
+        return None
     resumed = f", {humanize.size(event.bytes_resumed)} already here in partial files" if event.bytes_resumed else ""
     unknown = f", {event.unknown_sizes} of unknown size" if event.unknown_sizes else ""
     return f"to fetch: {humanize.count(event.models, 'model')}, {humanize.size(event.bytes_to_fetch)}{resumed}{unknown}"
@@ -71,7 +83,8 @@ def _(event: ModelStarted) -> str:
 
 @sentence.register
 def _(event: Retried) -> str:
-    return f"retry {event.path}: {event.message} Try {event.attempt} in {humanize.duration(event.delay)}."
+    when = f"in {humanize.duration(event.delay)}" if event.delay >= 0.05 else "at once"
+    return f"retry {event.path}: {event.message} Try {event.attempt + 1} {when}."
 
 
 @sentence.register
@@ -122,13 +135,14 @@ def progress_line(event: Progress) -> str:
 def summary(event: RunFinished, tally: Tally) -> list[str]:
     """The last lines of a run: what was done, and last of all what failed and what to do about it."""
     counts = [*sorted(tally.done.items()), ("failed", event.failed)]
-    models = ", ".join(f"{number:,} {status}" for status, number in counts if number) or "no model finished"
+    none = "nothing to do" if event.ok else "no model finished"
+    models = ", ".join(f"{number:,} {status}" for status, number in counts if number) or none
     speed = event.bytes_downloaded / event.seconds if event.seconds > 0 else 0.0
     moved = f"{humanize.size(event.bytes_downloaded)} downloaded"
     resumed = f" and {humanize.size(event.bytes_resumed)} resumed" if event.bytes_resumed else ""
     average = f", {humanize.rate(speed)} on average" if event.bytes_downloaded else ""
     first = f"{_verdict(event)}: {models}; {moved}{resumed} in {humanize.duration(event.seconds)}{average}"
-    return [first, *_failures(tally.failures)]
+    return [first, *(_failures(tally.failures) if tally.buried else ())]
 
 
 def _verdict(event: RunFinished) -> str:

@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
 from prefetch.net.checks import wait_asked_for
-from prefetch.net.failures import certificate_refused
+from prefetch.net.failures import NETWORK_REMEDY, certificate_refused
 from prefetch.net.urls import redact
 from prefetch.sources.refs import HuggingFaceRef
 
@@ -101,12 +101,12 @@ def _unreached(error: Exception, host: str) -> PrefetchError:
         if isinstance(inner, ssl.SSLCertVerificationError):
             return certificate_refused(inner, host)
         if isinstance(inner, socket.gaierror):
-            return TransientError(f"The name {host} could not be looked up.", cause="dns")
+            return TransientError(f"The name {host} could not be looked up.", cause="dns", remedy=NETWORK_REMEDY)
     match error:
         case httpx2.TimeoutException():
             return TransientError(f"{host} did not answer in time.", cause="timeout")
         case httpx2.ConnectError() | httpx2.ProxyError():
-            return TransientError(f"{host} could not be reached.", cause="connect")
+            return TransientError(f"{host} could not be reached.", cause="connect", remedy=NETWORK_REMEDY)
         case httpx2.NetworkError() | httpx2.RemoteProtocolError() | OSError():
             return TransientError(f"{host} dropped the connection.", cause="reset")
     return SourceError(f"{host} could not be asked: {redact(str(error))[:200].rstrip('.')}.")

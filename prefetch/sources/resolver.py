@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from prefetch.errors import ContentError, TransientError
 from prefetch.net.client import Session
-from prefetch.net.retry import FullJitter, RetryListener, metadata_retrying
+from prefetch.net.retry import FullJitter, Outage, RetryListener, metadata_retrying
 from prefetch.sources.access import Access
 from prefetch.sources.file import resolve_file
 from prefetch.sources.http import Http
@@ -45,11 +46,18 @@ class Resolver:
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._wait = wait or FullJitter()
         self._sleep = sleep
+        self._outages: defaultdict[str, Outage] = defaultdict(Outage)
 
     @classmethod
     def from_environment(cls, session: Session, environ: Mapping[str, str] = os.environ) -> Resolver:
         """One with the endpoints and tokens that ``environ`` names; see `Access.from_environment`."""
         return cls(session, Access.from_environment(environ))
+
+    def host_of(self, ref: SourceRef) -> str:
+        """The host that is asked about ``ref``; ``file`` for this machine."""
+        if isinstance(ref, HuggingFaceRef):
+            return self._hugging_face.endpoint.host
+        return "file" if isinstance(ref, FileRef) else ref.url.host
 
     async def resolve(
         self,
@@ -72,8 +80,10 @@ class Resolver:
             ContentError: the host has another file than the manifest says.
             TransientError: the host could not be asked in several tries.
         """
-        retrying = metadata_retrying(on_retry=on_retry or _nobody, wait=self._wait, sleep=self._sleep)
+        outage = self._outages[self.host_of(ref)]
+        retrying = metadata_retrying(on_retry=on_retry or _nobody, wait=self._wait, outage=outage, sleep=self._sleep)
         remote: RemoteFile = await retrying(self._ask, ref, source, sha256, size)
+        outage.end()
         _check_agreement(remote, sha256, size)
         return replace(remote, sha256=remote.sha256 or sha256, size=size if remote.size is None else remote.size)
 
