@@ -9,6 +9,7 @@ The text comes from strangers, so no error here quotes it; the line is enough to
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -111,16 +112,24 @@ def parse_yaml(data: bytes) -> object:
         return _Composer(parser).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YamlError(f"this is not YAML: {error.problem}.", mark.line + 1 if mark else None) from None
+        raise YamlError(f"this is not YAML: {_explained(error)}.", mark.line + 1 if mark else None) from None
     except yaml.YAMLError:
         raise YamlError("this is not YAML.") from None
     finally:
         parser.dispose()
 
 
+def _explained(error: yaml.MarkedYAMLError) -> str:
+    if error.problem == "found character that cannot start any token":
+        return f"{error.problem} (often a tab: indent with spaces, and quote a value that begins with @, ` or %)"
+    return str(error.problem)
+
+
 def _decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise YamlError(f"the file is larger than {MAX_BYTES // 2**20} MiB.")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise YamlError("the file is UTF-16, as some Windows programs write; save it as UTF-8.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -74,7 +74,15 @@ REFUSED: list[tuple[bytes, int | None, str]] = [
     (b"a: \x1b[31m", 1, "a control character (U+001B) has no place in text."),
     ("\ufeffa: 1\nb: \uffff".encode(), 2, "a control character (U+FFFF) has no place in text."),
     (b"a: 1\nb: \xff", 2, "a byte is not UTF-8 text."),
-    (b"\xff\xfea\x00", 1, "a byte is not UTF-8 text."),
+    ("a: 1\r\n".encode("utf-16"), None, "the file is UTF-16, as some Windows programs write; save it as UTF-8."),
+    (
+        b"a:\n\t- b",
+        2,
+        (
+            "this is not YAML: found character that cannot start any token (often a tab: indent with spaces, and quote "
+            "a value that begins with @, ` or %)."
+        ),
+    ),
     (b"a: \xed\xa0\x80", 1, "a byte is not UTF-8 text."),
     (b"[" * 40, 1, "the nesting is deeper than 32 levels."),
     (b"- " * 40, 1, "the nesting is deeper than 32 levels."),

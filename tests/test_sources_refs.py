@@ -61,6 +61,7 @@ def test_what_a_source_means(text: str, expected: SourceRef) -> None:
         ("civitai:123", "civitai: sources are not supported yet"),
         ("hff://o/r/f", "did you mean hf://?"),
         ("htps://h/f", "did you mean https://?"),
+        ("C:\\models\\a.pth", "is a path on Windows; a file on this machine is file:///absolute/path"),
         ("s3://b/k", "known are hf://, https://, http://, file://"),
         ("o/r/f.bin", "has no scheme"),
         ("", "has no scheme"),

@@ -23,6 +23,7 @@ _SCHEMES = ("hf://", "https://", "http://", "file://")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
 _FILE = re.compile(r"(?i:file://(?:localhost)?)(/.*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _CREDENTIALS = frozenset({"token", "access_token", "api_key", "apikey", "auth", "authorization", "password"})
 
 
@@ -190,6 +191,8 @@ def _parse_file(text: str) -> FileRef:
 
 def _unknown_scheme(text: str) -> str:
     known = "known are " + ", ".join(_SCHEMES)
+    if _DRIVE.match(text):
+        return f"{_shown(text)} is a path on Windows; a file on this machine is file:///absolute/path."
     match = re.match(r"([A-Za-z][\w+.-]*):", text)
     if match is None:
         return f"{_shown(text)} has no scheme; {known}. A file on the Hub is hf://owner/repo/path."
