@@ -16,7 +16,7 @@ __all__ = ["help_of", "parse"]
 
 _EXIT_CODES = """\
 exit codes:
-  0    all there and verified
+  0    done; after run, demo and verify: all there and verified
   1    some model failed
   2    usage, manifest or settings
   3    access: a token, a gate or a licence

@@ -60,14 +60,13 @@ def _find(word: str, commands: Sequence[Command]) -> Command:
     if not word:
         print(_overview(commands), file=sys.stderr)
         raise UsageError("No command was given.", remedy="Write for example: prefetch run models.yaml")
+    options = ["--version", *sorted(_HELP)]
     if word.startswith("-"):
         otherwise = "Options come after the command, as in: prefetch run --json"
-        known = ["--version", *_HELP]
-        raise UsageError(
-            f"prefetch has no option {shown(word)}.", remedy=did_you_mean(word, known, otherwise=otherwise)
-        )
+        remedy = did_you_mean(word, options, otherwise=otherwise)
+        raise UsageError(f"prefetch has no option {shown(word)}.", remedy=remedy)
     names = [command.name for command in commands]
-    remedy = did_you_mean(word, names, otherwise=f"The commands are {', '.join(names)}.")
+    remedy = did_you_mean(word, [*names, *options], otherwise=f"The commands are {', '.join(names)}.")
     raise UsageError(f"prefetch has no command {shown(word)}.", remedy=remedy)
 
 

@@ -41,7 +41,7 @@ def wanted_on(volume: Volume, settings: Settings) -> Wanted:
     if not manifests:
         raise UsageError(
             f"No manifest was given, and there is neither {volume.root / 'prefetch.yaml'} nor {SYSTEM_MANIFEST}.",
-            remedy="Name one, as in: prefetch run models.yaml",
+            remedy="Name one, as in: prefetch run models.yaml --volume /workspace",
         )
     return load_manifests(manifests, groups=settings.group)
 

@@ -149,6 +149,7 @@ def test_a_misspelt_option_with_json_in_the_middle_of_it() -> None:
     ("words", "sentence"),
     [
         (["rnu"], "prefetch has no command rnu. Did you mean run?"),
+        (["help"], "prefetch has no command help. Did you mean --help?"),
         (["zzz"], "prefetch has no command zzz. The commands are run, plan, verify, status, schema, demo."),
         (["--verison"], "prefetch has no option --verison. Did you mean --version?"),
         (

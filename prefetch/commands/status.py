@@ -53,7 +53,7 @@ def _table(here: Sequence[ModelResult], coming: Sequence[Unfinished]) -> str:
     ]
     total = sum(model.size or 0 for model in here if model.status == "present")
     rows.append(f"{humanize.count(len(here), 'model')}, {humanize.size(total)}")
-    return "\n".join(rows)
+    return "\n".join(rows) if here or coming else "prefetch has placed no model here yet"
 
 
 def _row(status: str, size: str, path: str) -> str:

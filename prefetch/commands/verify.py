@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from prefetch.errors import PrefetchError
 from prefetch.opening import find_manifests, open_volume, wanted_on
-from prefetch.report.events import Listener, ModelDone, ModelFailed, RunFinished, RunStarted, Verifying
+from prefetch.report.events import Listener, ModelDone, ModelFailed, Notice, RunFinished, RunStarted, Verifying
+from prefetch.report.humanize import count
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
@@ -30,6 +31,8 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     inventory = Inventory(volume)
     subjects = _subjects(settings, volume, inventory)
     listener(RunStarted(str(volume.root), len(subjects)))
+    if not subjects:
+        listener(Notice("info", "No manifest was given, and prefetch has placed no model here that it could verify."))
     if settings.quick:
         verdicts = [_told(inspect(subject, volume), listener) for subject in subjects]
     else:
@@ -73,7 +76,7 @@ def _told(verdict: Verdict, listener: Listener) -> Verdict:
 
 def _result(volume: Volume, verdicts: Sequence[Verdict], seconds: float, listener: Listener) -> RunResult:
     bad = sum(verdict.status != "ok" for verdict in verdicts)
-    error = PrefetchError(f"{bad} of {len(verdicts)} models are not as they should be.") if bad else None
+    error = PrefetchError(f"{bad} of {count(len(verdicts), 'model')} not as it should be.") if bad else None
     result = RunResult(
         exit_code=1 if bad else 0,
         volume=str(volume.root),
