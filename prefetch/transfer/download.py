@@ -256,22 +256,27 @@ class Download:
             self._flushing = False
 
     async def _settle(self, index: int, buffer: bytearray, length: int, generation: int) -> None:
-        view = memoryview(buffer)[:length]
+        landed = False
         try:
-            if generation != self.generation or self.over.is_set():
-                return
-            if index == 0:
-                self._look_at_header(view)
-            if self._second_look and index in self.partial.claimed:
-                await self._compare(index, view)
-            else:
-                await self._threads.run(self.partial.write, index, view)
-                await self._frontier.landed(index, view)
+            if generation == self.generation and not self.over.is_set():
+                landed = await self._bring(index, memoryview(buffer)[:length])
         except PrefetchError as error:
             self.fail(error)
         finally:
-            view.release()
-            self._buffers.release(buffer)
+            if landed and generation == self.generation:
+                self._frontier.landed(index, buffer, length)
+            else:
+                self._buffers.release(buffer)
+
+    async def _bring(self, index: int, view: memoryview) -> bool:
+        """Bring a block to the volume; False if it stood there already and was only compared."""
+        if index == 0:
+            self._look_at_header(view)
+        if self._second_look and index in self.partial.claimed:
+            await self._compare(index, view)
+            return False
+        await self._threads.run(self.partial.write, index, view)
+        return True
 
     def _settled(self, task: asyncio.Task[None]) -> None:
         self._settling.discard(task)

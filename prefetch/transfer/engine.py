@@ -13,8 +13,9 @@ from prefetch.transfer.download import Download
 from prefetch.transfer.fetcher import Fetcher
 from prefetch.transfer.limits import Budget, RateLimit
 from prefetch.transfer.order import Order, Outcome
+from prefetch.transfer.peers import Peers
 from prefetch.transfer.scheduler import Scheduler
-from prefetch.transfer.stalls import Peers, Speedometer
+from prefetch.transfer.stalls import Speedometer
 from prefetch.transfer.tally import Tally
 from prefetch.transfer.threads import Threads
 from prefetch.transfer.watch import Watch
@@ -22,10 +23,8 @@ from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Engine"]
 
-RANGE_SIZE = 32 << 20
-"""Bytes asked for in one request: at 40 MB/s most of a second, which hides an 80 ms round trip."""
-SPARE_BUFFERS = 8
-"""Blocks that may be on their way to the volume while every connection fills another one."""
+SPARE_BUFFERS = 24
+"""Blocks on their way to the volume, or kept for the hash, while every connection fills another one."""
 
 
 class Engine:
@@ -76,7 +75,7 @@ class Engine:
         if not orders:
             return
         self._unended = dict.fromkeys(orders, self._clock())
-        self._scheduler = Scheduler(orders, budget=self._budget, range_size=RANGE_SIZE, admit=self._admit)
+        self._scheduler = Scheduler(orders, budget=self._budget, range_size=self._peers.range_size, admit=self._admit)
         watch = Watch(
             self._scheduler,
             orders,

@@ -14,8 +14,8 @@ from prefetch.net.retry import FullJitter
 from prefetch.report.events import Listener, Retried
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.limits import Budget, RateLimit
+from prefetch.transfer.peers import Connection, Peers
 from prefetch.transfer.segment import Segment
-from prefetch.transfer.stalls import Peers
 from prefetch.transfer.tally import Tally
 from prefetch.volume.blocks import BLOCK_SIZE
 
@@ -98,8 +98,9 @@ class Fetcher:
         try:
             async with asyncio.timeout(None) as segment.scope:
                 async with origin.open(segment.position, segment.stop) as segment.body:
+                    latency = self._clock() - began
                     await self._receive(segment, segment.body)
-            self._peers.ended(origin.host, segment.received, self._clock() - began)
+            self._peers.ended(origin.host, Connection(segment.received, latency, self._clock() - began))
         except TimeoutError:
             raise TransientError(f"The connection to {origin.host} stalled.", cause="stall") from None
         finally:

@@ -1,9 +1,9 @@
 """SHA-256 of a file whose blocks arrive in any order, without a second pass over it.
 
-The hash follows the frontier, the end of the contiguous run of blocks from the file's start. A block that arrives just
-there is hashed from memory; those that arrived ahead are read back through the descriptor that wrote them, mostly from
-the page cache, and compared with the digest they had when they arrived. Blocks of an earlier run take the same way, so
-a resumed prefix is checked while the rest downloads.
+The hash follows the frontier, the end of the contiguous run of blocks from the file's start. A block that arrives
+there, or a little ahead of it, is hashed from memory; the others are read back through the descriptor that wrote them,
+mostly from the page cache, and compared with the digest they had when they arrived. Blocks of an earlier run take the
+same way, so a resumed prefix is checked while the rest downloads.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ __all__ = ["Frontier"]
 
 BATCH = 16
 """Blocks hashed in one visit to a thread, and between two kept states of the hash."""
+AHEAD = 24
+"""How far ahead of the frontier, in blocks, it is worth to keep a block in memory until it is hashed."""
+SPARE = 8
+"""Buffers that must be free for the network before one is kept for the hash."""
 
 
 class Frontier:
@@ -55,6 +59,7 @@ class Frontier:
         self._complete = complete
         self._failed = failed
         self._landed: set[int] = set(partial.claimed)
+        self._memory: dict[int, tuple[bytearray, int]] = {}
         self._kept = {0: hashlib.sha256()}
         self._sha256 = hashlib.sha256()
         self._git = hashlib.sha1(f"blob {partial.size}\0".encode(), usedforsecurity=False) if git_blob else None
@@ -77,16 +82,15 @@ class Frontier:
     def reached_end(self) -> bool:
         return self._partial.size is not None and self.next >= self._partial.block_count
 
-    async def landed(self, index: int, view: memoryview) -> None:
-        """Block ``index`` stands on the volume and, until this returns, in memory at ``view``."""
-        if index == self.next and not self._busy:
-            self._busy = True
-            try:
-                await self._threads.run(self._hash, view)
-            finally:
-                self._busy = False
-            self._step()
-        elif index >= self.next:
+    def landed(self, index: int, buffer: bytearray, length: int) -> None:
+        """Block ``index`` stands on the volume, and as the first ``length`` bytes of ``buffer``, which is ours now."""
+        near = self.next <= index < self.next + AHEAD and not self._retired
+        if near and (index == self.next or self._buffers.spare >= SPARE):
+            self._forget(index)
+            self._memory[index] = buffer, length
+        else:
+            self._buffers.release(buffer)
+        if index >= self.next:
             self._landed.add(index)
         self.drain()
 
@@ -104,12 +108,15 @@ class Frontier:
 
     def rewind(self, index: int) -> None:
         """Block ``index`` was replaced on the volume: hash again from there."""
+        self._forget(index)
         self._rewind_to = index if self._rewind_to is None else min(index, self._rewind_to)
         self.drain()
 
     def retire(self) -> None:
         """Hash no further and report nothing more; a batch that a thread is at is left to end by itself."""
         self._retired = True
+        if not self._busy:
+            self._forget_all()
 
     def _hash(self, view: memoryview) -> None:
         self._sha256.update(view)
@@ -132,30 +139,63 @@ class Frontier:
             self.next = start
         self._rewind_to = None
 
+    def _forget(self, index: int) -> None:
+        if (kept := self._memory.pop(index, None)) is not None:
+            self._buffers.release(kept[0])
+
+    def _forget_all(self) -> None:
+        for index in tuple(self._memory):
+            self._forget(index)
+
     async def _drain(self) -> None:
-        buffer = await self._buffers.acquire()
         try:
             while self.next in self._landed and self._rewind_to is None and not self._retired:
-                await self._batch(memoryview(buffer))
+                if self.next in self._memory:
+                    await self._hash_from_memory()
+                else:
+                    await self._hash_from_volume()
         except PrefetchError as error:
             if not self._retired:
                 self._failed(error)
             self._retired = True
         finally:
-            self._buffers.release(buffer)
             self._busy = False
+            if self._retired:
+                self._forget_all()
         self.drain()
 
-    async def _batch(self, buffer: memoryview) -> None:
+    async def _hash_from_memory(self) -> None:
+        run: list[memoryview] = []
+        while (kept := self._memory.get(self.next + len(run))) is not None and len(run) < self._batch_limit:
+            run.append(memoryview(kept[0])[: kept[1]])
+        await self._threads.run(self._hash_all, run)
+        for _ in run:
+            self._forget(self.next)
+            self._step()
+
+    async def _hash_from_volume(self) -> None:
         end = self.next
-        while end in self._landed and end - self.next < BATCH - self.next % BATCH:
+        while end in self._landed and end not in self._memory and end - self.next < self._batch_limit:
             end += 1
-        hashed, whole = await self._threads.run(self._read_and_hash, buffer, self.next, end)
+        buffer = await self._buffers.acquire()
+        try:
+            hashed, whole = await self._threads.run(self._read_and_hash, memoryview(buffer), self.next, end)
+        finally:
+            self._buffers.release(buffer)
         for _ in range(hashed):
             self._step()
         if not whole and not self._retired:
             self._landed.discard(self.next)
             self._damaged(self.next)
+
+    @property
+    def _batch_limit(self) -> int:
+        """Blocks up to the next state of the hash that is to be kept."""
+        return BATCH - self.next % BATCH
+
+    def _hash_all(self, views: list[memoryview]) -> None:
+        for view in views:
+            self._hash(view)
 
     def _read_and_hash(self, buffer: memoryview, first: int, end: int) -> tuple[int, bool]:
         for index in range(first, end):

@@ -32,7 +32,7 @@ class Scheduler:
         orders: Sequence[Order],
         *,
         budget: Budget,
-        range_size: int,
+        range_size: Callable[[str], int],
         admit: Callable[[Order], Awaitable[Download | None]],
     ) -> None:
         by_size = sorted(orders, key=_size, reverse=True)
@@ -99,7 +99,7 @@ class Scheduler:
             best = max((d for d in self._downloads if d.has_pending), key=_bytes_a_connection, default=None)
             order = self._next_order(best)
             if order is None:
-                return best.take(self._range_length()) if best is not None else self._split()
+                return best.take(self._range_length(best.origin.host)) if best is not None else self._split()
             self._queued -= order.size or 0
             download = await self._admit(order)
             if download is not None:
@@ -114,10 +114,10 @@ class Scheduler:
             return self._large.popleft()
         return None
 
-    def _range_length(self) -> int:
+    def _range_length(self, host: str) -> int:
         """Long ranges first and short ones at the end, so that all connections end together without halving any."""
         left = self._queued + sum(download.bytes_wanted for download in self._downloads)
-        return max(SMALLEST_RANGE, min(self._range_size, left // (2 * self._budget.target)))
+        return max(SMALLEST_RANGE, min(self._range_size(host), left // (2 * self._budget.target)))
 
     def _small_at_work(self) -> int:
         return sum(1 for download in self._downloads if _is_small(download.order))

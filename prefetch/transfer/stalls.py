@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
-__all__ = ["Peers", "Speedometer", "is_stalled"]
+__all__ = ["Speedometer", "is_stalled"]
 
 SILENCE = 30.0
 """Seconds without a byte after which a connection with no moving sibling is given up."""
@@ -42,25 +42,6 @@ class Speedometer:
         """Bytes a second; 0 before time has passed."""
         (since, before), (now, total) = self._marks[0], self._marks[-1]
         return (total - before) / (now - since) if now > since else 0.0
-
-
-class Peers:
-    """What connections to each host brought that have ended lately: the last one has no sibling to be compared with."""
-
-    LATELY = 16
-    TELLING = 1 << 20
-
-    def __init__(self) -> None:
-        self._speeds: dict[str, deque[float]] = {}
-
-    def ended(self, host: str, received: int, seconds: float) -> None:
-        """A connection brought so many bytes in so many seconds; few bytes tell only of the round trip."""
-        if received >= self.TELLING and seconds > 0:
-            self._speeds.setdefault(host, deque(maxlen=self.LATELY)).append(received / seconds)
-
-    def speeds(self, host: str) -> Sequence[float]:
-        """Bytes a second of each of them."""
-        return self._speeds.get(host, ())
 
 
 def is_stalled(*, own: Speedometer, silent: float, siblings: Sequence[float], judged: int) -> bool:

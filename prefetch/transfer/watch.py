@@ -9,9 +9,10 @@ from prefetch.report.events import Listener, Progress, Transfer
 from prefetch.transfer.download import Download
 from prefetch.transfer.limits import Budget
 from prefetch.transfer.order import Order
+from prefetch.transfer.peers import Peers
 from prefetch.transfer.scheduler import Scheduler
 from prefetch.transfer.segment import Segment
-from prefetch.transfer.stalls import Peers, Speedometer, is_stalled
+from prefetch.transfer.stalls import Speedometer, is_stalled
 from prefetch.transfer.tally import Tally
 
 __all__ = ["Watch"]
