@@ -49,7 +49,10 @@ class Screen:
 
     def print(self, line: str, style: str = "") -> None:
         """Write a permanent line above the live rows."""
-        self._console.print(Text(printable(line), style=style, overflow="fold"))
+        text = printable(line)
+        # Wrapped between words; a path longer than a line is left to the terminal, from which it can be copied whole.
+        unbreakable = max(map(len, text.split()), default=0) >= self._console.width
+        self._console.print(Text(text, style=style), soft_wrap=unbreakable)
 
     def close(self) -> None:
         """Take the live rows away and give the cursor back."""
