@@ -80,7 +80,11 @@ def journals(volume: Path) -> dict[str, set[int]]:
     """The finished blocks by model path, as the journals on the volume list them right now."""
     listed: dict[str, set[int]] = {}
     for journal in (volume / ".prefetch" / "partial").glob("*.journal"):
-        header, *lines = journal.read_text().split("\n")[:-1]
+        try:
+            header, *lines = journal.read_text().split("\n")[:-1]
+        except (FileNotFoundError, ValueError):
+            # A run is at work and has just deleted it, or not written its first line yet.
+            continue
         blocks = listed.setdefault(json.loads(header)["path"], set())
         for line in lines:
             index, length, _ = [*line.split(), "", "", ""][:3]
