@@ -7,7 +7,7 @@ from functools import partial
 
 from prefetch.adoption import Adoption
 from prefetch.candidates import Candidate, find
-from prefetch.errors import PrefetchError
+from prefetch.errors import Interrupted, PrefetchError
 from prefetch.limits import Limits
 from prefetch.net.client import open_session
 from prefetch.placing import Placing, identity_of
@@ -93,6 +93,8 @@ class Fetching:
         by_path = {candidate.path: candidate for candidate in candidates}
         engine = Engine(
             connections=self._limits.connections,
+            memory=self._limits.memory,
+            range_size=self._limits.range_size,
             limit_rate=self._limits.limit_rate,
             fail_fast=self._limits.fail_fast,
             listener=self._listener,
@@ -116,7 +118,8 @@ class Fetching:
 
     def _ended(self, outcome: Outcome, candidate: Candidate) -> None:
         if outcome.error is not None:
-            self._scores.failed(
+            tell = self._scores.left if isinstance(outcome.error, Interrupted) else self._scores.failed
+            tell(
                 outcome.path,
                 outcome.error,
                 size=outcome.size,

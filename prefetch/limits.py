@@ -13,6 +13,8 @@ class Limits:
 
     Attributes:
         connections: open at once, over all hosts.
+        memory: bytes of buffers between the network and the volume.
+        range_size: bytes asked for in one request, None to learn what suits each host.
         limit_rate: bytes a second over all connections, None for no cap.
         quota: bytes the volume may hold, where its file system does not tell.
         fail_fast: begin nothing new after the first failure.
@@ -20,6 +22,8 @@ class Limits:
     """
 
     connections: int
+    memory: int
+    range_size: int | None
     limit_rate: int | None
     quota: int | None
     fail_fast: bool

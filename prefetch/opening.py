@@ -50,6 +50,8 @@ def limits_of(settings: Settings) -> Limits:
     """The bounds among the settings."""
     return Limits(
         connections=settings.connections,
+        memory=settings.memory,
+        range_size=settings.range_size,
         limit_rate=settings.limit_rate,
         quota=settings.quota,
         fail_fast=settings.fail_fast,

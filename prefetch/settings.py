@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     volume: Annotated[_GivenPath | None, Option("a directory's path", "/workspace", "DIR")] = Field(
         default=None,
         description="the directory models are put below; without it, the first mount point of /runpod-volume and "
-        "/workspace",
+        "/workspace (for demo: ./volume)",
     )
     group: Annotated[_Names, Option("a group's name", "i2v", "GROUP")] = Field(
         default=(), description="only the models of this group; may be given more than once"
@@ -107,6 +107,14 @@ class Settings(BaseSettings):
     refresh: _Switch = Field(default=False, description="ask the hosts again what a branch such as @main stands for")
     connections: Annotated[int, Option("a whole number from 1 to 64", "16", "N")] = Field(
         default=16, ge=1, le=64, description="most connections open at once, over all models"
+    )
+    memory: Annotated[ByteSize, Option("a size in bytes above 0", "200M", "SIZE")] = Field(
+        default=160_000_000,
+        description="most memory for bytes between the network and the volume, beside some 80M of the program's own",
+    )
+    range_size: Annotated[ByteSize | None, Option("a size in bytes above 0", "32Mi", "SIZE")] = Field(
+        default=None,
+        description="bytes asked for in one request; without it, as many as each host's first byte takes to hide",
     )
     limit_rate: Annotated[ByteSize | None, Option("a number of bytes a second above 0", "50M", "RATE")] = Field(
         default=None, description="most bytes a second, over all connections: 50M is 50,000,000 bytes a second"

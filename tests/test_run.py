@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from prefetch.demo.actions import IgnoreRange, NoLength
+from prefetch.demo.content import BytesFile
+from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands, Outcome
 from tests.support.models import BLOCK, Wanted, assert_whole, repo_of, sent_bytes, wanted, write_manifest
@@ -194,11 +197,22 @@ def test_a_cap_on_the_bandwidth_holds(run: Run, volume: Path) -> None:
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK])
 def test_every_size_comes_whole(run: Run, origin: DemoServer, volume: Path, size: int) -> None:
     data = bytes(index * 7 % 251 for index in range(min(size, 1000))) * (size // 1000 + 1)
-    from prefetch.demo.content import BytesFile
-
     content = BytesFile(data[:size])
     model = Wanted("any.dat", content)
     origin.put(repo_of([model]))
     outcome = run(entries=[model.entry()])
     assert outcome.returncode == 0, outcome.stderr
     assert_whole(volume, [model])
+
+
+@pytest.mark.parametrize("size", [1, BLOCK, 2 * BLOCK, 2 * BLOCK + 1])
+def test_a_host_that_tells_no_size_is_read_to_its_end(run: Run, origin: DemoServer, volume: Path, size: int) -> None:
+    content = BytesFile(bytes(index * 11 % 241 for index in range(min(size, 999))) * (size // 999 + 1))
+    content = BytesFile(content.read(0, size))
+    address = origin.put_file("any.dat", content)
+    origin.add_faults(Fault(do=IgnoreRange(), times=None), Fault(do=NoLength(), times=None))
+    model = Wanted("any.dat", content)
+    outcome = run(entries=[model.entry(source=address, sha256=None, size=None)])
+    assert outcome.returncode == 0, outcome.stderr
+    assert_whole(volume, [model])
+    assert outcome.models[model.path]["size"] == size

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from prefetch.errors import ContentError
 from prefetch.transfer.content import check_header
 from prefetch.transfer.limits import Budget, RateLimit
+from prefetch.transfer.peers import LONGEST, SHORTEST, Connection, Peers
 from prefetch.transfer.runs import Runs
 from prefetch.transfer.stalls import FAR_BELOW, PATIENCE, SILENCE, Speedometer, is_stalled
+from prefetch.volume.blocks import BLOCK_SIZE
 
 blocks = st.sets(st.integers(0, 60))
 
@@ -174,3 +176,37 @@ def test_any_bytes_are_judged_without_a_crash(path: str, head: bytes, size: int)
         check_header(path, head, size)
     except ContentError as error:
         assert path in str(error)
+
+
+def peers(*, latency: float, speed: float, requests: int = 3) -> Peers:
+    result = Peers()
+    for _ in range(requests):
+        result.ended("host", Connection(16 << 20, latency, latency + (16 << 20) / speed))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("why", "latency", "speed", "expected"),
+    [
+        ("a near host: as short as a request is worth", 0.001, 50e6, SHORTEST),
+        ("80 ms and 20 MB/s: 32 MB hide the wait", 0.08, 20e6, 8 * BLOCK_SIZE),
+        ("far and fast: as long as the memory bears", 0.3, 100e6, LONGEST),
+    ],
+)
+def test_ranges_hide_the_wait_for_the_first_byte(why: str, latency: float, speed: float, expected: int) -> None:
+    assert peers(latency=latency, speed=speed).range_size("host") == expected, why
+
+
+def test_an_unknown_host_gets_ranges_of_a_middling_size() -> None:
+    assert SHORTEST < Peers().range_size("host") < LONGEST
+
+
+def test_a_given_range_size_is_kept_to_in_whole_blocks() -> None:
+    assert Peers(10 * BLOCK_SIZE + 1).range_size("host") == 10 * BLOCK_SIZE
+    assert Peers(1).range_size("host") == BLOCK_SIZE
+
+
+def test_short_answers_tell_nothing_of_a_hosts_speed() -> None:
+    known = Peers()
+    known.ended("host", Connection(1000, 0.1, 0.1))
+    assert known.speeds("host") == []

@@ -65,6 +65,7 @@ class Command:
 
 
 _WHAT = ("manifest", "volume", "group")
+_TUNING = ("connections", "memory", "range_size", "limit_rate")
 _OUTPUT = ("json_", "log_format")
 
 COMMANDS: tuple[Command, ...] = (
@@ -73,7 +74,7 @@ COMMANDS: tuple[Command, ...] = (
         help="put the manifest's models on the volume",
         about="Fetches what is missing, in parallel, goes on where an earlier run stopped, verifies every byte and "
         "puts each model under its name only when it is whole. What is there already is not fetched again.",
-        options=(*_WHAT, "refresh", "connections", "limit_rate", "quota", "fail_fast", "allow_private", *_OUTPUT),
+        options=(*_WHAT, "refresh", *_TUNING, "quota", "fail_fast", "allow_private", *_OUTPUT),
         examples=(
             ("prefetch run models.yaml --volume /workspace", "the usual case"),
             ("prefetch run models.yaml --group i2v --group vae", "a part of the manifest"),
@@ -121,7 +122,7 @@ COMMANDS: tuple[Command, ...] = (
         help="see all of it work in seconds, offline",
         about="Serves a small set of synthetic models from this machine, with one fault of each common kind, and puts "
         "them on ./volume.",
-        options=("volume", "connections", "limit_rate", *_OUTPUT),
+        options=("volume", *_TUNING, *_OUTPUT),
         examples=(("prefetch demo", "some 200 MB into ./volume"),),
         load="prefetch.commands.demo:main",
     ),

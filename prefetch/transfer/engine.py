@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from prefetch.errors import PrefetchError, SpaceError
 from prefetch.report.events import Listener, ModelStarted
+from prefetch.signals import interrupted
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.download import Download
 from prefetch.transfer.fetcher import Fetcher
@@ -23,15 +25,15 @@ from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Engine"]
 
-SPARE_BUFFERS = 24
-"""Blocks on their way to the volume, or kept for the hash, while every connection fills another one."""
-
 
 class Engine:
     """Fetches orders until each has an outcome.
 
     Args:
         connections: how many may be open at once, over all hosts and models.
+        memory: bytes of buffers. Half of them may be filled by connections, one block each; the others are on their way
+            to the volume, or kept for the hash.
+        range_size: bytes to ask for in one request, None to learn what suits each host.
         limit_rate: bytes a second over all connections, None for no cap.
         fail_fast: begin nothing new after the first failure.
         on_outcome: called once for each order, in the event loop, as soon as it ended.
@@ -41,21 +43,24 @@ class Engine:
         self,
         *,
         connections: int,
+        memory: int,
+        range_size: int | None,
         limit_rate: int | None,
         fail_fast: bool,
         listener: Listener,
         on_outcome: Callable[[Outcome], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connections = connections
+        blocks = max(4, memory // BLOCK_SIZE)
+        self._connections = min(connections, blocks // 2)
         self._fail_fast = fail_fast
         self._listener = listener
         self._on_outcome = on_outcome
         self._clock = clock
         self._tally = Tally()
-        self._peers = Peers()
-        self._buffers = Buffers(connections + SPARE_BUFFERS, BLOCK_SIZE)
-        self._budget = Budget(connections)
+        self._peers = Peers(range_size)
+        self._buffers = Buffers(blocks, BLOCK_SIZE)
+        self._budget = Budget(self._connections)
         self._fetcher = Fetcher(
             buffers=self._buffers,
             budget=self._budget,
@@ -141,17 +146,17 @@ class Engine:
         except PrefetchError as failure:
             error = failure
         self._scheduler.ended(download)
-        self._end(
-            order,
-            Outcome(
-                path=order.path,
-                size=download.partial.size,
-                sha256=sha256 if error is None else None,
-                received=download.received,
-                resumed=download.resumed,
-                seconds=self._age(order),
-                error=error,
-            ),
+        self._end(order, self._outcome(download, error))
+
+    def _outcome(self, download: Download, error: PrefetchError | None) -> Outcome:
+        return Outcome(
+            path=download.order.path,
+            size=download.partial.size,
+            sha256=download.sha256 if error is None else None,
+            received=download.received,
+            resumed=download.resumed,
+            seconds=self._age(download.order),
+            error=error,
         )
 
     def _end(self, order: Order, outcome: Outcome) -> None:
@@ -173,7 +178,10 @@ class Engine:
     def _put_away(self) -> None:
         """Every task and every thread's job has ended, so nothing uses what is closed here."""
         for download in self._scheduler.downloads:
-            download.partial.close()
+            # There are some only if the run was cancelled, which is to be told whatever the volume says now.
+            with suppress(PrefetchError):
+                download.partial.close()
+            self._on_outcome(self._outcome(download, interrupted()))
         self._blocks.close()
         self._files.close()
 

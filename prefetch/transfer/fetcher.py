@@ -119,7 +119,7 @@ class Fetcher:
                 segment.buffer = await self._buffers.acquire()
             view = self._room(segment, segment.buffer)
             count = await self._fill(segment, body, view)
-            if segment.position % BLOCK_SIZE == 0 or segment.finished:
+            if count and (segment.position % BLOCK_SIZE == 0 or segment.finished):
                 self._block_done(segment)
             if count < len(view):
                 await self._end_of_body(segment)

@@ -37,9 +37,14 @@ class Connection:
 
 
 class Peers:
-    """The last requests to each host."""
+    """The last requests to each host.
 
-    def __init__(self) -> None:
+    Args:
+        range_size: bytes to ask any host for, whatever is learned of it; None to go by that.
+    """
+
+    def __init__(self, range_size: int | None = None) -> None:
+        self._range_size = range_size
         self._lately: dict[str, deque[Connection]] = {}
 
     def ended(self, host: str, connection: Connection) -> None:
@@ -57,6 +62,8 @@ class Peers:
         Long enough to hide the wait for the first byte, and no longer: the shorter the ranges, the closer to the hash
         blocks arrive, and the fewer have to be read back from the volume.
         """
+        if self._range_size is not None:
+            return max(BLOCK_SIZE, self._range_size - self._range_size % BLOCK_SIZE)
         lately = self._lately.get(host)
         if not lately:
             return FIRST
