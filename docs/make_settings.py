@@ -1,0 +1,65 @@
+"""Writes docs/settings.md from the settings themselves: ``python docs/make_settings.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefetch.commands.table import COMMANDS
+from prefetch.settings import Settings, flag_of, option_of, variable_of
+
+__all__ = ["page"]
+
+TARGET = Path(__file__).with_name("settings.md")
+
+INTRODUCTION = """\
+# Settings
+
+Every option can be given on the command line or in the environment. The command line wins; an empty variable counts as
+not set. This page is written by `python docs/make_settings.py`; `prefetch COMMAND --help` says the same.
+
+- **Sizes** are bytes: `K`, `M`, `G`, `T` are powers of 1000, `Ki`, `Mi`, `Gi`, `Ti` of 1024. Rates are bytes a second.
+- **Lists** in a variable have commas: `PREFETCH_GROUP=i2v,upscale`. On the command line the option is given again.
+- **Switches** in a variable are `1` or `0`.
+- A variable that begins with `PREFETCH_` and is nearly one of these is named in a warning, with the one that was meant.
+"""
+
+OTHERS = """\
+## Variables that are not prefetch's own
+
+| variable | what it does here |
+|---|---|
+| `HF_TOKEN` | the token for the Hub. It goes to no other host. `HUGGING_FACE_HUB_TOKEN` comes after it |
+| `HF_ENDPOINT` | the Hub's address, by default `https://huggingface.co`. The token then goes only there |
+| `HF_HOME`, `HF_TOKEN_PATH` | where the token lies that `hf auth login` stored, for when `HF_TOKEN` is not set |
+| `HF_HUB_DISABLE_IMPLICIT_TOKEN` | `1`: do not use that stored token |
+| `HF_HUB_OFFLINE` | `1`: the Hub is not asked; a model that would have to be asked for is an error |
+| `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | the proxy, as `http://host:port`, and the hosts that need none |
+| `SSL_CERT_FILE` | a file of certificate authorities to trust instead of the system's |
+| `NO_COLOR`, `TERM` | see [logs.md](logs.md) |
+| `PREFETCH_DEBUG` | `1`: the traceback of an internal error, on standard error. For a report of a fault |
+
+There is no option for a token: what stands on a command line can be read by every process of the machine.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    rows = ["| option | variable | default | what it does | commands |", "|---|---|---|---|---|"]
+    return "\n".join([INTRODUCTION, "## Options", "", *rows, *map(_row, Settings.model_fields), "", OTHERS])
+
+
+def _row(field: str) -> str:
+    option, info = option_of(field), Settings.model_fields[field]
+    written = f"{option.metavar}…" if option.positional else f"{flag_of(field)} {option.metavar or ''}".strip()
+    default = f"`{info.default}`" if info.default and not isinstance(info.default, bool) else ""
+    commands = ", ".join(command.name for command in COMMANDS if field in command.options)
+    cells = [f"`{written}`", f"`{variable_of(field)}`", default, info.description or "", commands]
+    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("<", "&lt;")
+
+
+if __name__ == "__main__":
+    TARGET.write_text(page(), encoding="utf-8")

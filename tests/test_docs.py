@@ -1,0 +1,166 @@
+"""What is written for readers is true: links, commands, messages, settings, rooms; and it names no machine."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from prefetch.arguments import parse
+from prefetch.commands.table import COMMANDS
+from prefetch.errors import PrefetchError
+from prefetch.report.events import DoneStatus
+from prefetch.verification import Status
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+BY_NAME = {command.name: command for command in COMMANDS}
+
+ROOMS = {
+    "net": {"errors"},
+    "sources": {"errors", "net"},
+    "manifest": {"errors", "net", "sources", "volume", "yamlfile"},
+    "transfer": {"errors", "net", "report", "signals", "volume"},
+    "volume": {"errors", "report"},
+    "report": {"errors"},
+    "demo": {"errors"},
+}
+"""For each room the rooms it may know: docs/architecture.md."""
+
+SEAMS = {
+    ("transfer", "net"): {"prefetch.net.origin", "prefetch.net.retry"},
+    ("volume", "report"): {"prefetch.report.humanize"},
+    ("manifest", "net"): {"prefetch.net.urls"},
+    ("manifest", "sources"): {"prefetch.sources.refs"},
+    ("manifest", "volume"): {"prefetch.volume.paths"},
+}
+"""Where a room knows another only by a few of its modules."""
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading gets where this is shown."""
+    return re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).strip().replace(" ", "-")
+
+
+def anchors(page: Path) -> set[str]:
+    return {slug(found[1]) for found in re.finditer(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(file), f"{page.name} links to {target}"
+
+
+def command_lines(page: Path) -> Iterator[list[str]]:
+    """Every ``prefetch …`` in code, as words, without comments and what follows a pipe or a redirection."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"^    (prefetch .*)$", text, re.MULTILINE)
+    lines += re.findall(r"`((?:PREFETCH_\w+=\S+ )?prefetch [^`]+)`", text)
+    for line in lines:
+        match = re.match(r"\s*(?:\$ )?prefetch ([a-z].*)", line)
+        if match:
+            yield re.split(r"\s(?:#|>|\|)", match[1].rstrip("…"))[0].split()
+
+
+def test_commands_shown_exist() -> None:
+    shown = [(page, words) for page in PAGES for words in command_lines(page)]
+    assert len(shown) > 15
+    for page, words in shown:
+        assert words[0] in BY_NAME, f"{page.name}: prefetch {' '.join(words)}"
+        parse(BY_NAME[words[0]], words[1:])
+
+
+def test_options_named_exist() -> None:
+    known = {"--help", "--version"} | set(re.findall(r"--[a-z-]+", (DOCS / "settings.md").read_text(encoding="utf-8")))
+    for page in [ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("troubleshooting", "results", "durability"))]:
+        for option in re.findall(r"`(--[a-z-]+)", page.read_text(encoding="utf-8")):
+            assert option in known, f"{page.name}: {option}"
+
+
+def test_the_page_of_settings_is_current() -> None:
+    page = runpy.run_path(str(DOCS / "make_settings.py"))["page"]()
+    assert (DOCS / "settings.md").read_text(encoding="utf-8") == page, "run: python docs/make_settings.py"
+
+
+def strings_of(tree: ast.AST) -> Iterator[str]:
+    """Every text in the source, with a NUL where a value is put in."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_messages_explained_are_messages_of_the_program() -> None:
+    sources = (ROOT / "prefetch").rglob("*.py")
+    corpus = "\n".join(text for file in sources for text in strings_of(ast.parse(file.read_text(encoding="utf-8"))))
+    rows = re.findall(r"^\| (`.*?) \|", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
+    messages = [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
+    assert len(messages) > 40
+    for message in messages:
+        for piece in filter(lambda piece: len(piece) > 9, re.split(r"\s*(?:…|[45][0-9][0-9])\s*", message)):
+            assert piece in corpus, f"{piece!r} of {message!r}"
+
+
+def all_codes(error: type[PrefetchError] = PrefetchError) -> Iterator[type[PrefetchError]]:
+    yield error
+    for below in error.__subclasses__():
+        yield from all_codes(below)
+
+
+def test_every_exit_code_and_status_is_explained() -> None:
+    results = (DOCS / "results.md").read_text(encoding="utf-8")
+    logs = (DOCS / "logs.md").read_text(encoding="utf-8")
+    for error in all_codes():
+        assert f"| {error.exit_code} |" in results
+        assert f"`{error.code}`" in logs
+    for status in (*get_args(DoneStatus), *get_args(Status)):
+        assert f"| `{status}` |" in results
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("prefetch."):
+            yield node.module
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
+    for file in (ROOT / "prefetch" / room).glob("*.py"):
+        for module in imports_of(file):
+            other = module.split(".")[1]
+            assert other == room or other in ROOMS[room], f"{file.name} imports {module}"
+            assert module in SEAMS.get((room, other), {module}), f"{file.name} imports {module}"
+
+
+def test_nothing_of_the_machine_it_was_written_on() -> None:
+    hosts = ("py" + "pi.org", "python" + "hosted", "deb." + "debian.org", "/ro" + "ot/", "/wo" + "rk/", "/ho" + "me/")
+    kept = {".py", ".md", ".toml", ".txt", ".yaml", ".json", ".svg", ".c", ".sh", ""}
+    hidden = {"volume", "build", "dist", "__pycache__"}
+    for file in ROOT.rglob("*"):
+        parts = file.relative_to(ROOT).parts
+        if (
+            not file.is_file()
+            or file.suffix not in kept
+            or hidden & set(parts)
+            or parts[0].startswith((".venv", ".git"))
+        ):
+            continue
+        if parts[0].startswith(".") and parts[0] != ".ci":
+            continue
+        text = file.read_text(encoding="utf-8", errors="replace")
+        assert not [host for host in hosts if host in text], file
