@@ -93,7 +93,8 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="verify",
         help="read the models on the volume again and compare their hashes",
-        about="Reads every model of the manifest from the volume and compares its SHA-256. Changes nothing.",
+        about="Reads every model of the manifest from the volume and compares its SHA-256. Changes no model; "
+        "what is damaged is noted, so that the next run mends it.",
         options=(*_WHAT, "quick", *_OUTPUT),
         examples=(
             ("prefetch verify models.yaml --volume /workspace", "read everything"),
