@@ -16,8 +16,8 @@ from prefetch.report.result import RunResult
 from prefetch.scores import Scores
 from prefetch.signals import interrupted
 from prefetch.survey import Standing, State, survey
-from prefetch.volume.applied import write_applied
-from prefetch.volume.inventory import Inventory
+from prefetch.volume.applied import AppliedModel, read_applied, write_applied
+from prefetch.volume.inventory import Inventory, Record
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_leftovers
 
@@ -54,19 +54,23 @@ class Job:
             stopped = error
         finally:
             self._adoption.close()
+        if stopped is not None:
+            for entry in self._wanted.entries:
+                self._scores.left(entry.model.path, stopped, size=entry.model.size, sha256=entry.model.sha256)
         return self._scores.finish(str(self._volume.root), stopped)
 
     async def _work(self) -> None:
         with suppress(PrefetchError):
             # Nothing that is there must fail because of what need not be there.
             clear_leftovers(self._volume)
-        standings = survey(self._wanted.entries, self._volume, self._inventory)
+        applied = read_applied(self._volume, self._wanted.fingerprint) or []
+        standings = survey(self._wanted.entries, self._volume, self._inventory, applied=applied)
         settled = await asyncio.gather(*map(self._is_settled, standings))
         absent = [standing for standing, done in zip(standings, settled, strict=True) if not done]
         if absent:
             await self._fetch(absent)
         if self._scores.all_well:
-            self._remember(standings)
+            self._remember(standings, before=applied)
 
     async def _is_settled(self, standing: Standing) -> bool:
         """Whether nothing is left to do for a model, as far as can be told without the network."""
@@ -92,6 +96,7 @@ class Job:
         # The network's libraries take half a second to import, which a run with nothing to do need not pay.
         from prefetch.fetching import Fetching
 
+        self._volume.check_state()
         fetching = Fetching(
             self._volume,
             self._inventory,
@@ -103,8 +108,13 @@ class Job:
         )
         await fetching.fetch(absent)
 
-    def _remember(self, standings: Iterable[Standing]) -> None:
+    def _remember(self, standings: Iterable[Standing], *, before: list[AppliedModel]) -> None:
         """Note what was applied, for those who only want to know whether it is still there."""
-        records = (self._inventory.get(standing.path) for standing in standings)
+        records = map(self._record_of, standings)
         models = [record.to_applied() for record in records if record is not None]
-        write_applied(self._volume, self._wanted.fingerprint, models)
+        if models != before:
+            write_applied(self._volume, self._wanted.fingerprint, models)
+
+    def _record_of(self, standing: Standing) -> Record | None:
+        untouched = standing.state is State.PRESENT and not self._refresh
+        return standing.record if untouched else self._inventory.get(standing.path)

@@ -9,6 +9,7 @@ from typing import Literal
 from prefetch.errors import PrefetchError
 from prefetch.manifest import Model
 from prefetch.survey import satisfies
+from prefetch.volume.applied import forget_applied
 from prefetch.volume.blocks import DIGEST_SIZE
 from prefetch.volume.hashing import hash_file
 from prefetch.volume.inventory import Inventory, Record, matches, modified
@@ -79,7 +80,7 @@ def verify(subject: Subject, volume: Volume, inventory: Inventory) -> Verdict:
         return replace(_unverified(subject, stat), sha256=sha256)
     if sha256 == subject.sha256:
         return _sound(subject, stat, inventory)
-    return _damaged(subject, stat, digests, inventory)
+    return _damaged(subject, stat, digests, volume, inventory)
 
 
 def _sound(subject: Subject, stat: os.stat_result, inventory: Inventory) -> Verdict:
@@ -89,13 +90,14 @@ def _sound(subject: Subject, stat: os.stat_result, inventory: Inventory) -> Verd
     return Verdict(subject.path, "ok", stat.st_size, subject.sha256)
 
 
-def _damaged(subject: Subject, stat: os.stat_result, digests: bytes, inventory: Inventory) -> Verdict:
+def _damaged(subject: Subject, stat: os.stat_result, digests: bytes, volume: Volume, inventory: Inventory) -> Verdict:
     record = subject.record
     if record is None or record.sha256 != subject.sha256:
         return _changed(subject, stat, "its hash is not the manifest's")
     known = inventory.digests(record.path)
     if not record.suspect:
         inventory.put(replace(record, suspect=True), known)
+        forget_applied(volume)
     where = _damage(known, digests) if known is not None and stat.st_size == record.size else ""
     if matches(record, stat):
         return _corrupt(subject, stat, f"its bytes are not those that were verified{where}")

@@ -243,6 +243,7 @@ def test_without_its_record_a_file_is_adopted(
 ) -> None:
     for damage, record in zip((first, second), records(filled, ".json"), strict=True):
         damage(record)
+    shutil.rmtree(filled.volume / ".prefetch/applied")
     outcome = filled.run()
     assert outcome.returncode == 0, outcome.stderr
     assert {model["status"] for model in outcome.document["models"]} == {"adopted"}

@@ -6,16 +6,18 @@ library.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Any, TypedDict, cast
 
+from prefetch.volume import files
 from prefetch.volume.documents import read_document, write_document
 from prefetch.volume.layout import Volume
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
 
-__all__ = ["AppliedModel", "read_applied", "write_applied"]
+__all__ = ["AppliedModel", "forget_applied", "read_applied", "write_applied"]
 
 _VERSION = 1
 _KEY = re.compile(r"[0-9A-Za-z_-]{1,128}")
@@ -59,6 +61,18 @@ def read_applied(volume: Volume, key: str) -> list[AppliedModel] | None:
     if not all(map(_is_model, document["models"])):
         return None
     return cast(list[AppliedModel], document["models"])
+
+
+def forget_applied(volume: Volume) -> None:
+    """Drop every record of what was applied: something that was thought to stand does not."""
+    with files.os_errors("forgetting what was applied"), volume.reading("applied") as directory:
+        if directory is not None:
+            _remove_all(directory)
+
+
+def _remove_all(directory: int) -> None:
+    for name in os.listdir(directory):
+        files.remove(name, dir_fd=directory)
 
 
 def _name(key: str) -> str:

@@ -64,6 +64,23 @@ class Record:
     block_size: int = BLOCK_SIZE
     suspect: bool = False
 
+    @classmethod
+    def from_applied(cls, model: AppliedModel) -> Record:
+        """What is known of a model that was applied; of a file that was only adopted we must not think it ours."""
+        return cls(
+            path=model["path"],
+            size=model["size"],
+            mtime=model["mtime"],
+            sha256=model["sha256"],
+            source=model["source"],
+            url=model["url"],
+            commit=model["commit"],
+            pinned=True,
+            placed=False,
+            node_path=model["node_path"],
+            groups=tuple(model["groups"]),
+        )
+
     def to_applied(self) -> AppliedModel:
         """The part of it that says what was applied."""
         return AppliedModel(

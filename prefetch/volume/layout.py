@@ -76,6 +76,12 @@ class Volume:
             finally:
                 os.close(state)
 
+    def check_state(self) -> None:
+        """Raise VolumeError unless everything of ours can be written: before the first byte, not after the last."""
+        for name in ("partial", "inventory", "applied", "tmp"):
+            with files.os_errors(f"opening {self.state / name}"), self.writing(name):
+                pass
+
     @contextmanager
     def reading(self, *parts: str) -> Iterator[int | None]:
         """A directory below `state`, as a descriptor; None where there is none yet."""
