@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from prefetch.signals import interrupted
 from prefetch.spelling import did_you_mean, shown, split_at_dashes
 
 if TYPE_CHECKING:
+    from prefetch.report.events import Listener
     from prefetch.settings import Settings
 
 __all__ = ["main"]
@@ -79,7 +81,15 @@ def _execute(command: Command, settings: Settings) -> Outcome:
     with listener_for(settings, sys.stderr) as listener:
         for name, nearest in misspelt_variables(os.environ):
             listener(Notice("warning", f"{name} is not a setting of this program; did you mean {nearest}?"))
-        return _guarded(lambda: command.function()(settings, listener), volume=volume)
+        return _guarded(lambda: _call(command, settings, listener), volume=volume)
+
+
+def _call(command: Command, settings: Settings, listener: Listener) -> Outcome:
+    function = command.function()
+    # What was imported stays for ever: from now on only what the command makes is looked at for garbage.
+    gc.freeze()
+    gc.enable()
+    return function(settings, listener)
 
 
 def _guarded(work: Callable[[], Outcome], *, volume: str | None = None) -> Outcome:
