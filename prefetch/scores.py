@@ -45,6 +45,20 @@ class Scores:
         self._results[path] = ModelResult(path, "failed", size, sha256, received, resumed, str(error))
         self._listener(ModelFailed(path, error.code, str(error)))
 
+    def left(
+        self,
+        path: str,
+        error: PrefetchError,
+        *,
+        size: int | None = None,
+        sha256: str | None = None,
+        received: int = 0,
+        resumed: int = 0,
+    ) -> None:
+        """A model was not brought to its end because the whole run ended with ``error``, which is told once for all."""
+        if path not in self._results:
+            self._results[path] = ModelResult(path, "failed", size, sha256, received, resumed, str(error))
+
     def kept(self, path: str, kept_at: str | None, size: int) -> None:
         """What stood under a model's name before was moved to ``kept_at``; None if nothing of the user's did."""
         if kept_at is not None:

@@ -94,11 +94,20 @@ class Engine:
             async with asyncio.TaskGroup() as self._tasks:
                 background = [self._tasks.create_task(self._work()) for _ in range(self._connections)]
                 background.append(self._tasks.create_task(watch.run()))
-                await self._all_ended.wait()
+                await self._until_ended()
                 for task in background:
                     task.cancel()
         finally:
             self._put_away()
+
+    async def _until_ended(self) -> None:
+        try:
+            await self._all_ended.wait()
+        except asyncio.CancelledError:
+            # While the tasks end none of them may begin another one, which their group would refuse.
+            for download in self._scheduler.downloads:
+                download.fail(interrupted())
+            raise
 
     async def _work(self) -> None:
         """One connection of the budget: fetch whatever the scheduler finds most useful, again and again."""
@@ -181,7 +190,7 @@ class Engine:
             # There are some only if the run was cancelled, which is to be told whatever the volume says now.
             with suppress(PrefetchError):
                 download.partial.close()
-            self._on_outcome(self._outcome(download, interrupted()))
+            self._on_outcome(self._outcome(download, download.error or interrupted()))
         self._blocks.close()
         self._files.close()
 
