@@ -1,0 +1,116 @@
+"""SIGINT and SIGTERM: the end within a second, the document all the same, and the next run goes on from there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from prefetch.demo.server import DemoServer, running_origin
+from prefetch.demo.wire import Link
+from tests.support.commands import Commands, Outcome
+from tests.support.models import BLOCK, asked_blocks, assert_whole, journals, repo_of, wanted, write_manifest
+from tests.support.runs import Runs, since, until
+
+MODELS = wanted(16 * BLOCK + 5, 50_000)
+MODEL = MODELS[0]
+PROMPT = 2.0
+"""Seconds: it should be one, and the machine may be busy with other things."""
+SPARSE = 30_000_000_000
+"""Bytes of a file that takes no room on the disk and many seconds to read."""
+
+both = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+
+
+@pytest.fixture
+def origin() -> Iterator[DemoServer]:
+    with running_origin(repos=[repo_of(MODELS)], link=Link(pace=10_000_000)) as server:
+        yield server
+
+
+@pytest.fixture
+def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
+    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
+
+
+def stopped(process: subprocess.Popen[str], number: int) -> Outcome:
+    """Send the signal and collect what the process does about it, in time."""
+    process.send_signal(number)
+    began = time.monotonic()
+    stdout, stderr = process.communicate(timeout=20)
+    took = time.monotonic() - began
+    outcome = Outcome(process.returncode, stdout, stderr)
+    assert took < PROMPT, f"it took {took:.1f} s"
+    assert "Traceback" not in stderr, stderr
+    assert outcome.returncode == 130, stderr
+    document = outcome.document
+    assert (document["ok"], document["exit_code"], document["error"]["code"]) == (False, 130, "interrupted")
+    assert "run the same command again" in document["error"]["message"]
+    assert "run the same command again" in stderr
+    return outcome
+
+
+@both
+def test_stopped_in_the_middle_it_keeps_what_it_has(runs: Runs, origin: DemoServer, number: int) -> None:
+    with runs.start("--connections", "3") as process:
+        until(lambda: len(journals(runs.volume).get(MODEL.path, ())) >= 3, "the third block")
+        outcome = stopped(process, number)
+    finished, before = journals(runs.volume)[MODEL.path], len(origin.requests)
+    assert outcome.document["volume"] == str(runs.volume)
+    assert outcome.document["bytes_downloaded"] >= 3 * BLOCK
+    assert outcome.models[MODEL.path]["status"] == "failed"
+    assert outcome.models[MODEL.path]["bytes_downloaded"] >= 3 * BLOCK
+    assert len(finished) >= 3
+    assert not (runs.volume / MODEL.path).exists()
+
+    outcome = runs.run()
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.models[MODEL.path]["bytes_resumed"] == len(finished) * BLOCK
+    assert not finished & asked_blocks(since(origin, before), MODEL)
+    assert_whole(runs.volume, MODELS)
+
+
+def reads(process: subprocess.Popen[str], file: Path) -> bool:
+    try:
+        return any(number.readlink() == file for number in Path(f"/proc/{process.pid}/fd").iterdir())
+    except FileNotFoundError:
+        # It closed one of them just now.
+        return False
+
+
+@both
+@pytest.mark.parametrize("command", ["run", "verify"])
+def test_stopped_while_it_reads_a_large_file(commands: Commands, tmp_path: Path, command: str, number: int) -> None:
+    volume = tmp_path / "volume"
+    file = volume / "models/large.dat"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.truncate(file, SPARSE)
+    entry = {"path": "models/large.dat", "source": "hf://acme/models/large.dat", "sha256": "0" * 64, "size": SPARSE}
+    manifest = write_manifest(tmp_path / "m.yaml", [entry])
+    with commands.start(command, manifest, "--volume", volume, "--json") as process:
+        until(lambda: reads(process, file), "the reading")
+        stopped(process, number)
+    assert file.stat().st_size == SPARSE
+
+
+def test_stopped_at_any_moment_it_says_so(runs: Runs) -> None:
+    """From the imports to the first bytes."""
+    for delay in (0.0, 0.2, 0.5, 0.9, 1.3):
+        with runs.start() as process:
+            until(partial(handles, process, signal.SIGTERM), "the start")
+            time.sleep(delay)
+            stopped(process, signal.SIGTERM)
+
+
+def handles(process: subprocess.Popen[str], number: int) -> bool:
+    """Whether the process has a handler of its own for the signal."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
