@@ -116,8 +116,8 @@ class Volume:
         check_model_path(path)
         try:
             # The common case on a volume with nothing on it, at a fifth of the cost of following each component.
-            (self.root / path).lstat()
-            found = self.root.joinpath(*self._real(path)).lstat()
+            os.lstat(f"{self.root}/{path}")
+            found = os.lstat("/".join((os.fspath(self.root), *self._real(path))))
         except (FileNotFoundError, NotADirectoryError, _LeavesVolume):
             return None
         except OSError as error:
@@ -189,22 +189,28 @@ class Volume:
 
     def _real(self, path: str) -> tuple[str, ...]:
         """The components that ``path`` comes to when its links are followed."""
-        real = Path(os.path.realpath(self.root / path))
-        if real.is_relative_to(self.root) and not real.is_relative_to(self.state):
-            return real.relative_to(self.root).parts
+        real = os.path.realpath(f"{self.root}/{path}")
+        if (parts := self._below(real)) is not None:
+            return parts
         raise _LeavesVolume(
             f"{self._leaving(path)} is a symbolic link that leads to {real}, which is no place for models.",
             remedy="Remove the link, or pass the directory it leads to as --volume.",
         )
 
+    def _below(self, real: str) -> tuple[str, ...] | None:
+        """The components of a real path below the root; None for one outside of it, or in our own state."""
+        # Strings and no paths: it is done for each of ten thousand models.
+        root = os.fspath(self.root).rstrip("/")
+        if not f"{real}/".startswith(f"{root}/"):
+            return None
+        parts = tuple(filter(None, real[len(root) :].split("/")))
+        return None if parts[:1] == (STATE,) else parts
+
     def _leaving(self, path: str) -> str:
         parts = path.split("/")
-        for count in range(1, len(parts)):
-            prefix = "/".join(parts[:count])
-            real = Path(os.path.realpath(self.root / prefix))
-            if not real.is_relative_to(self.root) or real.is_relative_to(self.state):
-                return prefix
-        return path
+        prefixes = ("/".join(parts[:count]) for count in range(1, len(parts)))
+        leaving = (prefix for prefix in prefixes if self._below(os.path.realpath(f"{self.root}/{prefix}")) is None)
+        return next(leaving, path)
 
     def _check_format(self) -> None:
         try:
