@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from prefetch.demo.actions import IgnoreRange
+from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.demo.wire import Link
 from tests.support.commands import Commands, Outcome
@@ -74,6 +76,15 @@ def test_stopped_in_the_middle_it_keeps_what_it_has(runs: Runs, origin: DemoServ
     assert outcome.models[MODEL.path]["bytes_resumed"] == len(finished) * BLOCK
     assert not finished & asked_blocks(since(origin, before), MODEL)
     assert_whole(runs.volume, MODELS)
+
+
+def test_stopped_where_a_host_sends_no_ranges(runs: Runs, origin: DemoServer) -> None:
+    """Each connection that ends early would have the file begun anew."""
+    origin.add_faults(Fault(do=IgnoreRange(), server="cdn", times=None))
+    with runs.start() as process:
+        until(lambda: runs.sent() > 3 * BLOCK, "the third block")
+        assert stopped(process, signal.SIGINT).document["bytes_downloaded"] > 0
+    assert not (runs.volume / MODEL.path).exists()
 
 
 def reads(process: subprocess.Popen[str], file: Path) -> bool:
