@@ -18,9 +18,9 @@ from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing, State
 from prefetch.transfer.engine import Engine
 from prefetch.transfer.order import Order, Outcome
+from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
-from prefetch.volume.partial import Partial
 from prefetch.volume.space import available, check_space
 from prefetch.volume.waiting import find_unfinished, resumable_bytes
 
@@ -113,7 +113,7 @@ class Fetching:
             publish=partial(self._publish, candidate),
         )
 
-    def _publish(self, candidate: Candidate, partial_file: Partial, sha256: str) -> None:
+    def _publish(self, candidate: Candidate, partial_file: Incoming, sha256: str) -> None:
         self._kept[candidate.path] = self._placing.publish(candidate, partial_file, sha256)
 
     def _ended(self, outcome: Outcome, candidate: Candidate) -> None:

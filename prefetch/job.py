@@ -54,6 +54,10 @@ class Job:
             stopped = error
         finally:
             self._adoption.close()
+        try:
+            self._inventory.flush()
+        except PrefetchError as error:
+            stopped = stopped or error
         if stopped is not None:
             for entry in self._wanted.entries:
                 self._scores.left(entry.model.path, stopped, size=entry.model.size, sha256=entry.model.sha256)

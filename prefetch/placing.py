@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from prefetch.manifest import Model
 from prefetch.survey import Standing, State
+from prefetch.volume.blocks import BLOCK_SIZE
+from prefetch.volume.draft import Draft
 from prefetch.volume.hashing import hash_file
+from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory, Record, modified
 from prefetch.volume.layout import Volume
 from prefetch.volume.partial import Identity, Partial
@@ -42,15 +45,17 @@ class Placing:
         self._volume = volume
         self._inventory = inventory
 
-    def open(self, candidate: Candidate) -> Partial:
-        """The candidate's partial file, with what an earlier run left and what is whole of a damaged file."""
-        partial = Partial.open(self._volume, identity_of(candidate))
-        standing = candidate.standing
+    def open(self, candidate: Candidate) -> Incoming:
+        """Where the candidate's bytes go: with what an earlier run left, and what is whole of a damaged file."""
+        identity, standing = identity_of(candidate), candidate.standing
+        if identity.size is not None and identity.size <= BLOCK_SIZE:
+            return Draft(self._volume, identity)
+        partial = Partial.open(self._volume, identity)
         if standing.state is State.CHANGED and standing.record is not None:
             self._keep_what_is_whole(partial, standing.record, candidate.sha256)
         return partial
 
-    def publish(self, candidate: Candidate, partial: Partial, sha256: str) -> str | None:
+    def publish(self, candidate: Candidate, partial: Incoming, sha256: str) -> str | None:
         """Put the finished file under its name and record it.
 
         Returns:
@@ -59,7 +64,10 @@ class Placing:
         digests = partial.digests()
         placed = publish(self._volume, partial, candidate.path, ours=candidate.standing.record)
         record = _record(candidate.standing.model, placed.stat, sha256, candidate=candidate)
-        self._inventory.put(record, digests)
+        if digests is None:
+            self._inventory.put_small(record)
+        else:
+            self._inventory.put(record, digests)
         return placed.kept_at
 
     def read(self, standing: Standing) -> Found:

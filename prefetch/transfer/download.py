@@ -19,7 +19,7 @@ from prefetch.transfer.stalls import Speedometer
 from prefetch.transfer.threads import Spawn, Threads
 from prefetch.transfer.worklist import Worklist
 from prefetch.volume.blocks import BLOCK_SIZE
-from prefetch.volume.partial import Partial
+from prefetch.volume.incoming import Incoming
 
 __all__ = ["Download"]
 
@@ -39,7 +39,7 @@ class Download:
     def __init__(
         self,
         order: Order,
-        partial: Partial,
+        partial: Incoming,
         *,
         threads: Threads,
         buffers: Buffers,

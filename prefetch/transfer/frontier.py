@@ -17,7 +17,7 @@ from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.threads import Spawn, Threads
 
 if TYPE_CHECKING:
-    from prefetch.volume.partial import Partial
+    from prefetch.volume.incoming import Incoming
 
 __all__ = ["Frontier"]
 
@@ -41,7 +41,7 @@ class Frontier:
 
     def __init__(
         self,
-        partial: Partial,
+        partial: Incoming,
         *,
         threads: Threads,
         buffers: Buffers,

@@ -10,7 +10,7 @@ from prefetch.errors import PrefetchError
 from prefetch.net.origin import Origin
 
 if TYPE_CHECKING:
-    from prefetch.volume.partial import Partial
+    from prefetch.volume.incoming import Incoming
 
 __all__ = ["Order", "Outcome"]
 
@@ -34,8 +34,8 @@ class Order:
     size: int | None
     sha256: str | None
     git_sha1: str | None
-    open: Callable[[], Partial]
-    publish: Callable[[Partial, str], None]
+    open: Callable[[], Incoming]
+    publish: Callable[[Incoming, str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ __all__ = ["Scheduler"]
 
 SMALLEST_RANGE = 2 * BLOCK_SIZE
 """Bytes below which a request is no longer worth its round trip."""
+AT_ONCE = 4
+"""Models begun for each connection, most of them waiting for the volume: each holds open files."""
 
 
 class Scheduler:
@@ -108,6 +110,8 @@ class Scheduler:
 
     def _next_order(self, best: Download | None) -> Order | None:
         """The queued order that should be begun instead of giving another connection to ``best``."""
+        if len(self._downloads) >= AT_ONCE * self._budget.target:
+            return None
         if self._small and (best is None or self._small_at_work() < max(1, self._budget.target // 4)):
             return self._small.popleft()
         if self._large and (best is None or _size(self._large[0]) > _bytes_a_connection(best)):

@@ -9,7 +9,7 @@ from prefetch.volume import files
 from prefetch.volume.layout import Volume
 from prefetch.volume.untrusted import decode
 
-__all__ = ["read_document", "write_document"]
+__all__ = ["encode", "read_document", "write_document"]
 
 _LIMIT = 64 * 1024 * 1024
 
@@ -23,6 +23,11 @@ def write_document(volume: Volume, directory: str, name: str, document: object) 
         volume.writing("tmp") as temporary,
     ):
         files.replace(name, data, dir_fd=target, temporary=temporary)
+
+
+def encode(document: object) -> bytes:
+    """A document as it stands in its file."""
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
 def read_document(volume: Volume, directory: str, name: str) -> dict[str, Any] | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from prefetch.volume import files
 from prefetch.volume.applied import AppliedModel
+from prefetch.volume.batches import Batches
 from prefetch.volume.blocks import BLOCK_SIZE, DIGEST_SIZE, block_count
-from prefetch.volume.documents import read_document, write_document
+from prefetch.volume.documents import encode, read_document
 from prefetch.volume.layout import Volume
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
@@ -18,6 +21,7 @@ from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
 __all__ = ["Inventory", "Record", "matches", "modified"]
 
 _DIRECTORY = "inventory"
+_OWN = re.compile(r"[0-9a-f]{32}\.json")
 _FIELDS: dict[str, Kinds] = {
     "path": str,
     "size": int,
@@ -111,10 +115,13 @@ class Inventory:
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
+        self._batches = Batches(volume, _DIRECTORY)
 
     def get(self, path: str) -> Record | None:
         """The record of the model at ``path``."""
-        record = self._read(f"{_stem(path)}.json")
+        record = _record(read_document(self._volume, _DIRECTORY, f"{_stem(path)}.json"))
+        if record is None:
+            record = _record(self._batches.get(path))
         return record if record is not None and record.path == path else None
 
     def put(self, record: Record, digests: bytes | None) -> None:
@@ -129,8 +136,20 @@ class Inventory:
                 files.remove(f"{stem}.blocks", dir_fd=directory)
             else:
                 files.replace(f"{stem}.blocks", digests, dir_fd=directory, temporary=temporary)
-        # After the digests: a record never stands beside those of an older file for longer than it takes to read them.
-        write_document(self._volume, _DIRECTORY, f"{stem}.json", asdict(record))
+            # After the digests: a record never stands beside those of an older file for longer than it takes to read.
+            files.replace(f"{stem}.json", encode(asdict(record)), dir_fd=directory, temporary=temporary)
+
+    def put_small(self, record: Record) -> None:
+        """Record a model of one block, by `flush` at the latest: its record is lost with the process until then."""
+        with files.os_errors(f"recording {record.path}"), self._volume.reading(_DIRECTORY) as directory:
+            if directory is not None:
+                # An older record of its own would be found before the batch.
+                files.remove(f"{_stem(record.path)}.json", dir_fd=directory)
+        self._batches.add(record.path, {**asdict(record), "groups": list(record.groups)})
+
+    def flush(self) -> None:
+        """Write the records that are waiting for others."""
+        self._batches.flush()
 
     def digests(self, path: str) -> bytes | None:
         """The digests of the blocks of the model at ``path``, if they are known and of `BLOCK_SIZE` each."""
@@ -148,10 +167,16 @@ class Inventory:
         """Every record, in no order."""
         with files.os_errors("reading the inventory"), self._volume.reading(_DIRECTORY) as directory:
             names = [] if directory is None else _documents(directory)
+        own = set()
         for name in names:
-            record = self._read(name)
+            record = _record(read_document(self._volume, _DIRECTORY, name))
             # A record under another path's name would be found twice, or never again.
             if record is not None and name == f"{_stem(record.path)}.json":
+                own.add(record.path)
+                yield record
+        for path, document in self._batches.records().items():
+            record = _record(document)
+            if record is not None and path not in own:
                 yield record
 
     def remove(self, path: str) -> None:
@@ -160,21 +185,22 @@ class Inventory:
             if directory is not None:
                 files.remove(f"{_stem(path)}.json", dir_fd=directory)
                 files.remove(f"{_stem(path)}.blocks", dir_fd=directory)
+        if self._batches.get(path) is not None:
+            self._batches.remove(path)
 
-    def _read(self, name: str) -> Record | None:
-        document = read_document(self._volume, _DIRECTORY, name)
-        if document is None or not has_fields(document, _FIELDS):
-            return None
-        if not all(isinstance(group, str) for group in document["groups"]):
-            return None
-        record = Record(
-            **{name: document[name] for name in _FIELDS if name != "groups"}, groups=tuple(document["groups"])
-        )
-        return record if _is_safe(record) else None
+
+def _record(document: Mapping[str, Any] | None) -> Record | None:
+    if document is None or not has_fields(document, _FIELDS):
+        return None
+    if not all(isinstance(group, str) for group in document["groups"]):
+        return None
+    known = {name: document[name] for name in _FIELDS if name != "groups"}
+    record = Record(**known, groups=tuple(document["groups"]))
+    return record if _is_safe(record) else None
 
 
 def _documents(directory: int) -> list[str]:
-    return [name for name in os.listdir(directory) if name.endswith(".json")]
+    return [name for name in os.listdir(directory) if _OWN.fullmatch(name)]
 
 
 def _is_safe(record: Record) -> bool:

@@ -17,6 +17,7 @@ from typing import Protocol
 from prefetch.errors import HashMismatch, PrefetchError
 from prefetch.volume import files
 from prefetch.volume.blocks import BLOCK_SIZE
+from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Record, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.partial import Identity, Partial
@@ -43,7 +44,7 @@ class Published:
     kept_at: str | None
 
 
-def publish(volume: Volume, partial: Partial, path: str, *, ours: Record | None) -> Published:
+def publish(volume: Volume, partial: Incoming, path: str, *, ours: Record | None) -> Published:
     """Give a partial file, whose content the caller has verified, its final name. It is closed in any case.
 
     Args:
