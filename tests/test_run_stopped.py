@@ -61,7 +61,7 @@ def stopped(process: subprocess.Popen[str], number: int) -> Outcome:
 @both
 def test_stopped_in_the_middle_it_keeps_what_it_has(runs: Runs, origin: DemoServer, number: int) -> None:
     with runs.start("--connections", "3") as process:
-        until(lambda: len(journals(runs.volume).get(MODEL.path, ())) >= 3, "the third block")
+        until(lambda: len(journals(runs.volume).get(MODEL.path, ())) >= 3, "the third block", process)
         outcome = stopped(process, number)
     finished, before = journals(runs.volume)[MODEL.path], len(origin.requests)
     assert outcome.document["volume"] == str(runs.volume)
@@ -82,7 +82,7 @@ def test_stopped_where_a_host_sends_no_ranges(runs: Runs, origin: DemoServer) ->
     """Each connection that ends early would have the file begun anew."""
     origin.add_faults(Fault(do=IgnoreRange(), server="cdn", times=None))
     with runs.start() as process:
-        until(lambda: runs.sent() > 3 * BLOCK, "the third block")
+        until(lambda: runs.sent() > 3 * BLOCK, "the third block", process)
         assert stopped(process, signal.SIGINT).document["bytes_downloaded"] > 0
     assert not (runs.volume / MODEL.path).exists()
 
@@ -106,7 +106,7 @@ def test_stopped_while_it_reads_a_large_file(commands: Commands, tmp_path: Path,
     entry = {"path": "models/large.dat", "source": "hf://acme/models/large.dat", "sha256": "0" * 64, "size": SPARSE}
     manifest = write_manifest(tmp_path / "m.yaml", [entry])
     with commands.start(command, manifest, "--volume", volume, "--json") as process:
-        until(lambda: reads(process, file), "the reading")
+        until(lambda: reads(process, file), "the reading", process)
         stopped(process, number)
     assert file.stat().st_size == SPARSE
 

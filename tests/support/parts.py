@@ -44,6 +44,15 @@ def _lacks_network_namespaces() -> str | None:
     return None if trial.returncode == 0 else "this machine does not allow network namespaces"
 
 
+def _lacks_mounts() -> str | None:
+    if os.geteuid() != 0:
+        return "mounting a file system needs root"
+    trial = subprocess.run(
+        ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+    )
+    return None if trial.returncode == 0 else "this machine does not allow mounts"
+
+
 PARTS = {
     "aria2c": Part("aria2", ("aria2c",)),
     "curl": Part("curl", ("curl",)),
@@ -53,6 +62,7 @@ PARTS = {
         ("mfsmaster", "mfschunkserver", "mfsmount", "fusermount3", "ip", "tc"),
         _lacks_network_namespaces,
     ),
+    "mounts": Part("mount util-linux", ("mount", "umount", "setpriv"), _lacks_mounts),
     "nginx": Part("nginx-light", ("nginx",)),
     "openssl": Part("openssl", ("openssl",)),
     "wget": Part("wget", ("wget",)),

@@ -45,18 +45,18 @@ class Runs:
 
     def run(self, *options: str, entries: Any = None, env: Mapping[str, str] | None = None) -> Outcome:
         """``prefetch run --json`` to its end."""
-        return self.commands.run(*self._words("run", options, entries), env=self._environment(env))
+        return self.commands.run(*self.words("run", options, entries), env=self.environment(env))
 
     def do(self, command: str, *options: str, entries: Any = None, env: Mapping[str, str] | None = None) -> Outcome:
         """``prefetch COMMAND --json`` of the same manifest on the same volume."""
-        return self.commands.run(*self._words(command, options, entries), env=self._environment(env))
+        return self.commands.run(*self.words(command, options, entries), env=self.environment(env))
 
     @contextmanager
     def start(
         self, *options: str, entries: Any = None, env: Mapping[str, str] | None = None
     ) -> Iterator[subprocess.Popen[str]]:
         """``prefetch run --json``, killed at the end of the block if it is not over by then."""
-        with self.commands.start(*self._words("run", options, entries), env=self._environment(env)) as process:
+        with self.commands.start(*self.words("run", options, entries), env=self.environment(env)) as process:
             yield process
 
     def run_until_killed(self, when: Callable[[], bool], *options: str) -> bool:
@@ -70,10 +70,12 @@ class Runs:
         """Bytes of bodies that the origin has sent."""
         return sent_bytes(self.origin.requests)
 
-    def _words(self, command: str, options: Iterable[str], entries: Any) -> list[str | Path]:
+    def words(self, command: str, options: Iterable[str] = (), entries: Any = None) -> list[str | Path]:
+        """What stands after ``prefetch`` on the command line."""
         return [command, self.manifest(entries), "--volume", self.volume, "--json", *options]
 
-    def _environment(self, env: Mapping[str, str] | None) -> dict[str, str]:
+    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The variables that lead to the origin, and ``env``."""
         return {"HF_ENDPOINT": self.origin.endpoint, **(env or {})}
 
 
@@ -82,9 +84,11 @@ def since(origin: DemoServer, before: int) -> list[LogEntry]:
     return origin.requests[before:]
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for ``condition()``; the test fails if it never comes."""
+def until(condition: Callable[[], bool], what: str, process: subprocess.Popen[str] | None = None) -> None:
+    """Wait for ``condition()``; the test fails if it never comes, or if ``process`` ends before."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"{what} never came"
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"it ended before {what}: {process.communicate()}")
         time.sleep(0.005)
