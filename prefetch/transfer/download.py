@@ -1,16 +1,15 @@
-"""One model on its way: fetched, hashed, doubted when its hash is wrong, and started over when nothing else helps."""
+"""One model on its way: which connections fetch what of it, from which host, and when it is right or given up."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Container
 
 from prefetch.errors import ContentError, PrefetchError
 from prefetch.net.origin import Origin
 from prefetch.report.events import Listener, Repaired
+from prefetch.transfer.assembly import Assembly
 from prefetch.transfer.buffers import Buffers
-from prefetch.transfer.frontier import Frontier
 from prefetch.transfer.judge import Judge
 from prefetch.transfer.order import Order
 from prefetch.transfer.runs import Runs
@@ -59,32 +58,33 @@ class Download:
         self.error: PrefetchError | None = None
         self.over = asyncio.Event()
         self._origins = list(order.origins)
-        self._judge = Judge(order)
         self._work = Worklist()
-        self._second_look = False
         self._doubted = Runs()
-        self._refetched = 0
-        self._flushing = False
-        self._settling: set[asyncio.Task[None]] = set()
-        self._beside: set[asyncio.Task[None]] = set()
         self._restarts: set[asyncio.Task[None]] = set()
-        self._threads = threads
         self._buffers = buffers
         self._spawn = spawn
         self._listener = listener
         self._changed = changed
-        self._frontier = self._new_frontier()
+        self._assembly = Assembly(
+            partial,
+            Judge(order),
+            threads=threads,
+            buffers=buffers,
+            spawn=spawn,
+            listener=listener,
+            missing=self._fetch_again,
+            complete=self._complete,
+            failed=self.fail,
+        )
 
     def begin(self) -> None:
         """Find out what is missing, and start to check what an earlier run left."""
-        missing = Runs.missing(max(1, self.partial.block_count), self.partial.claimed)
-        if self.partial.size == 0:
-            missing = Runs()
+        missing = self._missing_of(self.partial.claimed)
         if self.whole_only and missing and self.partial.claimed:
             self._start_over_beside()
         else:
             self._work.set(missing)
-        self._frontier.drain()
+        self._assembly.drain()
 
     # What the scheduler and the watch ask ------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class Download:
     @property
     def sha256(self) -> str:
         """Hex digest of what has been hashed so far: of the whole file when it is verified."""
-        return self._frontier.sha256
+        return self._assembly.hashes[0]
 
     @property
     def bytes_wanted(self) -> int:
@@ -118,13 +118,12 @@ class Download:
         """Bytes that need not be received again, as far as is known."""
         if self.partial.size is None:
             return sum(segment.position for segment in self.segments)
-        return self.partial.size if self._second_look else max(0, self.partial.size - self.bytes_wanted)
+        return self.partial.size if self._assembly.doubting else max(0, self.partial.size - self.bytes_wanted)
 
     @property
     def bytes_hashed(self) -> int:
         """Bytes from the file's start that have been hashed."""
-        hashed = self._frontier.next * BLOCK_SIZE
-        return hashed if self.partial.size is None else min(hashed, self.partial.size)
+        return self._assembly.bytes_hashed
 
     @property
     def has_pending(self) -> bool:
@@ -147,9 +146,7 @@ class Download:
 
     def flush(self) -> None:
         """Have what was written so far brought to the disk in the background."""
-        if not self._flushing:
-            self._flushing = True
-            self._spawn_beside(self._flush())
+        self._assembly.flush()
 
     # What a connection tells -------------------------------------------------------------------------------------
 
@@ -157,13 +154,14 @@ class Download:
         """The segment's buffer holds block ``index`` whole: take it over and bring it to the volume."""
         assert segment.buffer is not None
         buffer, segment.buffer = segment.buffer, None
-        task = self._spawn(self._settle(index, buffer, length, self.generation))
-        self._settling.add(task)
-        task.add_done_callback(self._settled)
+        self._assembly.settle(index, buffer, length)
+        judge = self._assembly.judge
+        if judge.header_fault is not None and not judge.knows_hash:
+            self._refuse(judge.header_fault)
 
     def suspect(self, blocks: list[int]) -> None:
         """The connection that brought these blocks broke, stalled or lagged."""
-        self._judge.suspects.update(blocks)
+        self._assembly.judge.suspects.update(blocks)
 
     def release(self, segment: Segment) -> None:
         """A connection is done with ``segment``: what it did not bring is to be fetched by another one."""
@@ -174,8 +172,8 @@ class Download:
                 self._start_over_beside()
             elif segment.stop is not None:
                 self._work.add(segment.position // BLOCK_SIZE, -(-segment.stop // BLOCK_SIZE))
-        if self._second_look:
-            self._frontier.drain()
+        if self._assembly.doubting:
+            self._assembly.drain()
         self._changed()
 
     def origin_failed(self, error: PrefetchError) -> None:
@@ -205,12 +203,7 @@ class Download:
 
     async def learn_size(self, size: int) -> None:
         """The end of a file of unknown size was reached."""
-        await self._until_quiet()
-        try:
-            await self._threads.run(self.partial.learn_size, size)
-        except PrefetchError as error:
-            self.fail(error)
-        self._frontier.drain()
+        await self._assembly.learn_size(size)
 
     def fail(self, error: PrefetchError) -> None:
         """Give the download up. What is on the volume stays for the next run."""
@@ -219,11 +212,17 @@ class Download:
             self._end()
 
     async def until_settled(self) -> None:
-        """Wait until nothing reads or writes the partial file any more."""
-        while busy := self._settling | self._beside | self._restarts:
-            await asyncio.wait(busy)
+        """Wait until nothing reads or writes the file any more."""
+        while self._restarts:
+            await asyncio.wait(self._restarts)
+        await self._assembly.quiet()
 
     # Inside ------------------------------------------------------------------------------------------------------
+
+    def _missing_of(self, present: Container[int]) -> Runs:
+        if self.partial.size == 0:
+            return Runs()
+        return Runs.missing(max(1, self.partial.block_count), present)
 
     def _begin(self, start: int, stop: int | None) -> Segment:
         segment = Segment(self, start, stop)
@@ -237,129 +236,57 @@ class Download:
 
     def _end(self) -> None:
         self.over.set()
-        self._frontier.retire()
+        self._assembly.retire()
         self._work.abandon_connections()
         self._changed()
 
-    def _spawn_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._spawn(work)
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
-        return task
-
-    async def _flush(self) -> None:
-        try:
-            await self._threads.run(self.partial.sync)
-        except PrefetchError as error:
-            self.fail(error)
-        finally:
-            self._flushing = False
-
-    async def _settle(self, index: int, buffer: bytearray, length: int, generation: int) -> None:
-        landed = False
-        try:
-            if generation == self.generation and not self.over.is_set():
-                landed = await self._bring(index, memoryview(buffer)[:length])
-        except PrefetchError as error:
-            self.fail(error)
-        finally:
-            if landed and generation == self.generation:
-                self._frontier.landed(index, buffer, length)
-            else:
-                self._buffers.release(buffer)
-
-    async def _bring(self, index: int, view: memoryview) -> bool:
-        """Bring a block to the volume; False if it stood there already and was only compared."""
-        if index == 0:
-            self._look_at_header(view)
-        if self._second_look and index in self.partial.claimed:
-            await self._compare(index, view)
-            return False
-        await self._threads.run(self.partial.write, index, view)
-        return True
-
-    def _settled(self, task: asyncio.Task[None]) -> None:
-        self._settling.discard(task)
-        if not self.over.is_set():
-            self._frontier.drain()
-
-    def _look_at_header(self, view: memoryview) -> None:
-        self._judge.look_at(view, self.partial.size)
-        if self._judge.header_fault is not None and not self._judge.knows_hash:
-            self._refuse(self._judge.header_fault)
-
-    # Hashing and doubt -------------------------------------------------------------------------------------------
-
-    def _new_frontier(self) -> Frontier:
-        return Frontier(
-            self.partial,
-            threads=self._threads,
-            buffers=self._buffers,
-            spawn=self._spawn_beside,
-            damaged=self._damaged,
-            complete=self._complete,
-            failed=self.fail,
-            git_blob=self.order.git_sha1 is not None,
-        )
-
-    def _damaged(self, index: int) -> None:
-        self._listener(Repaired(self.order.path, "disk", self.partial.block_length(index)))
+    def _fetch_again(self, index: int) -> None:
         self._work.add(index, index + 1)
         self._changed()
 
     def _complete(self) -> None:
+        assembly = self._assembly
         if self.over.is_set():
             return
-        sha256, git_sha1 = self._frontier.sha256, self._frontier.git_sha1
-        if self._judge.is_right(sha256, git_sha1):
-            if self._refetched:
-                self._listener(Repaired(self.order.path, "transit", self._refetched))
+        if assembly.judge.is_right(*assembly.hashes):
+            if assembly.refetched:
+                self._listener(Repaired(self.order.path, "transit", assembly.refetched))
             self._end()
-        elif not self._second_look:
+        elif not assembly.doubting:
             self._look_again()
-        elif self._work or self.segments or self._settling:
+        elif self._work or self.segments or assembly.settling:
             return
         elif self._doubted:
             self._work.set(self._doubted)
             self._doubted = Runs()
             self._changed()
         else:
-            self._refuse(self._judge.mismatch(self.origin.host, sha256, git_sha1))
+            self._refuse(assembly.judge.mismatch(self.origin.host, *assembly.hashes))
 
     def _look_again(self) -> None:
-        """The hash is wrong and no host tells which block is: fetch them again, the suspicious ones before the others.
-
-        A block that comes the same again is right, or wrong at the host; one that comes differently is the bad one.
-        """
-        if self._judge.header_fault is not None:
-            self._refuse(self._judge.header_fault)
+        """The hash is wrong and no host tells which block is: fetch them again, the suspicious ones first."""
+        judge = self._assembly.judge
+        if judge.header_fault is not None:
+            self._refuse(judge.header_fault)
             return
-        self._second_look = True
+        self._assembly.doubting = True
         if self.whole_only:
             self._start_over_beside()
         else:
-            suspects, self._doubted = self._judge.doubted(self.partial.block_count)
+            suspects, self._doubted = judge.doubted(self.partial.block_count)
             self._work.set(suspects)
-            self._frontier.drain()
+            self._assembly.drain()
         self._changed()
-
-    async def _compare(self, index: int, view: memoryview) -> None:
-        self._refetched += len(view)
-        if not await self._threads.run(self.partial.matches, index, view):
-            await self._threads.run(self.partial.write, index, view)
-            self._frontier.rewind(index)
 
     def _refuse(self, error: ContentError) -> None:
         """What was received is not the model: try a mirror, or give up and leave nothing to resume."""
         if len(self._origins) > 1:
-            self._second_look = False
-            self._judge = Judge(self.order)
+            self._assembly.doubting = False
+            self._assembly.judge = Judge(self.order)
             self.origin_failed(error)
         else:
             self.worthless = True
             self.fail(error)
-
-    # Starting over -----------------------------------------------------------------------------------------------
 
     def _start_over_beside(self) -> None:
         task = self._spawn(self._start_over(None))
@@ -369,26 +296,12 @@ class Download:
     async def _start_over(self, keeper: Segment | None) -> None:
         """Drop every byte that is here; ``keeper``, which is at the file's start, goes on to fetch all of it."""
         self.generation += 1
-        generation = self.generation
-        self._frontier.retire()
         self._work.set(Runs())
         self._doubted = Runs()
         if keeper is not None:
-            keeper.generation = generation
+            keeper.generation = self.generation
             keeper.stop = self.partial.identity.size
-        await self._until_quiet()
-        if self.over.is_set() or generation != self.generation:
-            return
-        try:
-            await self._threads.run(self.partial.restart)
-        except PrefetchError as error:
-            self.fail(error)
-            return
-        self._frontier = self._new_frontier()
-        if keeper is None:
-            self._work.set(Runs.missing(max(1, self.partial.block_count), ()))
-        self._changed()
-
-    async def _until_quiet(self) -> None:
-        while busy := self._settling | self._beside:
-            await asyncio.wait(busy)
+        if await self._assembly.restart():
+            if keeper is None:
+                self._work.set(self._missing_of(()))
+            self._changed()

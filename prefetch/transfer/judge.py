@@ -28,6 +28,11 @@ class Judge:
         """Whether a hash was known beforehand. One that matches is the last word, whatever the header says."""
         return self._order.sha256 is not None or self._order.git_sha1 is not None
 
+    @property
+    def needs_git_hash(self) -> bool:
+        """Whether the file is one that the Hub keeps in git."""
+        return self._order.git_sha1 is not None
+
     def look_at(self, head: memoryview, size: int | None) -> None:
         """Take note of the file's first block. ``size`` is the whole file's, None while it is unknown."""
         try:

@@ -1,0 +1,194 @@
+"""The bytes of one file between connections and volume: written, hashed in order, compared when they are doubted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from prefetch.errors import PrefetchError
+from prefetch.report.events import Listener, Repaired
+from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.frontier import Frontier
+from prefetch.transfer.judge import Judge
+from prefetch.transfer.threads import Spawn, Threads
+from prefetch.volume.blocks import BLOCK_SIZE
+from prefetch.volume.incoming import Incoming
+
+__all__ = ["Assembly"]
+
+
+class Assembly:
+    """Puts one file together. All of it belongs to the event loop; the volume's work is done in threads.
+
+    Args:
+        missing: called with a block that was here and has to be fetched again.
+        complete: called each time every block of the file is here and hashed.
+        failed: called when the volume refuses.
+
+    Attributes:
+        doubting: whether blocks that come again are compared with those that are here, instead of written.
+        refetched: bytes that came again.
+    """
+
+    def __init__(
+        self,
+        partial: Incoming,
+        judge: Judge,
+        *,
+        threads: Threads,
+        buffers: Buffers,
+        spawn: Spawn,
+        listener: Listener,
+        missing: Callable[[int], None],
+        complete: Callable[[], None],
+        failed: Callable[[PrefetchError], None],
+    ) -> None:
+        self.partial = partial
+        self.judge = judge
+        self.doubting = False
+        self.refetched = 0
+        self._threads = threads
+        self._buffers = buffers
+        self._spawn = spawn
+        self._listener = listener
+        self._missing = missing
+        self._complete = complete
+        self._failed = failed
+        self._generation = 0
+        self._retired = False
+        self._flushing = False
+        self._settling: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
+        self._frontier = self._new_frontier()
+
+    @property
+    def hashes(self) -> tuple[str, str | None]:
+        """SHA-256 and, where it was asked for, the git hash of what has been hashed so far."""
+        return self._frontier.sha256, self._frontier.git_sha1
+
+    @property
+    def bytes_hashed(self) -> int:
+        """Bytes from the file's start that have been hashed."""
+        hashed = self._frontier.next * BLOCK_SIZE
+        return hashed if self.partial.size is None else min(hashed, self.partial.size)
+
+    @property
+    def settling(self) -> bool:
+        """Whether a block is on its way from memory to the volume."""
+        return bool(self._settling)
+
+    def settle(self, index: int, buffer: bytearray, length: int) -> None:
+        """Take a buffer whose first ``length`` bytes are block ``index``, and bring them to the volume."""
+        if index == 0:
+            self.judge.look_at(memoryview(buffer)[:length], self.partial.size)
+        task = self._spawn(self._settle(index, buffer, length, self._generation))
+        self._settling.add(task)
+        task.add_done_callback(self._settled)
+
+    def drain(self) -> None:
+        """Hash on as far as blocks are here, and say so if that is all of them."""
+        self._frontier.drain()
+
+    def flush(self) -> None:
+        """Have what was written so far brought to the disk in the background."""
+        if not self._flushing:
+            self._flushing = True
+            self._spawn_beside(self._flush())
+
+    async def learn_size(self, size: int) -> None:
+        """The end of a file of unknown size was reached."""
+        await self.quiet()
+        try:
+            await self._threads.run(self.partial.learn_size, size)
+        except PrefetchError as error:
+            self._failed(error)
+        self.drain()
+
+    def retire(self) -> None:
+        """Take nothing more in, and report nothing more."""
+        self._retired = True
+        self._frontier.retire()
+
+    async def restart(self) -> bool:
+        """Drop every byte that is here; False if that failed, or another call did it meanwhile."""
+        self._generation += 1
+        generation = self._generation
+        self._frontier.retire()
+        await self.quiet()
+        if self._retired or generation != self._generation:
+            return False
+        try:
+            await self._threads.run(self.partial.restart)
+        except PrefetchError as error:
+            self._failed(error)
+            return False
+        self._frontier = self._new_frontier()
+        return True
+
+    async def quiet(self) -> None:
+        """Wait until nothing reads or writes the file any more."""
+        while busy := self._settling | self._beside:
+            await asyncio.wait(busy)
+
+    def _new_frontier(self) -> Frontier:
+        return Frontier(
+            self.partial,
+            threads=self._threads,
+            buffers=self._buffers,
+            spawn=self._spawn_beside,
+            damaged=self._damaged,
+            complete=self._complete,
+            failed=self._failed,
+            git_blob=self.judge.needs_git_hash,
+        )
+
+    def _spawn_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._spawn(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
+    async def _settle(self, index: int, buffer: bytearray, length: int, generation: int) -> None:
+        landed = False
+        try:
+            if generation == self._generation and not self._retired:
+                landed = await self._bring(index, memoryview(buffer)[:length])
+        except PrefetchError as error:
+            self._failed(error)
+        finally:
+            if landed and generation == self._generation:
+                self._frontier.landed(index, buffer, length)
+            else:
+                self._buffers.release(buffer)
+
+    async def _bring(self, index: int, view: memoryview) -> bool:
+        """Bring a block to the volume; False if it stood there already and was only compared."""
+        if self.doubting and index in self.partial.claimed:
+            await self._compare(index, view)
+            return False
+        await self._threads.run(self.partial.write, index, view)
+        return True
+
+    async def _compare(self, index: int, view: memoryview) -> None:
+        """A block that comes the same again is right, or wrong at the host; one that differs was the bad one."""
+        self.refetched += len(view)
+        if not await self._threads.run(self.partial.matches, index, view):
+            await self._threads.run(self.partial.write, index, view)
+            self._frontier.rewind(index)
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        self._settling.discard(task)
+        self.drain()
+
+    def _damaged(self, index: int) -> None:
+        self._listener(Repaired(self.partial.identity.path, "disk", self.partial.block_length(index)))
+        self._missing(index)
+
+    async def _flush(self) -> None:
+        try:
+            await self._threads.run(self.partial.sync)
+        except PrefetchError as error:
+            self._failed(error)
+        finally:
+            self._flushing = False
