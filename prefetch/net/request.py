@@ -54,7 +54,16 @@ async def get(
     try:
         yield answer
     finally:
-        answer.response.close()
+        _leave(answer.response)
+
+
+def _leave(response: aiohttp.ClientResponse) -> None:
+    """Be done with a response; one whose body was read to its end has given its connection back already."""
+    transport = response.connection.transport if response.connection is not None else None
+    response.close()
+    if transport is not None:
+        # Closing TLS politely waits for the peer to agree, and one that stalled never does.
+        transport.abort()
 
 
 async def _follow_all(
