@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 
@@ -20,8 +21,8 @@ from prefetch.volume.layout import Volume
 
 __all__ = ["main"]
 
-READERS = 2
-"""Files read at once: each one's hash keeps a core busy, and the volume gives no more to more of them."""
+READERS = os.cpu_count() or 2
+"""Files read at once: each one's hash keeps a core busy."""
 
 
 def main(settings: Settings, listener: Listener) -> RunResult:
@@ -60,9 +61,15 @@ async def _verify_all(
             return _told(await threads.run(verify, subject, volume, inventory), listener)
 
     try:
-        return await asyncio.gather(*map(one, subjects))
+        return await asyncio.gather(*map(one, sorted(subjects, key=_size, reverse=True)))
     finally:
         threads.close()
+
+
+def _size(subject: Subject) -> int:
+    """For the largest first: begun last, it would be read alone in the end."""
+    known = subject.record or subject.model
+    return (known.size if known is not None else None) or 0
 
 
 def _told(verdict: Verdict, listener: Listener) -> Verdict:
@@ -81,7 +88,10 @@ def _result(volume: Volume, verdicts: Sequence[Verdict], seconds: float, listene
         exit_code=1 if bad else 0,
         volume=str(volume.root),
         seconds=seconds,
-        models=[ModelResult(v.path, v.status, v.size, v.sha256, error=v.detail) for v in verdicts],
+        models=[
+            ModelResult(v.path, v.status, v.size, v.sha256, error=v.detail)
+            for v in sorted(verdicts, key=lambda verdict: verdict.path)
+        ],
         error=error,
     )
     listener(RunFinished(not bad, result.exit_code, seconds, bytes_downloaded=0, bytes_resumed=0, failed=bad))
