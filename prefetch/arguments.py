@@ -71,6 +71,8 @@ def _add(parser: argparse.ArgumentParser, field: str) -> None:
         parser.add_argument(field, metavar=option.metavar, nargs="*", **common)
     elif info.annotation is bool:
         parser.add_argument(flag_of(field), dest=field, action="store_true", **common)
+    elif option.alone is not None:
+        parser.add_argument(flag_of(field), dest=field, metavar=option.metavar, nargs="?", const=option.alone, **common)
     else:
         action = "append" if get_origin(info.annotation) is tuple else "store"
         parser.add_argument(flag_of(field), dest=field, metavar=option.metavar, action=action, **common)

@@ -12,7 +12,7 @@ from prefetch.manifest import Model
 from prefetch.net.origin import Origin
 from prefetch.report.events import Listener, Resolving, Retried
 from prefetch.sources.lazy import LazyOrigin
-from prefetch.sources.refs import parse_source
+from prefetch.sources.refs import parse_source, pinned_to
 from prefetch.sources.remote import RemoteFile
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing
@@ -61,10 +61,11 @@ class _Finder:
     async def find(self, standing: Standing) -> Candidate | PrefetchError:
         model = standing.model
         sources = (model.source, *model.mirrors)
+        commits = (standing.entry.commit, *(None for _ in model.mirrors))
         first_error: PrefetchError | None = None
-        for number, source in enumerate(sources):
+        for number, (source, commit) in enumerate(zip(sources, commits, strict=True)):
             try:
-                remote = await self._resolve(model, source)
+                remote = await self._resolve(model, source, commit=commit)
             except (AccessError, SourceError, TransientError) as error:
                 # A mirror that fails too says less than the source that was meant.
                 first_error = first_error or error
@@ -74,12 +75,12 @@ class _Finder:
         assert first_error is not None
         return first_error
 
-    async def _resolve(self, model: Model, source: str) -> RemoteFile:
+    async def _resolve(self, model: Model, source: str, *, commit: str | None = None) -> RemoteFile:
         def retried(error: TransientError, attempt: int, delay: float) -> None:
             event = Retried(model.path, _host(source), error.cause, error.message, attempt, delay)
             self.listener(event)
 
-        ref = parse_source(source)
+        ref = pinned_to(parse_source(source), commit)
         return await self.resolver.resolve(ref, source=source, sha256=model.sha256, size=model.size, on_retry=retried)
 
     def _lazy(self, model: Model, source: str) -> LazyOrigin:

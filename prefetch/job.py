@@ -10,6 +10,7 @@ from prefetch.adoption import Adoption
 from prefetch.errors import PrefetchError
 from prefetch.limits import Limits
 from prefetch.manifest import Wanted
+from prefetch.pinning import is_unpinned_pickle, unpinned_pickle
 from prefetch.placing import Placing
 from prefetch.report.events import Listener, RunStarted
 from prefetch.report.result import RunResult
@@ -71,8 +72,8 @@ class Job:
         standings = survey(self._wanted.entries, self._volume, self._inventory, applied=applied)
         settled = await asyncio.gather(*map(self._is_settled, standings))
         absent = [standing for standing, done in zip(standings, settled, strict=True) if not done]
-        if absent:
-            await self._fetch(absent)
+        if allowed := [standing for standing in absent if not self._is_refused(standing)]:
+            await self._fetch(allowed)
         if self._scores.all_well:
             self._remember(standings, before=applied)
 
@@ -95,6 +96,12 @@ class Job:
         if adopted is not None:
             self._scores.done("adopted", adopted)
         return adopted is not None
+
+    def _is_refused(self, standing: Standing) -> bool:
+        refused = is_unpinned_pickle(standing.model) and not self._limits.allow_unpinned
+        if refused:
+            self._scores.failed(standing.path, unpinned_pickle(standing.model))
+        return refused
 
     async def _fetch(self, absent: list[Standing]) -> None:
         # The network's libraries take half a second to import, which a run with nothing to do need not pay.

@@ -19,6 +19,7 @@ class Limits:
         quota: bytes the volume may hold, where its file system does not tell.
         fail_fast: begin nothing new after the first failure.
         allow_private: let sources lead to private and link-local addresses.
+        allow_unpinned: fetch files that can run code when loaded though nothing pins them.
     """
 
     connections: int
@@ -28,3 +29,4 @@ class Limits:
     quota: int | None
     fail_fast: bool
     allow_private: bool
+    allow_unpinned: bool

@@ -7,6 +7,7 @@ from pathlib import Path
 from prefetch.errors import UsageError
 from prefetch.limits import Limits
 from prefetch.manifest import Wanted, load_manifests
+from prefetch.pinning import pin, read_lock, require_locked
 from prefetch.settings import Settings
 from prefetch.volume.layout import Volume, find_volume
 
@@ -31,11 +32,11 @@ def find_manifests(settings: Settings, volume: Volume) -> tuple[Path, ...]:
 
 
 def wanted_on(volume: Volume, settings: Settings) -> Wanted:
-    """What the manifests want on this volume.
+    """What the manifests want on this volume, pinned by the locks beside them.
 
     Raises:
-        UsageError: no manifest was given, and there is none in the usual places.
-        ManifestError: a manifest cannot be used.
+        UsageError: no manifest was given, and there is none in the usual places; or ``--locked`` and no lock.
+        ManifestError: a manifest or a lock cannot be used.
     """
     manifests = find_manifests(settings, volume)
     if not manifests:
@@ -43,7 +44,11 @@ def wanted_on(volume: Volume, settings: Settings) -> Wanted:
             f"No manifest was given, and there is neither {volume.root / 'prefetch.yaml'} nor {SYSTEM_MANIFEST}.",
             remedy="Name one, as in: prefetch run models.yaml --volume /workspace",
         )
-    return load_manifests(manifests, groups=settings.group)
+    wanted = load_manifests(manifests, groups=settings.group)
+    locks = [lock for lock in map(read_lock, manifests) if lock is not None]
+    if settings.locked:
+        require_locked(wanted, locks)
+    return pin(wanted, locks)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -56,4 +61,5 @@ def limits_of(settings: Settings) -> Limits:
         quota=settings.quota,
         fail_fast=settings.fail_fast,
         allow_private=settings.allow_private,
+        allow_unpinned=settings.allow_unpinned,
     )

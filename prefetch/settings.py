@@ -40,12 +40,14 @@ _POWER = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """How a field is written: ``metavar`` in the help, ``expects`` and ``example`` in the sentence on a bad value."""
+    """How a field is written: ``metavar`` in the help, ``expects`` and ``example`` in the sentence on a bad value;
+    ``alone`` is what the option means without a value, where it may stand so."""
 
     expects: str
     example: str = "1"
     metavar: str | None = None
     positional: bool = False
+    alone: str | None = None
 
 
 def parse_size(text: str) -> int:
@@ -127,6 +129,16 @@ class Settings(BaseSettings):
     fail_fast: _Switch = Field(default=False, description="stop everything at the first model that fails for good")
     allow_private: _Switch = Field(
         default=False, description="let a manifest's https:// sources lead to private and link-local addresses"
+    )
+    allow_unpinned: _Switch = Field(
+        default=False, description="fetch .pth, .pt, .ckpt and .bin files that no hash pins; loading one can run code"
+    )
+    locked: _Switch = Field(default=False, description="refuse models that no lock beside their manifest pins")
+    upgrade: Annotated[str | None, Option("a model's path or a pattern", "'models/loras/*'", "PATH", alone="*")] = (
+        Field(default=None, description="ask the hosts anew for this model, or for all of them, and change the lock")
+    )
+    check: _Switch = Field(
+        default=False, description="only compare the manifest with its lock, offline; exit code 1 if they disagree"
     )
     quick: _Switch = Field(default=False, description="compare sizes and times with the record, read no model")
     json_: _Switch = Field(

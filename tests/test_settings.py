@@ -103,6 +103,10 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "QUOTA": "100G",
         "FAIL_FAST": "true",
         "ALLOW_PRIVATE": "yes",
+        "ALLOW_UNPINNED": "1",
+        "LOCKED": "1",
+        "UPGRADE": "*",
+        "CHECK": "1",
         "QUICK": "on",
         "JSON": "1",
         "LOG_FORMAT": "json",
@@ -119,7 +123,9 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "limit_rate": 50_000_000,
         "quota": 100_000_000_000,
         "log_format": "json",
+        "upgrade": "*",
         **dict.fromkeys(("refresh", "fail_fast", "allow_private", "quick", "json_"), True),
+        **dict.fromkeys(("allow_unpinned", "locked", "check"), True),
     }
     assert load_settings({}).model_dump() == expected
 

@@ -178,7 +178,7 @@ def test_a_mirror_that_drops_headers_works_with_a_pinned_hash() -> None:
     ("pinned", "words"),
     [
         ({"sha256": "0" * 64}, [SHA256, "0" * 64, "pin the revision"]),
-        ({"sha256": SHA256, "size": 1}, [f"{len(DATA)} bytes", "says 1"]),
+        ({"sha256": SHA256, "size": 1}, [f"{len(DATA)} bytes", "1 are expected"]),
     ],
 )
 def test_a_host_that_contradicts_the_manifest(pinned: dict[str, Any], words: list[str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prefetch.errors import PrefetchError
 from prefetch.opening import open_volume, wanted_on
+from prefetch.pinning import is_unpinned_pickle, unpinned_pickle
 from prefetch.plan import Plan, make_plan
 from prefetch.report import humanize
 from prefetch.report.events import Listener
@@ -47,7 +48,10 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     standings = survey(wanted_on(volume, settings).entries, volume, Inventory(volume))
     absent = [s for s in standings if s.state is not State.PRESENT or (settings.refresh and s.model.sha256 is None)]
     answers = {s.path: _from_manifest(s) for s in absent}
-    if unknown := [s for s in absent if s.model.sha256 is None or s.model.size is None]:
+    refused = [s for s in absent if is_unpinned_pickle(s.model) and not settings.allow_unpinned]
+    answers.update((s.path, unpinned_pickle(s.model)) for s in refused)
+    unknown = [s for s in absent if s not in refused and (s.model.sha256 is None or s.model.size is None)]
+    if unknown:
         answers.update(run_until_signal(lambda: _ask(unknown, settings, listener)))
     missing = [answer for answer in answers.values() if isinstance(answer, _Missing)]
     failures = {path: answer for path, answer in answers.items() if isinstance(answer, PrefetchError)}

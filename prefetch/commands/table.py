@@ -66,6 +66,7 @@ class Command:
 
 _WHAT = ("manifest", "volume", "group")
 _TUNING = ("connections", "memory", "range_size", "limit_rate")
+_TRUST = ("allow_private", "allow_unpinned")
 _OUTPUT = ("json_", "log_format")
 
 COMMANDS: tuple[Command, ...] = (
@@ -74,7 +75,7 @@ COMMANDS: tuple[Command, ...] = (
         help="put the manifest's models on the volume",
         about="Fetches what is missing, in parallel, goes on where an earlier run stopped, verifies every byte and "
         "puts each model under its name only when it is whole. What is there already is not fetched again.",
-        options=(*_WHAT, "refresh", *_TUNING, "quota", "fail_fast", "allow_private", *_OUTPUT),
+        options=(*_WHAT, "refresh", *_TUNING, "quota", "fail_fast", "locked", *_TRUST, *_OUTPUT),
         examples=(
             ("prefetch run models.yaml --volume /workspace", "the usual case"),
             ("prefetch run models.yaml --group i2v --group vae", "a part of the manifest"),
@@ -86,9 +87,23 @@ COMMANDS: tuple[Command, ...] = (
         name="plan",
         help="tell what run would fetch, and whether it would fit",
         about="Compares the manifest with the volume and asks the hosts for sizes and hashes. Touches nothing.",
-        options=(*_WHAT, "refresh", "connections", "quota", "allow_private", *_OUTPUT),
+        options=(*_WHAT, "refresh", "connections", "quota", "locked", *_TRUST, *_OUTPUT),
         examples=(("prefetch plan models.yaml --volume /workspace", "what is missing, and how many bytes"),),
         load="prefetch.commands.plan:main",
+    ),
+    Command(
+        name="lock",
+        help="pin every model of a manifest in a lock beside it",
+        about="Writes NAME.lock.json beside NAME.yaml: commit, size and SHA-256 of every model, as its host tells "
+        "them; a model is downloaded only where its host does not tell. What is locked stays as it is.",
+        options=("manifest", "upgrade", "check", "volume", "connections", "limit_rate", "allow_private", *_OUTPUT),
+        examples=(
+            ("prefetch lock models.yaml", "pin what is not pinned yet"),
+            ("prefetch lock models.yaml --upgrade", "pin what the hosts have now"),
+            ("prefetch lock models.yaml --upgrade 'models/loras/*'", "the same for some"),
+            ("prefetch lock models.yaml --check", "for CI: do the two agree?"),
+        ),
+        load="prefetch.commands.lock:main",
     ),
     Command(
         name="verify",

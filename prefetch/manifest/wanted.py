@@ -15,10 +15,11 @@ __all__ = ["Entry", "Wanted", "merge", "select"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model, and the line of the manifest that names it first."""
+    """A model, and the line of the manifest that names it first; ``commit`` is what a lock pins its source to."""
 
     model: Model
     place: Place
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import ClassVar, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from prefetch.net.urls import SecretURL, is_loopback_host, redact
 
-__all__ = ["FileRef", "HttpRef", "HuggingFaceRef", "SourceRef", "parse_source"]
+__all__ = ["FileRef", "HttpRef", "HuggingFaceRef", "SourceRef", "parse_source", "pinned_to"]
 
 RepoKind = Literal["model", "dataset", "space"]
 
@@ -112,6 +112,11 @@ def parse_source(text: str) -> SourceRef:
         case "civitai":
             raise ValueError("civitai: sources are not supported yet; give the file's https:// address and its sha256.")
     raise ValueError(_unknown_scheme(text))
+
+
+def pinned_to(ref: SourceRef, commit: str | None) -> SourceRef:
+    """The same file at ``commit``, where its host has commits and one is given."""
+    return replace(ref, revision=commit) if commit is not None and isinstance(ref, HuggingFaceRef) else ref
 
 
 def _parse_hf(text: str) -> HuggingFaceRef:

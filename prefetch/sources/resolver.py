@@ -98,17 +98,17 @@ class Resolver:
 
 def _check_agreement(remote: RemoteFile, sha256: str | None, size: int | None) -> None:
     remedy = (
-        "If the new file is meant, put its sha256 and size into the manifest; if the old one is, pin the revision "
-        "that has it in the source."
+        "If the new file is meant, put its sha256 and size into the manifest, or lock it anew with prefetch lock "
+        "--upgrade; if the old one is, pin the revision that has it in the source."
     )
     if sha256 and remote.sha256 and sha256 != remote.sha256:
         raise ContentError(
-            f"{remote.source} has sha256 {remote.sha256} on {remote.origin.host}, the manifest says {sha256}.",
+            f"{remote.source} has sha256 {remote.sha256} on {remote.origin.host}, {sha256} is expected.",
             remedy=remedy,
         )
     if size is not None and remote.size is not None and size != remote.size:
         raise ContentError(
-            f"{remote.source} has {remote.size} bytes on {remote.origin.host}, the manifest says {size}.",
+            f"{remote.source} has {remote.size} bytes on {remote.origin.host}, {size} are expected.",
             remedy=remedy,
         )
 

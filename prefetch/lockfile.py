@@ -1,0 +1,155 @@
+"""A lock: what each model of a manifest resolved to, so that the same manifest gives the same bytes for ever.
+
+``NAME.lock.json`` stands beside ``NAME.yaml``. Pure: bytes in, a lock or a sentence out, and back to the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from prefetch.errors import ManifestError
+from prefetch.manifest import Model
+from prefetch.sources.refs import parse_source
+from prefetch.volume.paths import check_model_path
+from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, decode, has_fields
+
+__all__ = ["MAX_BYTES", "Disagreement", "Lock", "LockedModel", "compare", "lock_path", "parse_lock"]
+
+MAX_BYTES = 16 << 20
+
+_VERSION = 1
+_FIELDS: dict[str, Kinds] = {
+    "path": str,
+    "source": str,
+    "url": OPTIONAL_TEXT,
+    "commit": OPTIONAL_TEXT,
+    "size": int,
+    "sha256": str,
+}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_REMEDY = "Restore it from your version control, or delete it and run prefetch lock again."
+
+
+@dataclass(frozen=True, slots=True)
+class LockedModel:
+    """One model as it was resolved.
+
+    Attributes:
+        path: below the volume's root.
+        source: the manifest's own text.
+        url: the pinned address, without secrets.
+        commit: 40 hex digits, for a host that has commits.
+        size: bytes.
+        sha256: 64 lower-case hex digits.
+    """
+
+    path: str
+    source: str
+    url: str | None
+    commit: str | None
+    size: int
+    sha256: str
+
+    def agrees(self, model: Model) -> bool:
+        """Whether it may stand for what the manifest says now."""
+        return not self.differences(model)
+
+    def differences(self, model: Model) -> list[str]:
+        """In which keys the manifest says something else."""
+        pairs = (
+            ("source", model.source, self.source),
+            ("sha256", model.sha256, self.sha256),
+            ("size", model.size, self.size),
+        )
+        return [name for name, wanted, locked in pairs if wanted is not None and wanted != locked]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The models of a lock by their path."""
+
+    models: Mapping[str, LockedModel]
+
+    @classmethod
+    def of(cls, models: Iterable[LockedModel]) -> Lock:
+        """The lock of these models."""
+        return cls({model.path: model for model in models})
+
+    def to_bytes(self) -> bytes:
+        """The file: sorted by path, the same bytes for the same models."""
+        models = [asdict(self.models[path]) for path in sorted(self.models)]
+        return json.dumps({"version": _VERSION, "models": models}, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One way in which a manifest and its lock differ: ``what`` happened to the manifest since."""
+
+    path: str
+    what: Literal["changed", "missing", "extra"]
+    message: str
+
+
+def lock_path(manifest: Path) -> Path:
+    """Where the lock of a manifest stands."""
+    return manifest.with_name(f"{manifest.stem}.lock.json")
+
+
+def parse_lock(data: bytes, *, file: str) -> Lock:
+    """The lock in ``data``, trusted in nothing.
+
+    Raises:
+        ManifestError: it is none, or any part of it makes no sense; ``file`` is its name in the sentence.
+    """
+    document = decode(data) if len(data) <= MAX_BYTES else None
+    if document is None or not isinstance(document.get("models"), list):
+        raise ManifestError(f"{file}: this is not a lock.", remedy=_REMEDY)
+    if type(document.get("version")) is not int or document["version"] != _VERSION:
+        raise ManifestError(
+            f"{file}: the lock's version is not {_VERSION}.", remedy="Install a prefetch that reads it."
+        )
+    models = [_model(item, f"{file}: models[{index}]") for index, item in enumerate(document["models"])]
+    lock = Lock.of(models)
+    if len(lock.models) != len(models):
+        raise ManifestError(f"{file}: a path stands in it twice.", remedy=_REMEDY)
+    return lock
+
+
+def compare(wanted: Iterable[Model], lock: Lock) -> list[Disagreement]:
+    """Every disagreement of a whole manifest with its lock, by path."""
+    models = {model.path: model for model in wanted}
+    found = [_disagreement(model, lock.models.get(path)) for path, model in models.items()]
+    extra = [
+        Disagreement(path, "extra", f"{path} is in the lock and not in the manifest.")
+        for path in lock.models.keys() - models.keys()
+    ]
+    return sorted([*filter(None, found), *extra], key=lambda item: item.path)
+
+
+def _disagreement(model: Model, locked: LockedModel | None) -> Disagreement | None:
+    if locked is None:
+        return Disagreement(model.path, "missing", f"{model.path} is in the manifest and not in the lock.")
+    if different := locked.differences(model):
+        keys = " and ".join(different)
+        return Disagreement(model.path, "changed", f"{model.path} has another {keys} in the manifest than in the lock.")
+    return None
+
+
+def _model(item: Any, where: str) -> LockedModel:
+    if not isinstance(item, dict) or not has_fields(item, _FIELDS):
+        raise ManifestError(f"{where} is not whole.", remedy=_REMEDY)
+    model = LockedModel(**{name: item[name] for name in _FIELDS})
+    if not _SHA256.fullmatch(model.sha256) or (model.commit is not None and not _COMMIT.fullmatch(model.commit)):
+        raise ManifestError(f"{where} has a hash that is none.", remedy=_REMEDY)
+    try:
+        check_model_path(model.path)
+        parse_source(model.source)
+    except ValueError as error:
+        raise ManifestError(f"{where}: {str(error).rstrip('.')}.", remedy=_REMEDY) from None
+    return model

@@ -1,0 +1,90 @@
+"""The locks beside the manifests of a run, and what they make of its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from prefetch.errors import ManifestError, UsageError
+from prefetch.lockfile import MAX_BYTES, Lock, LockedModel, lock_path, parse_lock
+from prefetch.manifest import Entry, Model, Wanted
+from prefetch.report.events import Listener, Notice
+from prefetch.report.humanize import printable
+
+__all__ = ["is_unpinned_pickle", "pin", "read_lock", "require_locked", "tell_unpinned", "unpinned_pickle"]
+
+_PICKLES = frozenset({".pth", ".pt", ".ckpt", ".bin"})
+_SHOWN = 5
+
+
+def read_lock(manifest: Path) -> Lock | None:
+    """The lock beside ``manifest``; None where there is none.
+
+    Raises:
+        ManifestError: it cannot be read, or is no lock.
+    """
+    path = lock_path(manifest)
+    try:
+        with path.open("rb") as file:
+            return parse_lock(file.read(MAX_BYTES + 1), file=str(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ManifestError(f"{path}: the lock cannot be read: {error.strerror}.", remedy="Check its rights.") from None
+
+
+def pin(wanted: Wanted, locks: Iterable[Lock]) -> Wanted:
+    """Every entry with the size, hash and commit of the first lock that agrees with what the manifest says of it."""
+    known = list(locks)
+    return Wanted(tuple(_pinned(entry, known) for entry in wanted.entries))
+
+
+def require_locked(wanted: Wanted, locks: Iterable[Lock]) -> None:
+    """Raise UsageError unless every entry stands in a lock that agrees with it."""
+    known = list(locks)
+    strangers = [entry.model.path for entry in wanted.entries if _locked(entry.model, known) is None]
+    if strangers:
+        raise UsageError(
+            f"--locked: no lock agrees with the manifest on {_list(strangers)}.",
+            remedy="Run prefetch lock with the manifest, and keep the lock beside it.",
+        )
+
+
+def tell_unpinned(wanted: Wanted, listener: Listener) -> None:
+    """Say which models have no hash beforehand: whatever their host has today is taken."""
+    loose = [entry.model.path for entry in wanted.entries if entry.model.sha256 is None]
+    if loose:
+        verb = "is" if len(loose) == 1 else "are"
+        listener(Notice("info", f"{_list(loose)} {verb} not pinned; prefetch lock pins every model of a manifest."))
+
+
+def is_unpinned_pickle(model: Model) -> bool:
+    """Whether loading the file may run code, and nothing says which file is meant."""
+    return model.sha256 is None and PurePosixPath(model.path).suffix.lower() in _PICKLES
+
+
+def unpinned_pickle(model: Model) -> UsageError:
+    """The error of such a model."""
+    return UsageError(
+        f"{model.path} may run code when it is loaded, and nothing pins which file is meant.",
+        remedy="Run prefetch lock, give its sha256 in the manifest, or pass --allow-unpinned.",
+    )
+
+
+def _pinned(entry: Entry, locks: Sequence[Lock]) -> Entry:
+    locked = _locked(entry.model, locks)
+    if locked is None:
+        return entry
+    model = entry.model.model_copy(update={"size": locked.size, "sha256": locked.sha256})
+    return replace(entry, model=model, commit=locked.commit)
+
+
+def _locked(model: Model, locks: Iterable[Lock]) -> LockedModel | None:
+    candidates = (lock.models.get(model.path) for lock in locks)
+    return next((locked for locked in candidates if locked is not None and locked.agrees(model)), None)
+
+
+def _list(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(map(printable, paths[:_SHOWN])) + more
