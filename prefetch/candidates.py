@@ -49,6 +49,7 @@ async def find(
     wanted = {standing.path: standing for standing in standings}
     listener(Resolving(len(wanted)))
     finder = _Finder(resolver, listener)
+    await finder.ask_together(wanted.values())
     found = await asyncio.gather(*map(finder.find, wanted.values()))
     return dict(zip(wanted, found, strict=True))
 
@@ -57,6 +58,12 @@ async def find(
 class _Finder:
     resolver: Resolver
     listener: Listener
+
+    async def ask_together(self, standings: Iterable[Standing]) -> None:
+        """Have the resolver know, from a few questions, what it will be asked for one by one."""
+        models = [standing.entry for standing in standings]
+        refs = [pinned_to(parse_source(entry.model.source), entry.commit) for entry in models]
+        await self.resolver.ask_together(refs)
 
     async def find(self, standing: Standing) -> Candidate | PrefetchError:
         model = standing.model

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import httpx2
 import huggingface_hub
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import OIDCError
+from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import logging as hub_logging
 
 from prefetch import __version__
-from prefetch.errors import UsageError
+from prefetch.errors import SourceError, UsageError
 from prefetch.net.client import proxy_for
 from prefetch.net.credentials import may_carry_secrets
 from prefetch.net.urls import SecretURL, redact
@@ -23,6 +26,8 @@ from prefetch.sources.refs import HuggingFaceRef
 
 __all__ = ["FileFacts", "Hub"]
 
+T = TypeVar("T")
+
 _TIMEOUT = 15.0  # seconds without a byte
 
 
@@ -31,14 +36,14 @@ class FileFacts:
     """What the Hub said of one file.
 
     Attributes:
-        location: where its bytes are, mostly signed.
+        location: where its bytes are, mostly signed; None from a listing, which does not tell.
         commit: 40 hex digits; None from a mirror that drops the header.
         etag: the validator of the content, unquoted.
         size: bytes; None from a mirror that drops the header.
         token: what was sent along.
     """
 
-    location: SecretURL
+    location: SecretURL | None
     commit: str | None
     etag: str | None
     size: int | None
@@ -70,24 +75,60 @@ class Hub:
             SourceError: no such repository, revision or file.
             TransientError: out of reach, or too busy.
         """
+        found, token = self._ask(
+            ref,
+            lambda token: huggingface_hub.get_hf_file_metadata(
+                _url_of(ref, self._endpoint),
+                token=token or False,
+                timeout=_TIMEOUT,
+                library_name="prefetch",
+                library_version=__version__,
+                endpoint=self._endpoint.reveal(),
+            ),
+        )
+        return FileFacts(SecretURL(found.location), found.commit_hash, found.etag, found.size, token)
+
+    def revision(self, ref: HuggingFaceRef) -> tuple[str, bool]:
+        """The commit that the revision of ``ref`` is now, and whether the repository may be gated; raises as `facts`."""
+        info, _ = self._ask(
+            ref,
+            lambda token: self._api(token).repo_info(
+                ref.repo, repo_type=ref.kind, revision=ref.revision, timeout=_TIMEOUT
+            ),
+        )
+        if not info.sha:
+            raise SourceError(f"{self._endpoint.host} tells no commit of {ref.repo_path}.")
+        return info.sha, getattr(info, "gated", None) is not False
+
+    def listed(self, refs: Sequence[HuggingFaceRef], commit: str) -> dict[HuggingFaceRef, FileFacts]:
+        """What a listing says of files of one repository at ``commit``, without those it has not; raises as `facts`."""
+        by_path = {ref.path: ref for ref in refs}
+        first = refs[0]
+        found, _ = self._ask(
+            first,
+            lambda token: self._api(token).get_paths_info(
+                first.repo, list(by_path), repo_type=first.kind, revision=commit
+            ),
+        )
+        files = [item for item in found if isinstance(item, RepoFile) and item.path in by_path]
+        return {by_path[file.path]: _listed(file, commit) for file in files}
+
+    def _api(self, token: str | None) -> HfApi:
+        return HfApi(
+            self._endpoint.reveal(), token=token or False, library_name="prefetch", library_version=__version__
+        )
+
+    def _ask(self, ref: HuggingFaceRef, question: Callable[[str | None], T]) -> tuple[T, str | None]:
+        """The answer to ``question``, which is given the token to send, and that token."""
         if huggingface_hub.is_offline_mode():
             raise UsageError(
                 f"{ref} cannot be asked for while HF_HUB_OFFLINE is set.", remedy="Unset it, or use another source."
             )
         token, advice = self._token()
         try:
-            url = _url_of(ref, self._endpoint)
-            found = huggingface_hub.get_hf_file_metadata(
-                url,
-                token=token or False,
-                timeout=_TIMEOUT,
-                library_name="prefetch",
-                library_version=__version__,
-                endpoint=self._endpoint.reveal(),
-            )
+            return question(token), token
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             raise explain(error, ref, host=self._endpoint.host, sent_token=token is not None, advice=advice) from None
-        return FileFacts(SecretURL(found.location), found.commit_hash, found.etag, found.size, token)
 
     def _token(self) -> tuple[str | None, str]:
         """The token to send, and what to tell a user whom it does not help."""
@@ -108,12 +149,21 @@ class Hub:
             verify=ssl.create_default_context(),
             proxy=proxy.reveal() if proxy else None,
             trust_env=False,
+            timeout=_TIMEOUT,
+            # A renamed repository; what a file's own address redirects to is never followed here.
+            follow_redirects=True,
             event_hooks={"request": [self._keep_token_home]},
         )
 
     def _keep_token_home(self, request: httpx2.Request) -> None:
         if SecretURL(str(request.url)).origin != self._endpoint.origin:
             request.headers.pop("Authorization", None)
+
+
+def _listed(file: RepoFile, commit: str) -> FileFacts:
+    if file.lfs is not None:
+        return FileFacts(None, commit, file.lfs.sha256, file.lfs.size, None)
+    return FileFacts(None, commit, file.blob_id, file.size, None)
 
 
 def _url_of(ref: HuggingFaceRef, endpoint: SecretURL) -> str:

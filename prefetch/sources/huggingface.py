@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from prefetch.errors import ContentError, SourceError
+from prefetch.errors import AccessError, ContentError, PrefetchError, SourceError
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential
 from prefetch.net.daemon import in_daemon_thread
@@ -34,6 +35,7 @@ class HuggingFace:
         self._access = access
         self._hub: Hub | None = None
         self._making = threading.Lock()
+        self._told: dict[HuggingFaceRef, FileFacts | PrefetchError] = {}
         session.guard.trust(access.hf_endpoint.host)
 
     @property
@@ -47,7 +49,7 @@ class HuggingFace:
         Raises:
             AccessError, SourceError, TransientError: see `Hub.facts`.
         """
-        facts = await self.facts(ref)
+        facts = await self._facts_once(ref)
         pinned = replace(ref, revision=facts.commit or ref.revision)
         host_sha256, git_sha1 = sha256_of_etag(facts.etag), git_sha1_of_etag(facts.etag)
         if not (facts.commit or host_sha256 or git_sha1 or sha256):
@@ -59,13 +61,39 @@ class HuggingFace:
         origin = HttpOrigin(
             self._session,
             locator,
-            location=locator.location_of(facts),
+            location=None if facts.location is None else locator.location_of(facts.location, facts.token),
             size=facts.size if size is None else size,
             verified=bool(sha256 or host_sha256 or git_sha1),
         )
         return RemoteFile(
             source, _public_url(pinned), origin, facts.size, host_sha256, git_sha1=git_sha1, commit=facts.commit
         )
+
+    async def ask_together(self, refs: Sequence[HuggingFaceRef]) -> None:
+        """Have `resolve` know what files of one revision are; it asks by itself for what was not told.
+
+        Raises:
+            TransientError: see `Hub.facts`.
+        """
+
+        def ask() -> Mapping[HuggingFaceRef, FileFacts | PrefetchError]:
+            from prefetch.sources.batch import ask_together
+
+            return ask_together(self._library(), refs)
+
+        try:
+            self._told.update(await in_daemon_thread(ask, name="hub"))
+        except AccessError as error:
+            self._told.update(dict.fromkeys(refs, error))
+        except SourceError:
+            # A mirror of the Hub may have its files and not its listings.
+            return
+
+    async def _facts_once(self, ref: HuggingFaceRef) -> FileFacts:
+        told = self._told.get(ref)
+        if isinstance(told, PrefetchError):
+            raise told
+        return await self.facts(ref) if told is None else told
 
     async def facts(self, ref: HuggingFaceRef) -> FileFacts:
         """Ask the Hub once; see `Hub.facts`."""
@@ -105,12 +133,13 @@ class _HubLocator:
         facts = await self.hub.facts(self.ref)
         if self.sha256 not in (None, sha256_of_etag(facts.etag)):
             raise ContentError(f"{self.ref} changed on {self.hub.endpoint.host} since it was resolved.")
-        return self.location_of(facts)
+        assert facts.location is not None
+        return self.location_of(facts.location, facts.token)
 
-    def location_of(self, facts: FileFacts) -> Location:
-        url = follow(self.hub.endpoint, facts.location.reveal())
-        token = (Credential(self.origin, "Authorization", f"Bearer {facts.token}"),) if facts.token else ()
-        return Location(url, self.hub.endpoint.host, token, signed_expiry(url.reveal()))
+    def location_of(self, location: SecretURL, token: str | None) -> Location:
+        url = follow(self.hub.endpoint, location.reveal())
+        credentials = (Credential(self.origin, "Authorization", f"Bearer {token}"),) if token else ()
+        return Location(url, self.hub.endpoint.host, credentials, signed_expiry(url.reveal()))
 
 
 def _public_url(ref: HuggingFaceRef) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from prefetch.errors import ContentError, TransientError
 from prefetch.net.client import Session
 from prefetch.net.retry import FullJitter, Outage, RetryListener, metadata_retrying
 from prefetch.sources.access import Access
+from prefetch.sources.batch import grouped
 from prefetch.sources.file import resolve_file
 from prefetch.sources.http import Http
 from prefetch.sources.huggingface import HuggingFace
@@ -58,6 +60,18 @@ class Resolver:
         if isinstance(ref, HuggingFaceRef):
             return self._hugging_face.endpoint.host
         return "file" if isinstance(ref, FileRef) else ref.url.host
+
+    async def ask_together(self, refs: Iterable[SourceRef], *, on_retry: RetryListener | None = None) -> None:
+        """Ask once about the many files of one repository that `resolve` will be asked for one by one."""
+        files = [ref for ref in refs if isinstance(ref, HuggingFaceRef)]
+        await asyncio.gather(*(self._ask_group(group, on_retry or _nobody) for group in grouped(files)))
+
+    async def _ask_group(self, group: Sequence[HuggingFaceRef], on_retry: RetryListener) -> None:
+        outage = self._outages[self.host_of(group[0])]
+        retrying = metadata_retrying(on_retry=on_retry, wait=self._wait, outage=outage, sleep=self._sleep)
+        # Who is out of reach now says so again, model by model, when each is asked for.
+        with suppress(TransientError):
+            await retrying(self._hugging_face.ask_together, group)
 
     async def resolve(
         self,
