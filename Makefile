@@ -2,7 +2,7 @@
 # make run MANIFEST=m.yaml VOLUME=/dir  a real manifest onto a real volume
 # make test [ARGS="-k name"]            the tests; what the machine lacks is skipped and named
 # make check                            lint, format, types
-# make bench [ARGS="--rounds 3"]        the benchmark beside other downloaders
+# make bench [ARGS="--only a --rounds 3"]  the benchmark beside other downloaders
 #
 # Set-up is done by itself, in .venv, without root. Another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
 

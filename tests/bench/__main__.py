@@ -1,19 +1,22 @@
-"""``python -m tests.bench``: run the workloads, print their tables, write docs/benchmarks.md."""
+"""``python -m tests.bench``: run workloads, print their tables, and write them into docs/benchmarks.md."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-import tempfile
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from tests.bench.origin import origin_for
-from tests.bench.peers import PEERS, Job, Peer
-from tests.bench.report import Section, page
+from tests.bench.page import Page
+from tests.bench.peers import PEERS
+from tests.bench.report import Section
 from tests.bench.rounds import play
-from tests.bench.seedset import make_seed_set
+from tests.bench.scratch import DISK, scratch
+from tests.bench.versions import versions_of
 from tests.bench.workloads import WORKLOADS, Workload
+from tests.support.parts import PARTS
 
 PAGE = Path("docs/benchmarks.md")
 BUSY = 0.5
@@ -21,30 +24,56 @@ BUSY = 0.5
 
 def main() -> None:
     options = _options()
-    _warn_if_busy()
-    peers = [PEERS[name] for name in options.peers]
-    sections = []
-    for workload in WORKLOADS:
-        print(workload.title)
-        sections.append(_measured(workload, peers, rounds=options.rounds))
-        print(f"\n{sections[-1].table()}\n\n{sections[-1].summary()}\n")
-    options.page.write_text(page(sections, command=_command()))
+    # So that a terminated benchmark unwinds, and takes its servers and its file systems with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _check_parts()
+        _warn_if_busy()
+        _run(options)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except RuntimeError as error:
+        sys.exit(f"make bench: {error}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    for key in options.only:
+        workload = WORKLOADS[key]
+        print(f"({key}) {workload.title}")
+        section = _measured(workload, peers=options.peers, rounds=options.rounds)
+        print(f"\n{section.table()}\n\n{section.summary()}\n")
+        # After each, so that what follows may fail.
+        _write(options.page, section)
+    print(_page_at(options.page).goal_table(options.only))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument(
+        "--only", type=_some_of(WORKLOADS), default=list(WORKLOADS), help=f"of {', '.join(WORKLOADS)}; with commas"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one to warm up (default 5)")
-    parser.add_argument("--peers", type=_peers, default=list(PEERS), help=f"of {', '.join(PEERS)}; with commas")
+    parser.add_argument(
+        "--peers", type=_some_of(PEERS), default=list(PEERS), help=f"of {', '.join(PEERS)}; with commas"
+    )
     parser.add_argument("--page", type=Path, default=PAGE, help=f"where the result is written (default {PAGE})")
     return parser.parse_args()
 
 
-def _peers(text: str) -> list[str]:
-    names = text.split(",")
-    unknown = [name for name in names if name not in PEERS]
-    if unknown or "prefetch" not in names:
-        raise argparse.ArgumentTypeError(f"name prefetch and others of {', '.join(PEERS)}")
-    return names
+def _some_of(known: Collection[str]) -> Callable[[str], list[str]]:
+    def chosen(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]} is none of {', '.join(known)}")
+        return names
+
+    return chosen
+
+
+def _check_parts() -> None:
+    reasons = [reason for part in PARTS.values() if (reason := part.reason())]
+    if reasons:
+        raise RuntimeError(f"{'; '.join(reasons)}.")
 
 
 def _warn_if_busy() -> None:
@@ -53,14 +82,19 @@ def _warn_if_busy() -> None:
         print(f"This machine is busy (load {load:.1f}): expect a spread that makes rows worthless.", file=sys.stderr)
 
 
-def _measured(workload: Workload, peers: list[Peer], *, rounds: int) -> Section:
-    with tempfile.TemporaryDirectory(prefix="prefetch-bench-") as scratch:
-        work, folder = Path(scratch, "work"), Path(scratch, "seeds")
-        work.mkdir()
-        seeds = make_seed_set(folder, scale=workload.scale)
-        with workload.volume(seeds.size) as target, origin_for(seeds, work=work, pace=workload.pace) as origin:
-            turns = play(peers, Job(seeds, origin, target, work), rounds=rounds)
-    return Section(workload.title, seeds.size, turns)
+def _measured(workload: Workload, *, peers: Sequence[str], rounds: int) -> Section:
+    with scratch(DISK) as folder, workload.measure.contestants(folder) as everybody:
+        taking_part = [each for each in everybody if each.name not in PEERS or each.name in peers]
+        turns = play(taking_part, rounds=rounds)
+    return Section(workload, turns, _command(), versions_of(turns[0]))
+
+
+def _page_at(path: Path) -> Page:
+    return Page.parse(path.read_text()) if path.exists() else Page()
+
+
+def _write(path: Path, section: Section) -> None:
+    path.write_text(_page_at(path).with_section(section).text(list(WORKLOADS)))
 
 
 def _command() -> str:

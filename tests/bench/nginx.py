@@ -1,4 +1,4 @@
-"""A real nginx that serves a folder over TLS, each accepted connection paced."""
+"""A real nginx that serves a folder over TLS, its connections paced and its answers delayed as a link says."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 
+from tests.bench import gate
+from tests.bench.accesslog import AccessLog
+from tests.bench.link import Link
 from tests.support.slots import tool_environment
 
 __all__ = ["Nginx", "nginx_serving"]
@@ -24,13 +27,15 @@ START_SECONDS = 10.0
 CONFIGURATION = """
 daemon off;
 env PACE;
+env SLOWED;
 {user}
 worker_processes 2;
 pid {work}/nginx.pid;
 error_log {work}/error.log;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
-    access_log off;
+    log_format bench '{log_format}';
+    access_log {log} bench;
     client_body_temp_path {work}/body;
     proxy_temp_path {work}/proxy;
     fastcgi_temp_path {work}/fastcgi;
@@ -39,11 +44,13 @@ http {{
     default_type application/octet-stream;
     keepalive_requests 100000;
     output_buffers 2 256k;
+    {gate}
     server {{
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {work}/chain.pem;
         ssl_certificate_key {work}/key.pem;
         root {folder};
+        {location}
     }}
 }}
 """
@@ -51,31 +58,48 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Nginx:
-    """Where it serves, and the certificate authority to trust for it."""
+    """Where it serves, the certificate authority to trust for it, and its log."""
 
-    endpoint: str
+    port: int
     authority: Path
+    log: AccessLog
+
+    @property
+    def endpoint(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
 
 
 @contextmanager
-def nginx_serving(folder: Path, *, work: Path, pace: int) -> Iterator[Nginx]:
-    """Serve ``folder`` on a free port of 127.0.0.1; ``pace`` is bytes a second for each connection, 0 for no limit."""
-    authority = _write_certificates(work)
-    port = _free_port()
-    configuration = work / "nginx.conf"
-    user = "user root;" if os.geteuid() == 0 else ""
-    configuration.write_text(CONFIGURATION.format(work=work, port=port, folder=folder, user=user))
-    process = subprocess.Popen(
-        ["nginx", "-c", str(configuration), "-p", str(work)],
-        env=tool_environment() | (_pacing(work, pace) if pace else {}),
-        start_new_session=True,
+def nginx_serving(folder: Path, *, work: Path, link: Link) -> Iterator[Nginx]:
+    """Serve ``folder`` on a free port of 127.0.0.1; ``work`` is for its own files."""
+    nginx = Nginx(_free_port(), _write_certificates(work), AccessLog(work / "access.log"))
+    with ExitStack() as cleanup:
+        gate_port = cleanup.enter_context(gate.gate(link.delay)) if link.delay else 0
+        configuration = work / "nginx.conf"
+        configuration.write_text(_configuration(nginx, folder, work=work, gate_port=gate_port))
+        # In a session of its own, so that Ctrl-C reaches us and not it; and it ends with us, however we end.
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "nginx", "-c", str(configuration), "-p", str(work)],
+            env=tool_environment() | (_pacing(work, link) if link.pace else {}),
+            start_new_session=True,
+        )
+        cleanup.callback(process.wait)
+        cleanup.callback(process.terminate)
+        _wait_until_it_accepts(nginx.port, process)
+        yield nginx
+
+
+def _configuration(nginx: Nginx, folder: Path, *, work: Path, gate_port: int) -> str:
+    return CONFIGURATION.format(
+        work=work,
+        folder=folder,
+        port=nginx.port,
+        log=nginx.log.path,
+        log_format=AccessLog.FORMAT,
+        user="user root;" if os.geteuid() == 0 else "",
+        gate=gate.CONFIGURATION.format(port=gate_port) if gate_port else "",
+        location=gate.LOCATION if gate_port else "",
     )
-    try:
-        _wait_until_it_accepts(port, process)
-        yield Nginx(f"https://127.0.0.1:{port}", authority)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _write_certificates(work: Path) -> Path:
@@ -88,11 +112,11 @@ def _write_certificates(work: Path) -> Path:
     return work / "authority.pem"
 
 
-def _pacing(work: Path, pace: int) -> dict[str, str]:
+def _pacing(work: Path, link: Link) -> dict[str, str]:
     compiler = shutil.which("cc") or "gcc"
     library = work / "accept_paced.so"
     subprocess.run([compiler, "-O2", "-Wall", "-shared", "-fPIC", "-o", library, SHIM, "-ldl"], check=True)
-    return {"LD_PRELOAD": str(library), "PACE": str(pace)}
+    return {"LD_PRELOAD": str(library), "PACE": str(link.pace), "SLOWED": str(link.slowed)}
 
 
 def _free_port() -> int:

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from prefetch.demo import wire
 from prefetch.demo.content import Content
 from prefetch.demo.faults import Script
 from prefetch.demo.hub import Hub
 from prefetch.demo.log import RequestLog
 from prefetch.demo.repo import Repo
-from prefetch.demo.wire import Link, Server, listen
+from tests.bench.filesets import FileSet
+from tests.bench.link import Link
 from tests.bench.nginx import Nginx, nginx_serving
-from tests.bench.seedset import SeedSet
 
 __all__ = ["REPO", "Origin", "origin_for"]
 
-REPO = "bench/seed"
+REPO = "bench/models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,15 @@ class Origin:
 
 
 @contextmanager
-def origin_for(seeds: SeedSet, *, work: Path, pace: int) -> Iterator[Origin]:
-    """Serve ``seeds`` as the repository `REPO`, connections paced to ``pace`` bytes a second (0: not)."""
-    sockets = listen(0)
+def origin_for(files: FileSet, *, work: Path, link: Link) -> Iterator[Origin]:
+    """Serve ``files`` as the repository `REPO`; ``work`` is for the servers' own files."""
+    sockets = wire.listen(0)
     endpoint = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    with nginx_serving(seeds.folder, work=work, pace=pace) as cdn:
-        hub = Hub(endpoint, link=lambda file, content: _signed(cdn, file, content), repos=[_repo(seeds)])
-        server = Server("hub", hub, sockets, script=Script(), log=RequestLog(), link=Link())
+    work.mkdir(parents=True, exist_ok=True)
+    with nginx_serving(files.folder, work=work, link=link) as cdn:
+        hub = Hub(endpoint, link=lambda file, content: _signed(cdn, file, content), repos=[_repo(files)])
+        distance = wire.Link(delay=link.delay)
+        server = wire.Server("hub", hub, sockets, script=Script(), log=RequestLog(), link=distance)
         server.start()
         try:
             yield Origin(endpoint, cdn)
@@ -49,8 +52,8 @@ def origin_for(seeds: SeedSet, *, work: Path, pace: int) -> Iterator[Origin]:
             server.stop()
 
 
-def _repo(seeds: SeedSet) -> Repo:
-    return Repo(id=REPO, files={file.path: file.content for file in seeds.files})
+def _repo(files: FileSet) -> Repo:
+    return Repo(id=REPO, files={file.path: file.content for file in files.files})
 
 
 def _signed(cdn: Nginx, file: str, content: Content) -> str:

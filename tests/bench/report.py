@@ -1,107 +1,95 @@
-"""The figures as a table for the terminal and as a page for docs/."""
+"""A workload's figures as a table, for the terminal and as a section of docs/benchmarks.md."""
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from statistics import median
 
+from tests.bench.goals import Finding, best_peer
+from tests.bench.ours import OURS
 from tests.bench.peers import PEERS
-from tests.bench.rounds import Row, Turn, rows
+from tests.bench.rounds import Row, Turn, ratio, rows
+from tests.bench.workloads import Workload
+from tests.bench.yardsticks import DD, LIMIT
 
-__all__ = ["Section", "page"]
-
-INTRODUCTION = """# Benchmarks
-
-Written by `make bench`. Each program fetches the same files from the same origin into an empty folder, in turns; the
-time runs until every SHA-256 has been compared. prefetch compares while it downloads; the others are followed by
-`openssl dgst -sha256` on all cores, and its time, CPU and memory count as theirs. After each turn of prefetch the same
-is done outside the clock, so that no turn counts whose files are not right.
-
-- **ratio**: seconds over prefetch's in the same round, the median of all rounds, with the least and the greatest.
-- **CPU**: user and system seconds of the whole process tree. **peak**: the greatest sum of its processes' proportional
-  set sizes, looked at twenty times a second.
-- **spread**: slowest less fastest round, over the median. Above 25 % a row is worthless and says so.
-- The origin runs on the same cores, so all figures are lower than on a machine of its own; the ratios are what counts.
-"""
+__all__ = ["Section", "markdown_table"]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One workload's result."""
+    """One workload's result; ``programs`` are the versions of those who took part."""
 
-    title: str
-    size: int
+    workload: Workload
     turns: Sequence[Turn]
+    command: str
+    programs: Sequence[str]
+
+    @property
+    def title(self) -> str:
+        """The heading, which begins with the workload's key."""
+        return f"({self.workload.key}) {self.workload.title}"
+
+    def findings(self) -> list[Finding]:
+        """The workload's goals held against the rounds."""
+        return [goal.finding(self.turns) for goal in self.workload.goals]
 
     def table(self) -> str:
         """The table in Markdown, which reads well in a terminal too."""
-        head = ["program", "seconds", "MB/s", "ratio", "CPU s", "peak MB", "spread", "verdict"]
-        lines = [head, ["---", *["---:"] * 6, "---"], *(self._cells(row) for row in rows(self.turns, ours="prefetch"))]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join("| " + " | ".join(_padded(line, widths)) + " |" for line in lines)
+        columns = self._columns()
+        cells = [[make(row) for make in columns.values()] for row in rows(self.turns, ours=OURS)]
+        return markdown_table(list(columns), cells, left={"program", "verdict"})
 
     def summary(self) -> str:
         """The one sentence: how we stand to the best of the others."""
-        others = [row for row in rows(self.turns, ours="prefetch") if row.peer != "prefetch"]
+        others = [row for row in rows(self.turns, ours=OURS) if row.name in PEERS]
         if not others:
             return "Nobody to compare with."
         best = others[0]
-        return f"The best peer, {best.peer}, takes {best.ratio:.2f} times as long as prefetch ({best.verdict})."
+        times = ratio(self.turns, best.name, OURS)
+        return f"The best peer, {best.name}, takes {times:.2f} times as long as prefetch ({best.verdict})."
 
     def text(self) -> str:
         """The whole section in Markdown."""
+        made = f"Made on {datetime.now(UTC):%Y-%m-%d} with `{self.command}`: {'; '.join(self.programs)}."
+        size = f"{self.workload.measure.size / 1e6:,.0f} MB a turn. " if self.workload.measure.size else ""
         each = "\n".join(
             f"{number}. " + ", ".join(f"{name} {usage.seconds:.2f}" for name, usage in turn.items())
             for number, turn in enumerate(self.turns, 1)
         )
-        size = f"{self.size / 1e6:.0f} MB in one set."
-        return f"## {self.title}\n\n{size} {self.summary()}\n\n{self.table()}\n\nSeconds, round by round:\n\n{each}\n"
+        parts = [f"## {self.title}", made, size + self.summary(), self.table(), "Seconds, round by round:", each]
+        return "\n\n".join(parts) + "\n"
 
-    def _cells(self, row: Row) -> list[str]:
-        return [
-            row.peer,
-            f"{row.seconds:.2f}",
-            f"{self.size / row.seconds / 1e6:.0f}",
-            f"{row.ratio:.2f} ({min(row.ratios):.2f}-{max(row.ratios):.2f})",
-            f"{row.cpu_seconds:.2f}",
-            f"{row.peak_bytes / 1e6:.0f}",
-            f"{row.spread:.0%}",
-            row.verdict,
-        ]
+    def _columns(self) -> dict[str, Callable[[Row], str]]:
+        size = self.workload.measure.size
+        speed: dict[str, Callable[[Row], str]] = {"MB/s": lambda row: f"{size / row.seconds / 1e6:.0f}"}
+        return {
+            "program": lambda row: row.name,
+            "seconds": lambda row: f"{row.seconds:.2f}",
+            **(speed if size else {}),
+            "x prefetch": lambda row: f"{median(row.ratios):.2f} ({min(row.ratios):.2f}-{max(row.ratios):.2f})",
+            **{f"x {name}": self._times(base) for name, base in self._bases().items()},
+            "CPU s": lambda row: f"{row.cpu_seconds:.2f}",
+            "peak MB": lambda row: f"{row.peak_bytes / 1e6:.0f}",
+            "spread": lambda row: f"{row.spread:.0%}",
+            "verdict": lambda row: row.verdict,
+        }
 
+    def _bases(self) -> dict[str, str]:
+        """What else the seconds are compared with, by its column's name, as far as it took part."""
+        bases = {name: base for name, base in (("limit", LIMIT), ("dd", DD)) if base in self.turns[0]}
+        if any(name in PEERS for name in self.turns[0]):
+            bases["best peer"] = best_peer(self.turns)
+        return bases
 
-def page(sections: Sequence[Section], *, command: str) -> str:
-    """The whole of docs/benchmarks.md."""
-    made = f"Made on {datetime.now(UTC):%Y-%m-%d} with `{command}`.\n\n{_conditions()}"
-    return "\n".join([INTRODUCTION, made, *(section.text() for section in sections)])
-
-
-def _padded(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
-
-
-def _conditions() -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    machine = f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GB of memory, Linux {platform.release()}"
-    versions = [*(peer.version_line() for peer in PEERS.values()), _first_line("openssl", "version"), _nginx()]
-    lines = [machine, f"Python {platform.python_version()}", *versions]
-    return "".join(f"- {line}\n" for line in lines)
+    def _times(self, base: str) -> Callable[[Row], str]:
+        return lambda row: f"{ratio(self.turns, row.name, base):.2f}"
 
 
-def _processor() -> str:
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return models[0].partition(":")[2].strip() if models else platform.machine()
-
-
-def _first_line(*command: str) -> str:
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    return (told.stdout or told.stderr).splitlines()[0]
-
-
-def _nginx() -> str:
-    return _first_line("nginx", "-v").removeprefix("nginx version: ")
+def markdown_table(head: Sequence[str], cells: Sequence[Sequence[str]], *, left: set[str]) -> str:
+    """A table padded to its columns' widths; those not named in ``left`` are aligned to the right."""
+    rule = ["---" if name in left else "---:" for name in head]
+    lines = [head, rule, *cells]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines)

@@ -1,31 +1,36 @@
-"""Rounds in which every peer has its turn, and what their figures say."""
+"""Rounds in which everybody has a turn, and what their figures say."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
-from tests.bench.peers import Job, Peer, verify_command
-from tests.bench.usage import Usage, run_measured
+from tests.bench.usage import Usage
 
-__all__ = ["Row", "Turn", "fetch_verified", "play", "rows"]
+__all__ = ["Contestant", "Row", "Turn", "play", "ratio", "rows"]
 
 TOLERABLE_SPREAD = 0.25
 Turn = dict[str, Usage]
-"""One round: what each peer took, by its name."""
+"""One round: what each took, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """Somebody who has a turn in each round."""
+
+    name: str
+    turn: Callable[[], Usage]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One peer over all rounds: medians, and the spread as (slowest - fastest) / median.
+    """One contestant over all rounds: medians, and the spread as (slowest - fastest) / median.
 
     ``ratios`` are its seconds over ours, round by round.
     """
 
-    peer: str
+    name: str
     seconds: float
     spread: float
     cpu_seconds: float
@@ -33,70 +38,60 @@ class Row:
     ratios: tuple[float, ...]
 
     @property
-    def ratio(self) -> float:
-        """The median of the ratios: how many times longer than ours it takes."""
-        return median(self.ratios)
+    def is_worthless(self) -> bool:
+        """Whether noise leaves nothing of it."""
+        return self.spread > TOLERABLE_SPREAD
 
     @property
     def verdict(self) -> str:
         """What noise leaves of this row."""
-        if self.spread > TOLERABLE_SPREAD:
+        if self.is_worthless:
             return f"worthless: spread {self.spread:.0%}"
         if min(self.ratios) < 1 < max(self.ratios):
             return "no difference shown"
         return "ok"
 
 
-def play(peers: Sequence[Peer], job: Job, *, rounds: int) -> list[Turn]:
-    """One round to warm up, which is thrown away, and ``rounds`` that count; each begins with another peer."""
+def play(contestants: Sequence[Contestant], *, rounds: int) -> list[Turn]:
+    """One round to warm up, which is thrown away, and ``rounds`` that count; each begins with another contestant."""
     turns = []
     for number in range(rounds + 1):
-        first = number % len(peers)
-        order = [*peers[first:], *peers[:first]]
-        turns.append({peer.name: fetch_verified(peer, job) for peer in order})
-        print(f"round {number}:", ", ".join(f"{name} {usage.seconds:.2f} s" for name, usage in turns[-1].items()))
+        first = number % len(contestants)
+        order = [*contestants[first:], *contestants[:first]]
+        print(f"round {number}:" if number else "warm-up:", end="", flush=True)
+        turns.append({contestant.name: _shown(contestant) for contestant in order})
+        print(flush=True)
     return turns[1:]
 
 
 def rows(turns: Sequence[Turn], *, ours: str) -> list[Row]:
-    """One row a peer, the fastest first."""
-    return sorted((_row(peer, turns, ours) for peer in turns[0]), key=lambda row: row.seconds)
+    """One row a contestant, the fastest first."""
+    return sorted((_row(name, turns, ours) for name in turns[0]), key=lambda row: row.seconds)
 
 
-def _row(peer: str, turns: Sequence[Turn], ours: str) -> Row:
-    seconds = [turn[peer].seconds for turn in turns]
+def ratio(turns: Sequence[Turn], name: str, base: str) -> float:
+    """How many times longer than ``base`` somebody takes: the median over the rounds."""
+    return median(_ratios(turns, name, base))
+
+
+def _shown(contestant: Contestant) -> Usage:
+    print(f" {contestant.name}", end=" ", flush=True)
+    usage = contestant.turn()
+    print(f"{usage.seconds:.2f} s", end=",", flush=True)
+    return usage
+
+
+def _row(name: str, turns: Sequence[Turn], ours: str) -> Row:
+    seconds = [turn[name].seconds for turn in turns]
     return Row(
-        peer,
+        name,
         seconds=median(seconds),
         spread=(max(seconds) - min(seconds)) / median(seconds),
-        cpu_seconds=median(turn[peer].cpu_seconds for turn in turns),
-        peak_bytes=max(turn[peer].peak_bytes for turn in turns),
-        ratios=tuple(turn[peer].seconds / turn[ours].seconds for turn in turns),
+        cpu_seconds=median(turn[name].cpu_seconds for turn in turns),
+        peak_bytes=max(turn[name].peak_bytes for turn in turns),
+        ratios=_ratios(turns, name, ours),
     )
 
 
-def fetch_verified(peer: Peer, job: Job) -> Usage:
-    """From an empty folder to hashes that have all been compared; the comparison is ours where the peer makes none."""
-    _empty(job.target)
-    fetched = run_measured(peer.command(job), env=job.environment | peer.settings(job), output=job.work / "fetch.log")
-    command, names = verify_command(job)
-    digests = job.work / "digests"
-    verified = run_measured(command, env=job.environment, output=digests, input_file=names)
-    _check(digests.read_text(), job)
-    return fetched if peer.verifies else fetched.then(verified)
-
-
-def _empty(target: Path) -> None:
-    for entry in target.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    if any(target.iterdir()):
-        raise RuntimeError(f"{target} is not empty.")
-
-
-def _check(digests: str, job: Job) -> None:
-    """Every file of the set is there with its hash; ``digests`` are OpenSSL's lines."""
-    lines = (line.split(" *", 1) for line in digests.splitlines())
-    found = {path: sha256 for sha256, path in lines}
-    expected = {str(job.target / path): sha256 for path, sha256 in job.seeds.hashes.items()}
-    if found != expected:
-        raise RuntimeError("A file of the set is not what it should be.")
+def _ratios(turns: Sequence[Turn], name: str, base: str) -> tuple[float, ...]:
+    return tuple(turn[name].seconds / turn[base].seconds for turn in turns)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
-__all__ = ["Usage", "run_measured"]
+__all__ = ["Usage", "run_measured", "started_alone"]
 
 SAMPLE_SECONDS = 0.05
 
@@ -24,11 +25,13 @@ class Usage:
         seconds: wall time from its start to its end.
         cpu_seconds: user and system time of it and of every process it waited for.
         peak_bytes: the greatest sum of the tree's proportional set sizes, looked at twenty times a second.
+        facts: what else is known of it, by name.
     """
 
     seconds: float
     cpu_seconds: float
     peak_bytes: int
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def then(self, other: Usage) -> Usage:
         """Both, one after the other."""
@@ -36,27 +39,39 @@ class Usage:
             self.seconds + other.seconds,
             self.cpu_seconds + other.cpu_seconds,
             max(self.peak_bytes, other.peak_bytes),
+            {**self.facts, **other.facts},
         )
 
 
-def run_measured(
-    command: Sequence[str], *, env: Mapping[str, str], output: Path, input_file: Path | None = None
-) -> Usage:
+def run_measured(command: Sequence[str], *, env: Mapping[str, str], output: Path) -> Usage:
     """Run ``command`` to its end, both its outputs into ``output``.
 
     Raises:
         RuntimeError: it ended with another code than 0; the message carries the end of its output.
     """
-    with output.open("wb") as log, (input_file or Path(os.devnull)).open("rb") as given:
-        started = time.monotonic()
-        process = subprocess.Popen([*command], env=dict(env), stdin=given, stdout=log, stderr=log)
-        with _watched(process.pid) as memory:
-            _, status, spent = os.wait4(process.pid, 0)
-            seconds = time.monotonic() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
+    started = time.monotonic()
+    with started_alone(command, env=env, output=output) as process, _watched(process.pid) as memory:
+        _, status, spent = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}: {output.read_text()[-2000:]}")
     return Usage(seconds, spent.ru_utime + spent.ru_stime, memory.peak)
+
+
+@contextmanager
+def started_alone(command: Sequence[str], *, env: Mapping[str, str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """``command`` in a session of its own, of which nothing is left after the block."""
+    with output.open("wb") as log:
+        process = subprocess.Popen(
+            [*command], env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @dataclass(slots=True)

@@ -1,51 +1,157 @@
-"""What is downloaded, over what kind of link, onto what kind of volume."""
+"""The workloads, and what each is to show."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-__all__ = ["WORKLOADS", "Workload"]
-
-MEMORY_DISK = Path("/dev/shm")
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """One section of the report.
-
-    Attributes:
-        title: what it is, in words.
-        scale: the seed set's sizes are divided by it.
-        pace: bytes a second that each connection gets from the origin; 0 for no limit.
-        volume: gives an empty folder with room for so many bytes, and removes it.
-    """
-
-    title: str
-    scale: int
-    pace: int
-    volume: Callable[[int], AbstractContextManager[Path]]
-
-
-@contextmanager
-def memory_volume(size: int) -> Iterator[Path]:
-    """A folder on tmpfs; twice ``size`` must be free, so that the origin's page cache is not pushed out."""
-    free = shutil.disk_usage(MEMORY_DISK).free
-    if free < 2 * size:
-        raise RuntimeError(f"{MEMORY_DISK} has {free} bytes free, and this workload needs {2 * size}.")
-    with tempfile.TemporaryDirectory(prefix="prefetch-bench-", dir=MEMORY_DISK) as folder:
-        yield Path(folder)
-
-
-WORKLOADS = (
-    Workload(
-        title="The seed set 1:40 onto tmpfs, TLS, each connection paced to 40 MB/s",
-        scale=40,
-        pace=40_000_000,
-        volume=memory_volume,
-    ),
+from tests.bench import filesets
+from tests.bench.downloads import EVEN, Download, SlowTenth
+from tests.bench.goals import (
+    PEAK,
+    Goal,
+    at_least,
+    at_most,
+    beside_best_peer,
+    cpu_beside,
+    fact,
+    faster_than,
+    share_of_run,
+    speed_share,
+    times,
 )
+from tests.bench.link import Link
+from tests.bench.rounds import Contestant
+from tests.bench.volumes import capped_volume, memory_volume, moosefs
+from tests.bench.yardsticks import DD, LIMIT
+
+__all__ = ["WORKLOADS", "Measure", "Workload"]
+
+PACED = Link(pace=40_000_000)
+FAR = Link(pace=20_000_000, delay=0.08)
+FAR_CONNECTIONS = 16
+SOME_SLOW = Link(pace=40_000_000, slowed=50)
+EVERYBODY = ("prefetch", "aria2c", "aria2c checksum=", "hf download", "curl --parallel", "wget", LIMIT, DD)
+
+
+class Measure(Protocol):
+    """How a workload is done."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that a turn moves; 0 where a turn moves none."""
+
+    def contestants(self, scratch: Path) -> AbstractContextManager[list[Contestant]]:
+        """Those who have turns, prefetch first; ``scratch`` is an empty folder on disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One section of the report; ``key`` is what it is chosen by."""
+
+    key: str
+    title: str
+    measure: Measure
+    goals: tuple[Goal, ...]
+
+
+def _workloads() -> Iterator[Workload]:
+    yield from _seed_sets()
+    yield from _other_sets()
+    yield from _other_links()
+
+
+def _seed_sets() -> Iterator[Workload]:
+    seeds = filesets.seeds(20)
+    yield Workload(
+        key="a",
+        title="The seed set 1:20 onto MooseFS behind 1.6 Gbit/s, each connection paced to 40 MB/s",
+        measure=Download(sizes=seeds, link=PACED, volume=capped_volume, names=EVERYBODY),
+        goals=(
+            at_most("at most 1.1 times the limit", times(LIMIT), 1.1),
+            at_least("at least 2.8 times as fast as the best peer", beside_best_peer, 2.8),
+            PEAK,
+        ),
+    )
+    yield Workload(
+        key="a2",
+        title="The same onto MooseFS on this machine's own loopback, uncapped",
+        measure=Download(sizes=seeds, link=PACED, volume=moosefs, names=EVERYBODY),
+        goals=(
+            at_most("at most 1.25 times the limit", times(LIMIT), 1.25),
+            at_least("at least 2.5 times as fast as the best peer", beside_best_peer, 2.5),
+            PEAK,
+        ),
+    )
+    yield Workload(
+        key="b",
+        title="The seed set 1:10 onto tmpfs, connections not paced",
+        measure=Download(sizes=filesets.seeds(10), link=Link(), volume=memory_volume, names=EVERYBODY),
+        goals=(
+            at_least("at least 1.2 times as fast as the best peer", beside_best_peer, 1.2),
+            at_most("at most 1.2 times the CPU seconds of aria2c and openssl", cpu_beside("aria2c"), 1.2),
+            PEAK,
+        ),
+    )
+
+
+def _other_sets() -> Iterator[Workload]:
+    yield Workload(
+        key="c",
+        title="One file of 4 GB onto MooseFS behind 1.6 Gbit/s, each connection paced to 40 MB/s",
+        measure=Download(
+            sizes=filesets.one(4_000_000_000),
+            link=PACED,
+            volume=capped_volume,
+            names=("prefetch", "aria2c", LIMIT, DD),
+        ),
+        goals=(
+            at_most("hash known at most 1 s after the last byte", fact("published_after"), 1.0, form="≤ {:.2f} s"),
+            at_most("published at most 3 % of the run after it", share_of_run("published_after"), 0.03, form="{:.1%}"),
+            PEAK,
+        ),
+    )
+    yield Workload(
+        key="d",
+        title="2,000 files of 100 KB onto MooseFS, each connection paced to 40 MB/s",
+        measure=Download(
+            sizes=filesets.many(2000, 100_000),
+            link=PACED,
+            volume=moosefs,
+            names=("prefetch", "aria2c", "hf download", "curl --parallel", "wget"),
+        ),
+        goals=(at_least("at least 1.5 times as fast as aria2c", faster_than("aria2c"), 1.5), PEAK),
+    )
+
+
+def _other_links() -> Iterator[Workload]:
+    far, full_speed = filesets.seeds(10), FAR.pace * FAR_CONNECTIONS
+    whole = sum(far.values())
+    yield Workload(
+        key="e",
+        title="The seed set 1:10 from afar (80 ms to the first byte, 16 connections of 20 MB/s) onto tmpfs",
+        measure=Download(
+            sizes=far,
+            link=FAR,
+            volume=memory_volume,
+            names=("prefetch", "aria2c", LIMIT),
+            connections=FAR_CONNECTIONS,
+        ),
+        goals=(at_least("at least 90 % of 320 MB/s", speed_share(whole, full_speed), 0.9, form="{:.0%}"), PEAK),
+    )
+    yield Workload(
+        key="f",
+        title="The seed set 1:9 as in (a), with every tenth connection 50 times slower",
+        measure=SlowTenth(
+            download=Download(
+                sizes=filesets.seeds(9), link=SOME_SLOW, volume=capped_volume, names=("prefetch", "aria2c")
+            )
+        ),
+        goals=(at_most("at most 1.15 times the time with no slow connection", times(EVEN), 1.15), PEAK),
+    )
+
+
+WORKLOADS = {workload.key: workload for workload in _workloads()}

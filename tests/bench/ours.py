@@ -1,0 +1,69 @@
+"""prefetch as a contender: its command lines, and what its log and its document tell."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.bench.jobs import Contender, Job
+from tests.bench.origin import REPO
+from tests.support.commands import Commands
+
+__all__ = ["OURS", "PREFETCH", "document_of", "our_command", "write_manifest"]
+
+OURS = "prefetch"
+
+
+def write_manifest(path: Path, hashes: Mapping[str, str]) -> Path:
+    """A manifest that pins models of the repository by path and SHA-256. JSON is YAML, and needs no quoting rules."""
+    models = [
+        {"path": model, "source": f"hf://{REPO}@main/{model}", "sha256": sha256} for model, sha256 in hashes.items()
+    ]
+    path.write_text(json.dumps({"version": 1, "models": models}))
+    return path
+
+
+def our_command(command: str, job: Job, *options: str) -> list[str]:
+    """``prefetch COMMAND`` of the job's files on its target, its document and its log as JSON."""
+    manifest = write_manifest(job.work / "manifest.yaml", job.files.hashes)
+    said = ["--json", "--log-format", "json"]
+    return Commands(job.work).argv(command, manifest, "--volume", job.target, *said, *options)
+
+
+def document_of(output: Path) -> dict[str, Any]:
+    """The document of ``--json`` in a command's output."""
+    return next(record for record in _records(output) if "exit_code" in record and "models" in record)
+
+
+def _run(job: Job) -> list[str]:
+    limit = [] if job.connections is None else ["--connections", str(job.connections)]
+    return our_command("run", job, *limit)
+
+
+def _facts(job: Job, output: Path) -> dict[str, float]:
+    """Seconds from the last byte the origin sent to the last file's publication; and bytes fetched more than once."""
+    done = [record for record in _records(output) if record.get("event") == "model_done"]
+    published = max(datetime.fromisoformat(record["ts"]).timestamp() for record in done)
+    last_byte = max(response.ended for response in job.origin.cdn.log.responses())
+    return {
+        "published_after": published - last_byte,
+        "fetched_again": document_of(output)["bytes_downloaded"] - job.files.size,
+    }
+
+
+def _records(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.read_text().splitlines() if line.startswith("{")]
+
+
+PREFETCH = Contender(
+    OURS,
+    _run,
+    (sys.executable, "-m", "prefetch", "--version"),
+    lambda job: {"HF_ENDPOINT": job.origin.hub},
+    verifies=True,
+    facts=_facts,
+)
