@@ -130,7 +130,7 @@ class Fetching:
             return
         record = self._inventory.get(outcome.path)
         assert record is not None
-        self._tell_kept(candidate.standing, self._kept.get(outcome.path))
+        self._tell_kept(outcome.path, self._kept.get(outcome.path))
         self._scores.done(
             "downloaded", record, received=outcome.received, resumed=outcome.resumed, seconds=outcome.seconds
         )
@@ -139,7 +139,7 @@ class Fetching:
         standing, error = link.standing, self._scores.error_of(link.same_as)
         try:
             if error is None:
-                self._tell_kept(standing, self._placing.link(standing, link.same_as))
+                self._tell_kept(standing.path, self._placing.link(standing, link.same_as))
         except PrefetchError as failure:
             error = failure
         record = self._inventory.get(standing.path)
@@ -149,7 +149,6 @@ class Fetching:
         else:
             self._scores.done("linked", record)
 
-    def _tell_kept(self, standing: Standing, kept_at: str | None) -> None:
-        assert standing.stat is not None or kept_at is None
-        if standing.stat is not None:
-            self._scores.kept(standing.path, kept_at, standing.stat.st_size)
+    def _tell_kept(self, path: str, kept_at: str | None) -> None:
+        if kept_at is not None:
+            self._scores.kept(path, kept_at, (self._volume.root / kept_at).lstat().st_size)

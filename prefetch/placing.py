@@ -15,7 +15,7 @@ from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory, Record, modified
 from prefetch.volume.layout import Volume
 from prefetch.volume.partial import Identity, Partial
-from prefetch.volume.publish import link, publish
+from prefetch.volume.publish import Published, link, publish
 
 if TYPE_CHECKING:
     from prefetch.candidates import Candidate
@@ -61,9 +61,13 @@ class Placing:
         Returns:
             Where the file that stood there and was not ours is kept, relative to the volume; None if there was none.
         """
-        digests = partial.digests()
-        placed = publish(self._volume, partial, candidate.path, ours=candidate.standing.record)
-        record = _record(candidate.standing.model, placed.stat, sha256, candidate=candidate)
+        digests, standing = partial.digests(), candidate.standing
+        placed = self._placed_meanwhile(standing, partial.size, sha256)
+        if placed is None:
+            placed = publish(self._volume, partial, candidate.path, ours=standing.record)
+        else:
+            partial.discard()
+        record = _record(standing.model, placed.stat, sha256, candidate=candidate)
         if digests is None:
             self._inventory.put_small(record)
         else:
@@ -95,10 +99,22 @@ class Placing:
         self._inventory.put(record, self._inventory.digests(same_as))
         return placed.kept_at
 
+    def _placed_meanwhile(self, standing: Standing, size: int | None, sha256: str) -> Published | None:
+        """What another run, quicker than this one, has placed there: no file of a user's that is to be kept."""
+        now, before = self._volume.stat(standing.path), standing.stat
+        if now is None or now.st_size != size or (before is not None and _untouched(before, now)):
+            return None
+        found = self.read(standing)
+        return Published(found.stat, None) if found.sha256 == sha256 else None
+
     def _keep_what_is_whole(self, partial: Partial, record: Record, sha256: str | None) -> None:
         digests = self._inventory.digests(record.path)
         if digests is not None and record.sha256 == sha256 and record.size == partial.size:
             partial.seed_from(record.path, digests)
+
+
+def _untouched(before: os.stat_result, now: os.stat_result) -> bool:
+    return os.path.samestat(before, now) and before.st_mtime_ns == now.st_mtime_ns
 
 
 def _record(

@@ -59,10 +59,9 @@ class Scores:
         if path not in self._results:
             self._results[path] = ModelResult(path, "failed", size, sha256, received, resumed, str(error))
 
-    def kept(self, path: str, kept_at: str | None, size: int) -> None:
-        """What stood under a model's name before was moved to ``kept_at``; None if nothing of the user's did."""
-        if kept_at is not None:
-            self._listener(Replaced(path, kept_at, size))
+    def kept(self, path: str, kept_at: str, size: int) -> None:
+        """What stood under a model's name before was moved to ``kept_at``."""
+        self._listener(Replaced(path, kept_at, size))
 
     def error_of(self, path: str) -> PrefetchError | None:
         """Why a model failed; None if it did not."""

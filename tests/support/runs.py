@@ -38,10 +38,10 @@ class Runs:
         """The same with other models."""
         return replace(self, models=models)
 
-    def manifest(self, entries: Iterable[Mapping[str, Any]] | None = None) -> Path:
+    def manifest(self, entries: Iterable[Mapping[str, Any]] | None = None, *, name: str = "m.yaml") -> Path:
         """A manifest of these entries, by default all models, pinned."""
         chosen = [model.entry() for model in self.models] if entries is None else entries
-        return write_manifest(self.commands.home / f"{self.volume.name}.yaml", chosen)
+        return write_manifest(self.commands.home / name, chosen)
 
     def run(self, *options: str, entries: Any = None, env: Mapping[str, str] | None = None) -> Outcome:
         """``prefetch run --json`` to its end."""
