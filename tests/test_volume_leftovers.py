@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from prefetch.volume.inventory import Inventory, Record, modified
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import OLD, clear_leftovers
+from prefetch.volume.owner import Owner
 from prefetch.volume.partial import BLOCK_SIZE, Partial
+from prefetch.volume.publish import publish
 from tests.support.volumes import content, dying_at, identity_of, in_child, names, write
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -77,6 +80,63 @@ def test_what_nobody_can_be_asked_about_goes_when_it_is_old(volume: Volume, kind
     assert left(volume) == [kind]
     clear_leftovers(volume, clock=later)
     assert left(volume) == []
+
+
+def publish_here(volume: Volume) -> None:
+    with closing(Partial.open(volume, IDENTITY)) as partial:
+        write(partial, DATA)
+        digests = partial.digests()
+        placed = publish(volume, partial, IDENTITY.path, ours=None)
+    assert IDENTITY.sha256 is not None
+    record = Record(
+        path=IDENTITY.path,
+        size=len(DATA),
+        mtime=modified(placed.stat),
+        sha256=IDENTITY.sha256,
+        source=IDENTITY.url,
+        url=IDENTITY.url,
+        commit=None,
+        pinned=True,
+        placed=True,
+        node_path=None,
+        groups=(),
+    )
+    Inventory(volume).put(record, digests)
+
+
+def begun_on(volume: Volume, boot: str) -> None:
+    """Blocks that a process had fetched, in the ``boot`` of a machine, when another one published the model."""
+    killed_after(volume, [0])
+    for file in (volume.state / "partial").iterdir():
+        file.rename(volume.root / file.name)
+    publish_here(volume)
+    for file in volume.root.glob("*.[dj]*"):
+        text = file.read_bytes()
+        file.write_bytes(text.replace(Owner.current().boot_id.encode(), boot.encode()))
+        file.rename(volume.state / "partial" / file.name)
+
+
+def test_what_a_dead_process_had_of_a_model_that_stands_goes(volume: Volume) -> None:
+    begun_on(volume, Owner.current().boot_id)
+    assert left(volume) == ["data", "journal"]
+    clear_leftovers(volume)
+    assert left(volume) == []
+    assert (volume.root / IDENTITY.path).read_bytes() == DATA
+
+
+def test_what_another_machine_had_of_a_model_that_stands_goes_when_it_is_old(volume: Volume) -> None:
+    begun_on(volume, "another")
+    clear_leftovers(volume)
+    assert left(volume) == ["data", "journal"]
+    clear_leftovers(volume, clock=later)
+    assert left(volume) == []
+
+
+def test_what_a_dead_process_had_stays_while_the_model_is_not_as_recorded(volume: Volume) -> None:
+    begun_on(volume, Owner.current().boot_id)
+    os.truncate(volume.root / IDENTITY.path, 5)
+    clear_leftovers(volume, clock=later)
+    assert left(volume) == ["data", "journal"]
 
 
 def test_drafts_go_when_they_are_old(volume: Volume) -> None:

@@ -1,4 +1,4 @@
-"""What killed processes left behind that no later run would ever look at: mostly a few bytes each, and they add up."""
+"""What killed processes left behind that no later run would ever look at: mostly bytes, at times a whole model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 
 from prefetch.volume import files, generations
+from prefetch.volume.identity import Identity
+from prefetch.volume.inventory import Inventory, matches
 from prefetch.volume.layout import Volume
+from prefetch.volume.partial import Partial
 
 __all__ = ["OLD", "clear_leftovers"]
 
@@ -16,7 +19,8 @@ OLD = 24 * 3600.0
 
 
 def clear_leftovers(volume: Volume, *, clock: Callable[[], float] = time.time) -> None:
-    """Delete journals without a data file, data files without a journal, and drafts that were never renamed.
+    """Delete journals without a data file, data files without a journal, and drafts that were never renamed; and
+    what was begun of a model that another process has placed since.
 
     Raises:
         VolumeError: the volume refused.
@@ -25,18 +29,35 @@ def clear_leftovers(volume: Volume, *, clock: Callable[[], float] = time.time) -
     with files.os_errors("clearing away what killed runs left"):
         with volume.reading("partial") as partials:
             if partials is not None:
-                _clear_partials(partials, limit)
+                _clear_partials(volume, partials, limit)
         with volume.reading("tmp") as drafts:
             if drafts is not None:
                 _clear_drafts(drafts, limit)
 
 
-def _clear_partials(directory: int, limit: float) -> None:
+def _clear_partials(volume: Volume, directory: int, limit: float) -> None:
     generations.clear_dead(directory)
+    inventory = Inventory(volume)
     for other in generations.all_of(directory):
         names = (other.generation.data, other.generation.journal)
-        if other.journal is None and all(_is_untouched(name, directory, limit) for name in names):
-            generations.remove(directory, other.generation)
+        forgotten = all(_is_untouched(name, directory, limit) for name in names)
+        if other.journal is None:
+            if forgotten:
+                generations.remove(directory, other.generation)
+        elif _stands(other.journal.identity, volume, inventory):
+            if other.free:
+                # Through a generation of our own: only who has reserved a higher number may act on what is free.
+                Partial.open(volume, other.journal.identity).discard()
+            elif forgotten:
+                generations.remove(directory, other.generation)
+
+
+def _stands(identity: Identity, volume: Volume, inventory: Inventory) -> bool:
+    """Whether the very file is in its place, so that nobody needs the parts of it any more."""
+    record, stat = inventory.get(identity.path), volume.stat(identity.path)
+    if record is None or stat is None or record.suspect:
+        return False
+    return matches(record, stat) and record.sha256 == identity.sha256
 
 
 def _clear_drafts(directory: int, limit: float) -> None:
