@@ -89,7 +89,7 @@ class Hub:
         return FileFacts(SecretURL(found.location), found.commit_hash, found.etag, found.size, token)
 
     def revision(self, ref: HuggingFaceRef) -> tuple[str, bool]:
-        """The commit that the revision of ``ref`` is now, and whether the repository may be gated; raises as `facts`."""
+        """The commit that the revision of ``ref`` is, and whether the repository may be gated; raises as `facts`."""
         info, _ = self._ask(
             ref,
             lambda token: self._api(token).repo_info(

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HuggingFace"]
 
+IN_ONE_REQUEST = 4 << 20
+"""Bytes up to which a file is fetched by a single request."""
+
 
 class HuggingFace:
     """Resolves ``hf://`` references. The endpoint is the user's own choice, so its address is not judged."""
@@ -61,7 +64,7 @@ class HuggingFace:
         origin = HttpOrigin(
             self._session,
             locator,
-            location=None if facts.location is None else locator.location_of(facts.location, facts.token),
+            location=locator.first_location(facts),
             size=facts.size if size is None else size,
             verified=bool(sha256 or host_sha256 or git_sha1),
         )
@@ -136,6 +139,15 @@ class _HubLocator:
         assert facts.location is not None
         return self.location_of(facts.location, facts.token)
 
+    def first_location(self, facts: FileFacts) -> Location | None:
+        """Where the file is by what was told of it; None where the Hub has to be asked before the first byte."""
+        if facts.location is not None:
+            return self.location_of(facts.location, facts.token)
+        if facts.size is None or facts.size > IN_ONE_REQUEST:
+            return None
+        # One request is all there will be, so it may as well be sent to the Hub, which redirects it.
+        return self.location_of(self.hub.endpoint.join(_path(self.ref)), facts.token)
+
     def location_of(self, location: SecretURL, token: str | None) -> Location:
         url = follow(self.hub.endpoint, location.reveal())
         credentials = (Credential(self.origin, "Authorization", f"Bearer {token}"),) if token else ()
@@ -144,4 +156,8 @@ class _HubLocator:
 
 def _public_url(ref: HuggingFaceRef) -> str:
     """The file's address on the public Hub, the same whatever endpoint it is read from."""
-    return f"https://huggingface.co/{ref.repo_path}/resolve/{quote(ref.revision, safe='')}/{quote(ref.path)}"
+    return "https://huggingface.co" + _path(ref)
+
+
+def _path(ref: HuggingFaceRef) -> str:
+    return f"/{ref.repo_path}/resolve/{quote(ref.revision, safe='')}/{quote(ref.path)}"
