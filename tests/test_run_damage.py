@@ -89,7 +89,7 @@ def part(runs: Runs, suffix: str) -> Path:
     return journal.with_suffix(suffix)
 
 
-# A model on its way ------------------------------------------------------------------------------------------------
+# A model on its way --------------------------------------------------------------------------------------------------
 
 
 def test_an_undamaged_partial_file_is_resumed(killed: Runs, origin: DemoServer) -> None:
