@@ -18,7 +18,7 @@ from prefetch.volume.owner import Owner
 
 __all__ = ["Leases", "busy"]
 
-MOST_BETWEEN_BEATS = 5.0
+MOST_BETWEEN_BEATS = 2.0
 FRESH = 1.0
 """Seconds for which a claim that was written need not be looked at again."""
 
