@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from prefetch.placing import Found, Placing
@@ -37,10 +38,10 @@ class Adoption:
         size = standing.model.size if candidate is None else candidate.size
         if standing.stat is None or sha256 is None or size not in (None, standing.stat.st_size):
             return None
-        if standing.path not in self._found:
+        found = self._found.get(standing.path)
+        if found is None or not os.path.samestat(found.stat, standing.stat):
             self._listener(Verifying(standing.path, standing.stat.st_size))
-            self._found[standing.path] = await self._threads.run(self._placing.read, standing)
-        found = self._found[standing.path]
+            found = self._found[standing.path] = await self._threads.run(self._placing.read, standing)
         if found.sha256 != sha256:
             return None
         return await self._threads.run(self._placing.adopt, standing, found, candidate)

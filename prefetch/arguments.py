@@ -21,6 +21,7 @@ exit codes:
   2    usage, manifest or settings
   3    access: a token, a gate or a licence
   4    no space
+  5    another owner holds a model, and the wait ran out
   130  stopped by SIGINT or SIGTERM; state is kept"""
 
 

@@ -5,6 +5,7 @@ PrefetchError                     1  some model failed
 │   └── ManifestError             2  a manifest
 ├── AccessError                   3  a token, a gate, a licence
 ├── SpaceError                    4  the volume or its quota is full
+├── BusyError                     5  somebody else is fetching it
 ├── VolumeError                   1  the volume refused a read or a write
 ├── SourceError                   1  the host has no such file, or refuses it for good
 │   └── ContentError              1  what was received is not the file that was asked for
@@ -22,6 +23,7 @@ import errno
 
 __all__ = [
     "AccessError",
+    "BusyError",
     "ContentError",
     "HashMismatch",
     "Interrupted",
@@ -83,6 +85,13 @@ class VolumeError(PrefetchError):
     """The volume refused a read or a write for a reason other than space."""
 
     code = "volume"
+
+
+class BusyError(PrefetchError):
+    """Another owner holds the model: it is to be waited for, or was waited for long enough."""
+
+    exit_code = 5
+    code = "busy"
 
 
 class SourceError(PrefetchError):

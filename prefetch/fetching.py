@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 from prefetch.adoption import Adoption
 from prefetch.candidates import Candidate, find
-from prefetch.errors import Interrupted, PrefetchError
+from prefetch.errors import BusyError, Interrupted, PrefetchError
+from prefetch.leases import busy
 from prefetch.limits import Limits
 from prefetch.net.client import open_session
 from prefetch.placing import Placing, identity_of
 from prefetch.plan import Link, Plan, make_plan
-from prefetch.report.events import Listener, Planned
+from prefetch.report.events import Event, Listener, Planned
 from prefetch.scores import Scores
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing, State
 from prefetch.transfer.engine import Engine
 from prefetch.transfer.order import Order, Outcome
+from prefetch.turns import Turns
 from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
+from prefetch.volume.leftovers import clear_partials
 from prefetch.volume.space import available, check_space
 from prefetch.volume.waiting import find_unfinished, resumable_bytes
 
@@ -49,6 +53,9 @@ class Fetching:
         self._scores = scores
         self._listener = listener
         self._kept: dict[str, str | None] = {}
+        self._turns = Turns(volume, inventory, patience=limits.patience, listener=listener)
+        self._current: dict[str, Candidate] = {}
+        self._spent: Counter[str] = Counter()
 
     async def fetch(self, absent: Sequence[Standing]) -> None:
         """Bring every one of ``absent`` onto the volume, or have its failure in the scores.
@@ -65,7 +72,7 @@ class Fetching:
                     self._scores.failed(path, error)
             plan = await self._plan(candidates)
             if self._scores.all_well or not self._limits.fail_fast:
-                await self._transfer(plan.fetch)
+                await self._take_turns(plan.fetch)
         for link in plan.link:
             self._link(link)
 
@@ -82,25 +89,63 @@ class Fetching:
         """Whether, now that the host told the hash, the file that stands there turns out to be the right one."""
         standing = candidate.standing
         if standing.state is State.PRESENT and standing.record and standing.record.sha256 == candidate.sha256:
-            self._scores.done("present", standing.record)
+            self._scores.done("present", standing.record, received=self._spent[candidate.path])
             return True
         record = await self._adoption.adopt(standing, candidate.sha256, candidate)
         if record is not None:
-            self._scores.done("adopted", record)
+            self._scores.done("adopted", record, received=self._spent[candidate.path])
         return record is not None
 
-    async def _transfer(self, candidates: Sequence[Candidate]) -> None:
+    async def _take_turns(self, wanted: Iterable[Candidate]) -> None:
+        """Fetch what nobody has, and then, again and again, what others had and have no more."""
+        left = list(wanted)
+        try:
+            while left:
+                await self._transfer(left)
+                left = await self._next_turn()
+            await self._turns.end()
+        finally:
+            self._turns.stop()
+
+    async def _next_turn(self) -> list[Candidate]:
+        while self._turns.behind and (self._scores.all_well or not self._limits.fail_fast):
+            free, given_up = await self._turns.until_free()
+            for path, error in given_up.items():
+                self._scores.failed(path, error, received=self._spent[path])
+            if left := [candidate for candidate in free if not await self._came(candidate)]:
+                return left
+        for path in self._turns.behind:
+            self._scores.failed(path, busy(path, None), received=self._spent[path])
+        return []
+
+    async def _came(self, candidate: Candidate) -> bool:
+        """Whether somebody else has placed the model meanwhile."""
+        try:
+            here = await self._is_here(candidate)
+            if here:
+                clear_partials(self._volume, identity_of(candidate))
+            return here
+        except PrefetchError as error:
+            self._scores.failed(candidate.path, error, received=self._spent[candidate.path])
+            return True
+
+    async def _transfer(self, candidates: list[Candidate]) -> None:
         by_path = {candidate.path: candidate for candidate in candidates}
+        self._turns.expect(candidates)
         engine = Engine(
             connections=self._limits.connections,
             memory=self._limits.memory,
             range_size=self._limits.range_size,
             limit_rate=self._limits.limit_rate,
             fail_fast=self._limits.fail_fast,
-            listener=self._listener,
+            listener=self._hear,
             on_outcome=lambda outcome: self._ended(outcome, by_path[outcome.path]),
         )
         await engine.run([self._order(candidate) for candidate in candidates])
+
+    def _hear(self, event: Event) -> None:
+        self._turns.note(event)
+        self._listener(event)
 
     def _order(self, candidate: Candidate) -> Order:
         return Order(
@@ -109,14 +154,30 @@ class Fetching:
             size=candidate.size,
             sha256=candidate.sha256,
             git_sha1=candidate.remote.git_sha1,
-            open=partial(self._placing.open, candidate),
+            open=partial(self._open, candidate),
             publish=partial(self._publish, candidate),
+            lost=partial(self._turns.lost, candidate),
         )
 
+    def _open(self, candidate: Candidate) -> Incoming:
+        candidate = self._current[candidate.path] = self._turns.take(candidate)
+        return self._placing.open(candidate)
+
     def _publish(self, candidate: Candidate, partial_file: Incoming, sha256: str) -> None:
+        candidate = self._current[candidate.path]
+        try:
+            # Else a process that slept would put its file where another one has just put the same.
+            self._turns.confirm(candidate)
+        except PrefetchError:
+            partial_file.close()
+            raise
         self._kept[candidate.path] = self._placing.publish(candidate, partial_file, sha256)
 
     def _ended(self, outcome: Outcome, candidate: Candidate) -> None:
+        self._turns.done(candidate, outcome.error)
+        received = self._spent[outcome.path] = self._spent[outcome.path] + outcome.received
+        if isinstance(outcome.error, BusyError):
+            return
         if outcome.error is not None:
             tell = self._scores.left if isinstance(outcome.error, Interrupted) else self._scores.failed
             tell(
@@ -124,16 +185,14 @@ class Fetching:
                 outcome.error,
                 size=outcome.size,
                 sha256=candidate.sha256,
-                received=outcome.received,
+                received=received,
                 resumed=outcome.resumed,
             )
             return
         record = self._inventory.get(outcome.path)
         assert record is not None
         self._tell_kept(outcome.path, self._kept.get(outcome.path))
-        self._scores.done(
-            "downloaded", record, received=outcome.received, resumed=outcome.resumed, seconds=outcome.seconds
-        )
+        self._scores.done("downloaded", record, received=received, resumed=outcome.resumed, seconds=outcome.seconds)
 
     def _link(self, link: Link) -> None:
         standing, error = link.standing, self._scores.error_of(link.same_as)

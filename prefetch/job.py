@@ -118,6 +118,9 @@ class Job:
             listener=self._listener,
         )
         await fetching.fetch(absent)
+        # Others may have recorded models meanwhile.
+        self._inventory.flush()
+        self._inventory = Inventory(self._volume)
 
     def _remember(self, standings: Iterable[Standing], *, before: list[AppliedModel]) -> None:
         """Note what was applied, for those who only want to know whether it is still there."""

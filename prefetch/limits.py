@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "Patience"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How others are waited for.
+
+    Attributes:
+        timeout: seconds to wait at most, None without end.
+        life: seconds after which a claim that stands still may be outbid.
+    """
+
+    timeout: float | None
+    life: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +33,7 @@ class Limits:
         fail_fast: begin nothing new after the first failure.
         allow_private: let sources lead to private and link-local addresses.
         allow_unpinned: fetch files that can run code when loaded though nothing pins them.
+        patience: how others that fetch the same models are waited for.
     """
 
     connections: int
@@ -30,3 +44,4 @@ class Limits:
     fail_fast: bool
     allow_private: bool
     allow_unpinned: bool
+    patience: Patience

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefetch.errors import UsageError
-from prefetch.limits import Limits
+from prefetch.limits import Limits, Patience
 from prefetch.manifest import Wanted, load_manifests
 from prefetch.pinning import pin, read_lock, require_locked
 from prefetch.settings import Settings
@@ -62,4 +62,5 @@ def limits_of(settings: Settings) -> Limits:
         fail_fast=settings.fail_fast,
         allow_private=settings.allow_private,
         allow_unpinned=settings.allow_unpinned,
+        patience=Patience(0.0 if settings.no_wait else settings.wait_timeout, settings.claim_ttl),
     )

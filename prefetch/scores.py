@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from prefetch.errors import ModelsFailed, PrefetchError
+from prefetch.errors import BusyError, ModelsFailed, PrefetchError
 from prefetch.report import humanize
 from prefetch.report.events import DoneStatus, Listener, ModelDone, ModelFailed, Replaced, RunFinished
 from prefetch.report.result import ModelResult, RunResult, exit_code_of
@@ -42,7 +42,8 @@ class Scores:
     ) -> None:
         """A model is not there, and will not be in this run."""
         self._errors[path] = error
-        self._results[path] = ModelResult(path, "failed", size, sha256, received, resumed, str(error))
+        status = "waiting" if isinstance(error, BusyError) else "failed"
+        self._results[path] = ModelResult(path, status, size, sha256, received, resumed, str(error))
         self._listener(ModelFailed(path, error.code, str(error)))
 
     def left(

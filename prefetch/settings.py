@@ -127,6 +127,15 @@ class Settings(BaseSettings):
         "volumes): 100G or 93.1Gi",
     )
     fail_fast: _Switch = Field(default=False, description="stop everything at the first model that fails for good")
+    no_wait: _Switch = Field(
+        default=False, description="end with exit code 5 where another process is fetching a model, do not wait for it"
+    )
+    wait_timeout: Annotated[float | None, Option("a number of seconds, 0 or more", "600", "S")] = Field(
+        default=None, ge=0, allow_inf_nan=False, description="wait at most so many seconds for other processes"
+    )
+    claim_ttl: Annotated[float, Option("a number of seconds from 1 to 3600", "60", "S")] = Field(
+        default=60.0, ge=1, le=3600, description="seconds after which a process that gives no sign of life is given up"
+    )
     allow_private: _Switch = Field(
         default=False, description="let a manifest's https:// sources lead to private and link-local addresses"
     )

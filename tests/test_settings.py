@@ -107,6 +107,9 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "LOCKED": "1",
         "UPGRADE": "*",
         "CHECK": "1",
+        "NO_WAIT": "1",
+        "WAIT_TIMEOUT": "1.5",
+        "CLAIM_TTL": "3",
         "QUICK": "on",
         "JSON": "1",
         "LOG_FORMAT": "json",
@@ -122,10 +125,12 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "range_size": 32 << 20,
         "limit_rate": 50_000_000,
         "quota": 100_000_000_000,
+        "wait_timeout": 1.5,
+        "claim_ttl": 3.0,
         "log_format": "json",
         "upgrade": "*",
         **dict.fromkeys(("refresh", "fail_fast", "allow_private", "quick", "json_"), True),
-        **dict.fromkeys(("allow_unpinned", "locked", "check"), True),
+        **dict.fromkeys(("allow_unpinned", "locked", "check", "no_wait"), True),
     }
     assert load_settings({}).model_dump() == expected
 

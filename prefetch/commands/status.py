@@ -13,6 +13,7 @@ from prefetch.settings import Settings
 from prefetch.volume.inventory import Inventory, Record, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.waiting import Unfinished, find_unfinished
+from prefetch.watching import AtWork, who_is_at_work
 
 __all__ = ["main"]
 
@@ -23,12 +24,13 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     volume = open_volume(settings)
     here = [_standing(record, volume) for record in sorted(Inventory(volume).all(), key=lambda record: record.path)]
     coming = find_unfinished(volume)
+    owners = who_is_at_work(volume)
     return RunResult(
         exit_code=0,
         volume=str(volume.root),
         seconds=time.monotonic() - began,
         models=[*here, *map(_on_its_way, coming)],
-        text=_table(here, coming),
+        text=_table(here, coming, owners),
     )
 
 
@@ -46,14 +48,15 @@ def _on_its_way(partial: Unfinished) -> ModelResult:
     return ModelResult(identity.path, status, identity.size, identity.sha256, bytes_resumed=partial.bytes_here)
 
 
-def _table(here: Sequence[ModelResult], coming: Sequence[Unfinished]) -> str:
+def _table(here: Sequence[ModelResult], coming: Sequence[Unfinished], owners: Sequence[AtWork]) -> str:
     rows = [_row(model.status, humanize.size(model.size), model.path) for model in here]
     rows += [
         _row(_on_its_way(partial).status, humanize.size(partial.bytes_here), _story(partial)) for partial in coming
     ]
+    rows += [_row("at work", humanize.rate(owner.claim.speed), _work(owner)) for owner in owners]
     total = sum(model.size or 0 for model in here if model.status == "present")
     rows.append(f"{humanize.count(len(here), 'model')}, {humanize.size(total)}")
-    return "\n".join(rows) if here or coming else "prefetch has placed no model here yet"
+    return "\n".join(rows) if here or coming or owners else "prefetch has placed no model here yet"
 
 
 def _row(status: str, size: str, path: str) -> str:
@@ -64,3 +67,11 @@ def _story(partial: Unfinished) -> str:
     whole = f" of {humanize.size(partial.identity.size)}" if partial.identity.size is not None else ""
     owner = f", by process {partial.owner.pid} on {partial.owner.host}" if partial.owner is not None else ""
     return f"{partial.identity.path}{whole}{owner}"
+
+
+def _work(owner: AtWork) -> str:
+    claim, beat = owner.claim, "alive"
+    if owner.still is not None:
+        beat = f"no sign of life in {humanize.duration(owner.still)}"
+    whole = f" of {humanize.size(claim.size)}" if claim.size is not None else ""
+    return f"{claim.path}: {humanize.size(claim.done)}{whole}, process {claim.owner.pid} on {claim.owner.host}, {beat}"

@@ -67,6 +67,7 @@ class Command:
 _WHAT = ("manifest", "volume", "group")
 _TUNING = ("connections", "memory", "range_size", "limit_rate")
 _TRUST = ("allow_private", "allow_unpinned")
+_OTHERS = ("no_wait", "wait_timeout", "claim_ttl")
 _OUTPUT = ("json_", "log_format")
 
 COMMANDS: tuple[Command, ...] = (
@@ -75,7 +76,7 @@ COMMANDS: tuple[Command, ...] = (
         help="put the manifest's models on the volume",
         about="Fetches what is missing, in parallel, goes on where an earlier run stopped, verifies every byte and "
         "puts each model under its name only when it is whole. What is there already is not fetched again.",
-        options=(*_WHAT, "refresh", *_TUNING, "quota", "fail_fast", "locked", *_TRUST, *_OUTPUT),
+        options=(*_WHAT, "refresh", *_TUNING, "quota", *_OTHERS, "fail_fast", "locked", *_TRUST, *_OUTPUT),
         examples=(
             ("prefetch run models.yaml --volume /workspace", "the usual case"),
             ("prefetch run models.yaml --group i2v --group vae", "a part of the manifest"),

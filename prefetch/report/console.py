@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from prefetch.report.events import Event, ModelStarted, Progress, Retried, RunFinished, Verifying
+from prefetch.report.events import Event, ModelStarted, Progress, Retried, RunFinished, Verifying, Waiting
 from prefetch.report.picture import Picture
 from prefetch.report.wording import Tally, sentence, summary
 from prefetch.report.writer import LineWriter
@@ -51,7 +51,7 @@ class Console:
         if isinstance(event, RunFinished):
             self.close()
             self._print(summary(event, self._tally))
-        elif isinstance(event, Progress | ModelStarted | Verifying | Retried):
+        elif isinstance(event, Progress | ModelStarted | Verifying | Retried | Waiting):
             self._redraw()
         elif line := sentence(event):
             self._print([line])

@@ -23,6 +23,7 @@ __all__ = [
     "RunStarted",
     "Transfer",
     "Verifying",
+    "Waiting",
 ]
 
 DoneStatus = Literal["present", "adopted", "downloaded", "linked"]
@@ -118,6 +119,21 @@ class Verifying:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Another process is fetching a model: ``done`` of ``size`` bytes by its own word, at ``speed`` bytes a second.
+
+    ``host`` and ``pid`` are None where it has not said who it is.
+    """
+
+    path: str
+    host: str | None
+    pid: int | None
+    size: int | None
+    done: int
+    speed: float
+
+
+@dataclass(frozen=True, slots=True)
 class Replaced:
     """A file that was not ours stood under the final name and was kept at ``kept_at`` (relative to the volume)."""
 
@@ -176,6 +192,7 @@ Event = (
     | Retried
     | Repaired
     | Verifying
+    | Waiting
     | Replaced
     | ModelDone
     | ModelFailed

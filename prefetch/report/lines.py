@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from prefetch.report.events import Event, Progress, Retried, RunFinished
+from prefetch.report.events import Event, Progress, Retried, RunFinished, Waiting
 from prefetch.report.wording import Tally, progress_line, sentence, summary
 from prefetch.report.writer import LineWriter, Throttle
 
@@ -32,7 +32,7 @@ class Lines:
             return summary(event, self._tally)
         if isinstance(event, Progress):
             return [progress_line(event)] if self._throttle.allows("") else []
-        if isinstance(event, Retried) and not self._throttle.allows(event.path):
+        if isinstance(event, Retried | Waiting) and not self._throttle.allows(event.path):
             return []
         line = sentence(event)
         return [line] if line else []

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from prefetch.errors import PrefetchError
-from prefetch.report.events import Event, Progress
+from prefetch.report.events import Event, Progress, Waiting
 from prefetch.report.writer import LineWriter, Throttle
 
 __all__ = ["JsonLog", "error_record", "event_name"]
@@ -35,7 +35,7 @@ def _record(name: str, fields: dict[str, Any]) -> str:
 
 
 class JsonLog:
-    """A listener that writes every event as it is, progress every five seconds."""
+    """A listener that writes every event as it is, progress (ours and that of whom we wait for) every five seconds."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = LineWriter(stream)
@@ -43,5 +43,6 @@ class JsonLog:
 
     def __call__(self, event: Event) -> None:
         """Write the event."""
-        if not isinstance(event, Progress) or self._throttle.allows(""):
+        key = event.path if isinstance(event, Waiting) else "" if isinstance(event, Progress) else None
+        if key is None or self._throttle.allows(key):
             self._out.write(_record(event_name(type(event)), asdict(event)))

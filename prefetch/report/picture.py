@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prefetch.report.events import Event, ModelDone, ModelFailed, ModelStarted, Planned, Progress, Retried, Verifying
+from prefetch.report import humanize
+from prefetch.report.events import (
+    Event,
+    ModelDone,
+    ModelFailed,
+    ModelStarted,
+    Planned,
+    Progress,
+    Retried,
+    Verifying,
+    Waiting,
+)
 from prefetch.report.rows import Row, area, model_row, total_row, waiting_row
 
 __all__ = ["Picture"]
@@ -34,6 +45,9 @@ class Picture:
                 self._waiting[event.path] = (event.size, f"asking {event.host}")
             case Verifying():
                 self._waiting[event.path] = (event.size, "hashing")
+            case Waiting():
+                share = humanize.percent(event.done, event.size) if event.size else humanize.size(event.done)
+                self._waiting[event.path] = (event.size, f"{event.host or 'another process'} has {share}")
             case Retried():
                 self._troubles[event.path] = event.cause
                 self._waiting.setdefault(event.path, (None, f"asking {event.host} again"))

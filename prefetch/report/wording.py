@@ -22,6 +22,7 @@ from prefetch.report.events import (
     RunFinished,
     RunStarted,
     Verifying,
+    Waiting,
 )
 
 __all__ = ["Tally", "progress_line", "sentence", "summary"]
@@ -96,6 +97,13 @@ def _(event: Repaired) -> str:
 @sentence.register
 def _(event: Verifying) -> str:
     return f"hashing {event.path}: {humanize.size(event.size)}"
+
+
+@sentence.register
+def _(event: Waiting) -> str:
+    who = "another process" if event.host is None else f"process {event.pid} on {event.host}"
+    whole = f" of {humanize.size(event.size)}" if event.size is not None else ""
+    return f"waiting for {event.path}: {who} has {humanize.size(event.done)}{whole}, {humanize.rate(event.speed)}"
 
 
 @sentence.register

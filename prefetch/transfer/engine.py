@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from prefetch.errors import PrefetchError, SpaceError
+from prefetch.errors import BusyError, PrefetchError, SpaceError
 from prefetch.report.events import Listener, ModelStarted
 from prefetch.signals import interrupted
 from prefetch.transfer.buffers import Buffers
@@ -170,10 +170,11 @@ class Engine:
 
     def _end(self, order: Order, outcome: Outcome) -> None:
         del self._unended[order]
-        self._tally.add(outcome)
         self._on_outcome(outcome)
-        if outcome.error is not None and (self._fail_fast or isinstance(outcome.error, SpaceError)):
-            self._stop(outcome.error)
+        if not isinstance(outcome.error, BusyError):
+            self._tally.add(outcome)
+            if outcome.error is not None and (self._fail_fast or isinstance(outcome.error, SpaceError)):
+                self._stop(outcome.error)
         if not self._unended:
             self._all_ended.set()
 

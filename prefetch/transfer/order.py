@@ -27,6 +27,7 @@ class Order:
         git_sha1: the git blob hash it must have, for files the Hub keeps in git.
         open: makes or resumes the partial file. Called once, in a thread.
         publish: places the finished partial file, whose SHA-256 it is told. Called once, in a thread.
+        lost: why the order is not ours any more, None while it is. Asked all the time.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Order:
     git_sha1: str | None
     open: Callable[[], Incoming]
     publish: Callable[[Incoming, str], None]
+    lost: Callable[[], PrefetchError | None]
 
 
 @dataclass(frozen=True, slots=True)

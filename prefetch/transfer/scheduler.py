@@ -39,7 +39,7 @@ class Scheduler:
     ) -> None:
         by_size = sorted(orders, key=_size, reverse=True)
         self._large = deque(order for order in by_size if not _is_small(order))
-        self._small = deque(order for order in by_size if _is_small(order))
+        self._small = deque(order for order in orders if _is_small(order))
         self._queued = sum(order.size or 0 for order in orders)
         self._budget = budget
         self._range_size = range_size

@@ -54,10 +54,16 @@ class Watch:
         while True:
             await asyncio.sleep(TICK)
             now = self._clock()
+            self._give_lost_up()
             self._measure(now)
             self._give_stalled_up(now)
             self._flush(now)
             self._report()
+
+    def _give_lost_up(self) -> None:
+        for download in self._scheduler.downloads:
+            if (error := download.order.lost()) is not None:
+                download.fail(error)
 
     def _measure(self, now: float) -> None:
         for segment in self._scheduler.segments:

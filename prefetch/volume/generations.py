@@ -31,6 +31,7 @@ __all__ = [
     "all_of",
     "best",
     "clear_dead",
+    "clear_free",
     "open_data",
     "remove",
     "reserve",
@@ -153,6 +154,22 @@ def clear_dead(directory: int) -> None:
                 if other.generation < own and other.free and other.journal is None:
                     files.remove(other.generation.journal, dir_fd=directory)
             _abandon(directory, own, number)
+
+
+def clear_free(directory: int, identity: Identity) -> int:
+    """Delete what is kept of a file that nobody needs to fetch any more, but for what may still be written.
+
+    Returns:
+        How many pairs were deleted.
+    """
+    if not any(other.free for other in survey(directory, identity.key)):
+        return 0
+    own, journal = reserve(directory, identity)
+    free = [other for other in survey(directory, own.key) if other.generation < own and other.free]
+    for other in free:
+        remove(directory, other.generation)
+    _abandon(directory, own, journal)
+    return len(free)
 
 
 def _generations(directory: int) -> set[Generation]:

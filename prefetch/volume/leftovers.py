@@ -6,20 +6,20 @@ import os
 import time
 from collections.abc import Callable
 
-from prefetch.volume import files, generations
+from prefetch.volume import claims, files, generations
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Inventory, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.partial import Partial
 
-__all__ = ["OLD", "clear_leftovers"]
+__all__ = ["OLD", "clear_leftovers", "clear_partials"]
 
 OLD = 24 * 3600.0
 """Seconds after which what should have lasted for milliseconds is nobody's, however far the hosts' clocks differ."""
 
 
 def clear_leftovers(volume: Volume, *, clock: Callable[[], float] = time.time) -> None:
-    """Delete journals without a data file, data files without a journal, and drafts that were never renamed; and
+    """Delete journals without data, data files without a journal, drafts that were never renamed, claims of old; and
     what was begun of a model that another process has placed since.
 
     Raises:
@@ -33,6 +33,15 @@ def clear_leftovers(volume: Volume, *, clock: Callable[[], float] = time.time) -
         with volume.reading("tmp") as drafts:
             if drafts is not None:
                 _clear_drafts(drafts, limit)
+        with volume.reading(claims.DIRECTORY) as taken:
+            if taken is not None:
+                claims.sweep(taken, lambda name: _is_untouched(name, taken, limit))
+
+
+def clear_partials(volume: Volume, identity: Identity) -> int:
+    """Delete the partial files of a model that stands there, but for those whose writers may still live; how many."""
+    with files.os_errors(f"clearing partial files of {identity.path}"), volume.reading("partial") as directory:
+        return 0 if directory is None else generations.clear_free(directory, identity)
 
 
 def _clear_partials(volume: Volume, directory: int, limit: float) -> None:

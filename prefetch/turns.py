@@ -1,0 +1,110 @@
+"""Whose turn a model is: ours when nobody has it, put behind while somebody has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prefetch.candidates import Candidate
+from prefetch.errors import BusyError, PrefetchError
+from prefetch.leases import Leases, busy
+from prefetch.limits import Patience
+from prefetch.placing import identity_of
+from prefetch.report.events import Listener
+from prefetch.survey import State, survey
+from prefetch.transfer.threads import Threads
+from prefetch.volume.blocks import BLOCK_SIZE
+from prefetch.volume.claims import key_of
+from prefetch.volume.inventory import Inventory
+from prefetch.volume.layout import Volume
+from prefetch.waiting import Behind, Queue
+
+__all__ = ["Turns"]
+
+AT_THE_END = 5.0
+WHEN_STOPPED = 0.3
+"""Seconds for the volume to take the last word of every claim."""
+
+
+class Turns:
+    """Takes models for this process and gives them back. `take` and `confirm` block."""
+
+    def __init__(self, volume: Volume, inventory: Inventory, *, patience: Patience, listener: Listener) -> None:
+        self._volume = volume
+        self._threads = Threads(1)
+        self._leases = Leases(volume, life=patience.life, before_release=inventory.flush)
+        self._queue = Queue(volume, patience, threads=self._threads, listener=listener)
+        self._behind: dict[str, Candidate] = {}
+        self.note = self._leases.note
+
+    @property
+    def behind(self) -> dict[str, Candidate]:
+        """The models that somebody else has, as far as was seen, by path."""
+        return self._behind
+
+    def expect(self, candidates: list[Candidate]) -> None:
+        """Each of these will be taken, or not, and then `done`."""
+        # Neighbours among the small ones share a claim, so that hosts can share the small ones.
+        candidates.sort(key=_key)
+        self._leases.expect(map(_key, candidates))
+
+    def take(self, candidate: Candidate) -> Candidate:
+        """Own the model from here on.
+
+        Returns:
+            The candidate with what stands at its path now.
+
+        Raises:
+            BusyError: somebody else has it, or has just placed it.
+            PrefetchError: the volume refused.
+        """
+        key, path = _key(candidate), candidate.path
+        label = "small models" if _is_small(candidate) else path
+        size = None if _is_small(candidate) else candidate.size
+        self._leases.take(key, label, size, outbid=self._queue.outbid.get(key))
+        fresh = self.look_again(candidate)
+        if fresh.standing.state is State.PRESENT and fresh.standing.record != candidate.standing.record:
+            raise busy(path, None)
+        return fresh
+
+    def look_again(self, candidate: Candidate) -> Candidate:
+        """The candidate with what stands at its path now, by records that are read anew."""
+        inventory = Inventory(self._volume)
+        return replace(candidate, standing=survey([candidate.standing.entry], self._volume, inventory)[0])
+
+    def lost(self, candidate: Candidate) -> PrefetchError | None:
+        """Why the model is not ours to write any more; None while it is."""
+        return self._leases.lost(_key(candidate))
+
+    def confirm(self, candidate: Candidate) -> None:
+        """Raise BusyError unless the model is ours, as of a moment ago."""
+        self._leases.confirm(_key(candidate))
+
+    def done(self, candidate: Candidate, error: PrefetchError | None) -> None:
+        """The model has come to its end for now; if somebody else has it, its turn comes later."""
+        self._leases.done(_key(candidate))
+        if isinstance(error, BusyError):
+            self._behind[candidate.path] = candidate
+
+    async def until_free(self) -> tuple[list[Candidate], dict[str, BusyError]]:
+        """Wait for one of those that are behind; see `Queue.until_free`. They are behind no more."""
+        waiting = [Behind(_key(c), path, c.size) for path, c in self._behind.items()]
+        free, given_up = await self._queue.until_free(waiting)
+        freed = [self._behind.pop(path) for path in (*free, *given_up)]
+        return [await self._threads.run(self.look_again, c) for c in freed[: len(free)]], given_up
+
+    async def end(self) -> None:
+        """Release everything, in time that a volume at work needs."""
+        await self._threads.run(lambda: self._leases.close(within=AT_THE_END))
+
+    def stop(self) -> None:
+        """Release everything, if that is possible at once."""
+        self._leases.close(within=WHEN_STOPPED)
+        self._threads.close()
+
+
+def _is_small(candidate: Candidate) -> bool:
+    return candidate.size is not None and candidate.size <= BLOCK_SIZE
+
+
+def _key(candidate: Candidate) -> str:
+    return key_of(identity_of(candidate), small=_is_small(candidate))
