@@ -95,5 +95,7 @@ class _Finder:
 
 
 def _host(source: str) -> str:
-    """The host to name before anything was asked: hf:// sources have none of their own."""
+    """The host to name before anything was asked: some sources have none of their own."""
+    if source.startswith("civitai:"):
+        return "civitai.com"
     return "huggingface.co" if source.startswith("hf://") else source.split("/")[2]
