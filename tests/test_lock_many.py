@@ -136,3 +136,5 @@ def test_a_busy_hub_is_asked_again(commands: Commands, tmp_path: Path) -> None:
         outcome = lock(commands, origin, write_manifest(tmp_path / "m.yaml", entries("acme/one", held)))
         assert len(origin.requests) == 3
     assert outcome.returncode == 0, outcome.stderr
+    assert "429" in outcome.stderr
+    assert "asked again in" in outcome.stderr

@@ -65,10 +65,10 @@ class Resolver:
             return self._civitai.endpoint.host
         return "file" if isinstance(ref, FileRef) else ref.url.host
 
-    async def ask_together(self, refs: Iterable[SourceRef], *, on_retry: RetryListener | None = None) -> None:
+    async def ask_together(self, refs: Iterable[SourceRef], *, on_retry: RetryListener) -> None:
         """Ask once about the many files of one repository that `resolve` will be asked for one by one."""
         files = [ref for ref in refs if isinstance(ref, HuggingFaceRef)]
-        await asyncio.gather(*(self._ask_group(group, on_retry or _nobody) for group in grouped(files)))
+        await asyncio.gather(*(self._ask_group(group, on_retry) for group in grouped(files)))
 
     async def _ask_group(self, group: Sequence[HuggingFaceRef], on_retry: RetryListener) -> None:
         outage = self._outages[self.host_of(group[0])]
