@@ -10,7 +10,7 @@ from functools import partial
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
 from prefetch.manifest import Model
 from prefetch.net.origin import Origin
-from prefetch.report.events import Listener, Resolving, Retried
+from prefetch.report.events import Listener, Notice, Resolving, Retried
 from prefetch.sources.lazy import LazyOrigin
 from prefetch.sources.refs import parse_source, pinned_to
 from prefetch.sources.remote import RemoteFile
@@ -61,9 +61,13 @@ class _Finder:
 
     async def ask_together(self, standings: Iterable[Standing]) -> None:
         """Have the resolver know, from a few questions, what it will be asked for one by one."""
-        models = [standing.entry for standing in standings]
-        refs = [pinned_to(parse_source(entry.model.source), entry.commit) for entry in models]
-        await self.resolver.ask_together(refs)
+
+        def retried(error: TransientError, attempt: int, delay: float) -> None:
+            self.listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
+
+        entries = [standing.entry for standing in standings]
+        refs = [pinned_to(parse_source(entry.model.source), entry.commit) for entry in entries]
+        await self.resolver.ask_together(refs, on_retry=retried)
 
     async def find(self, standing: Standing) -> Candidate | PrefetchError:
         model = standing.model
@@ -95,5 +99,7 @@ class _Finder:
 
 
 def _host(source: str) -> str:
-    """The host to name before anything was asked: hf:// sources have none of their own."""
+    """The host to name before anything was asked: some sources have none of their own."""
+    if source.startswith("civitai:"):
+        return "civitai.com"
     return "huggingface.co" if source.startswith("hf://") else source.split("/")[2]

@@ -104,7 +104,7 @@ def test_a_repository_that_refuses_fails_each_of_its_models_in_a_question_or_thr
 
 def test_a_gated_repository_opens_to_its_reader(commands: Commands, tmp_path: Path) -> None:
     held = files("acme/one", 20)
-    repo = Repo(id="acme/one", files=held, gated=True, readers=("hf_reader",))
+    repo = Repo(id="acme/one", files=held, gated=True, readers=frozenset({"hf_reader"}))
     with running_origin(repos=[repo], tokens={"hf_reader": "reader"}) as origin:
         manifest = write_manifest(tmp_path / "m.yaml", entries("acme/one", held))
         outcome = lock(commands, origin, manifest, HF_TOKEN="hf_reader")
@@ -136,3 +136,5 @@ def test_a_busy_hub_is_asked_again(commands: Commands, tmp_path: Path) -> None:
         outcome = lock(commands, origin, write_manifest(tmp_path / "m.yaml", entries("acme/one", held)))
         assert len(origin.requests) == 3
     assert outcome.returncode == 0, outcome.stderr
+    assert "429" in outcome.stderr
+    assert "asked again in" in outcome.stderr

@@ -202,10 +202,10 @@ BAD: list[tuple[str, str]] = [
         ),
     ),
     (
-        f"{HEAD}  - path: models/a\n    source: civitai:12",
+        f"{HEAD}  - path: models/a\n    source: civitai:v12",
         (
-            f"m.yaml:4: {AT}: source: civitai: sources are not supported yet; "
-            "give the file's https:// address and its sha256."
+            f"m.yaml:4: {AT}: source: 'civitai:v12' is not a Civitai source; "
+            "write civitai:VERSION or civitai:VERSION/FILE-ID."
         ),
     ),
     ("version: 1\nmodels: *x", "m.yaml:2: aliases (*name) are refused; write the value out. "),

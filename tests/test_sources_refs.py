@@ -58,7 +58,7 @@ def test_what_a_source_means(text: str, expected: SourceRef) -> None:
         ("file:relative", "file:///absolute/path"),
         ("file:///d/", "directory"),
         ("file:///a?b", "%3F"),
-        ("civitai:123", "civitai: sources are not supported yet"),
+        ("civitai:v1", "is not a Civitai source"),
         ("hff://o/r/f", "did you mean hf://?"),
         ("htps://h/f", "did you mean https://?"),
         ("C:\\models\\a.pth", "is a path on Windows; a file on this machine is file:///absolute/path"),

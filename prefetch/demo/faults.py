@@ -24,7 +24,7 @@ class Fault:
         do: what becomes of the reply.
         path: a glob over the request's path, or over the ``owner/name/path`` it is about; ``*`` crosses slashes.
         method: a glob over the method.
-        server: ``hub`` or ``cdn``; None for both.
+        server: ``hub``, ``cdn`` or ``civitai``; None for all.
         skip: how many matching requests pass unharmed first.
         times: how many are harmed after those; None for all.
         range: looks at the window ``(start, stop)`` of the file that the reply would carry; no other reply matches.
@@ -33,7 +33,7 @@ class Fault:
     do: Action
     path: str = "*"
     method: str = "GET"
-    server: Literal["hub", "cdn"] | None = None
+    server: Literal["hub", "cdn", "civitai"] | None = None
     skip: int = 0
     times: int | None = 1
     range: RangePredicate | None = None

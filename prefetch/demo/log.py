@@ -20,7 +20,7 @@ class LogEntry:
 
     Attributes:
         time: seconds since the epoch when the request had been read.
-        server: ``hub`` or ``cdn``.
+        server: ``hub``, ``cdn`` or ``civitai``.
         connection: a number for the TCP connection, unique in this origin.
         path: percent-encoded, without the query.
         file: what was asked for, ``owner/name/path`` or a plain file's name; empty for none.

@@ -21,7 +21,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 class Request:
     """One request. ``target`` is what stood in the request line; header names are lower-case."""
 
-    server: Literal["hub", "cdn"]
+    server: Literal["hub", "cdn", "civitai"]
     method: str
     target: str
     headers: Mapping[str, str]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prefetch.demo.cdn import Cdn
+from prefetch.demo.civitai import Civitai, CivitaiVersion
 from prefetch.demo.content import Content
 from prefetch.demo.faults import Fault, Script
 from prefetch.demo.hub import Hub
@@ -23,11 +24,13 @@ class DemoServer:
     Attributes:
         endpoint: the Hub's address, for HF_ENDPOINT.
         cdn_endpoint: the CDN's address: another host name and port.
+        civitai_endpoint: Civitai's address, for PREFETCH_CIVITAI_ENDPOINT.
     """
 
-    def __init__(self, hub: Hub, cdn: Cdn, script: Script, log: RequestLog) -> None:
+    def __init__(self, hub: Hub, cdn: Cdn, civitai: Civitai, script: Script, log: RequestLog) -> None:
         self.endpoint = hub.endpoint
         self.cdn_endpoint = cdn.endpoint
+        self.civitai_endpoint = civitai.endpoint
         self._hub = hub
         self._cdn = cdn
         self._script = script
@@ -69,6 +72,7 @@ def running_origin(
     *,
     repos: Iterable[Repo] = (),
     files: Files | None = None,
+    versions: Iterable[CivitaiVersion] = (),
     faults: Iterable[Fault] = (),
     tokens: Mapping[str, str] | None = None,
     port: int = 0,
@@ -84,6 +88,7 @@ def running_origin(
     Args:
         repos: what the Hub holds.
         files: plain files by name, at ``/files/NAME`` with an ETag.
+        versions: what Civitai holds.
         faults: the script's beginning.
         tokens: the user's name by token; any other token is answered as invalid.
         port, cdn_port: 0 for any free ones.
@@ -95,7 +100,7 @@ def running_origin(
     """
     link, log, script = link or Link(), log or RequestLog(), Script(faults)
     scheme = "https" if link.tls else "http"
-    hub_sockets, cdn_sockets = listen(port), listen(cdn_port)
+    hub_sockets, cdn_sockets, civitai_sockets = listen(port), listen(cdn_port), listen(0)
     cdn = Cdn(f"{scheme}://localhost:{cdn_sockets[0].getsockname()[1]}", lifetime=lifetime, clock=clock)
     hub = Hub(
         f"{scheme}://127.0.0.1:{hub_sockets[0].getsockname()[1]}",
@@ -105,14 +110,18 @@ def running_origin(
         tokens=tokens,
         page_size=page_size,
     )
+    civitai = Civitai(
+        f"{scheme}://127.0.0.1:{civitai_sockets[0].getsockname()[1]}", link=cdn.link, versions=versions, tokens=tokens
+    )
     servers = [
         Server("hub", hub, hub_sockets, script=script, log=log, link=link),
         Server("cdn", cdn, cdn_sockets, script=script, log=log, link=link),
+        Server("civitai", civitai, civitai_sockets, script=script, log=log, link=link),
     ]
     for server in servers:
         server.start()
     try:
-        yield DemoServer(hub, cdn, script, log)
+        yield DemoServer(hub, cdn, civitai, script, log)
     finally:
         for server in servers:
             server.stop()

@@ -64,7 +64,7 @@ class Server:
 
     def __init__(
         self,
-        name: Literal["hub", "cdn"],
+        name: Literal["hub", "cdn", "civitai"],
         app: App,
         sockets: list[socket.socket],
         *,
@@ -213,7 +213,7 @@ def _chunk(piece: memoryview) -> bytes:
     return b"".join([f"{len(piece):x}\r\n".encode(), piece, b"\r\n"])
 
 
-def _read_request(reader: BufferedReader, server: Literal["hub", "cdn"]) -> Request | None:
+def _read_request(reader: BufferedReader, server: Literal["hub", "cdn", "civitai"]) -> Request | None:
     """The next request; None when the client is done."""
     words = reader.readline(65536).decode("latin-1").split()
     if len(words) != 3:

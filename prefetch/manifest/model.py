@@ -51,7 +51,7 @@ class Model(BaseModel):
         examples=["models/vae/wan_2.1_vae.safetensors"],
     )
     source: SourceText = Field(
-        description="Where its bytes come from: hf://owner/repo[@revision]/path, https://, or file://.",
+        description="Where its bytes come from: hf://owner/repo[@revision]/path, https://, civitai:VERSION, or file://.",
         examples=["hf://Comfy-Org/Wan_2.1_ComfyUI_repackaged@main/split_files/vae/wan_2.1_vae.safetensors"],
     )
     mirrors: tuple[SourceText, ...] = Field(

@@ -11,16 +11,19 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from prefetch.net.urls import SecretURL, is_loopback_host, redact
 
-__all__ = ["FileRef", "HttpRef", "HuggingFaceRef", "SourceRef", "parse_source", "pinned_to"]
+__all__ = ["CivitaiRef", "FileRef", "HttpRef", "HuggingFaceRef", "SourceRef", "parse_source", "pinned_to"]
 
 RepoKind = Literal["model", "dataset", "space"]
 
 _KINDS: dict[str, RepoKind] = {"datasets": "dataset", "spaces": "space"}
 _PREFIXES: dict[RepoKind, str] = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 _HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
+_CIVITAI_HOSTS = frozenset({"civitai.com", "www.civitai.com"})
 _FILE_VIEWS = frozenset({"resolve", "blob", "raw"})
 _SCHEMES = ("hf://", "https://", "http://", "file://")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_CIVITAI = re.compile(r"(?i:civitai):([0-9]{1,18})(?:/([0-9]{1,18}))?")
 _FILE = re.compile(r"(?i:file://(?:localhost)?)(/.*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
@@ -90,7 +93,25 @@ class FileRef:
         return "file://" + quote(self.path, errors="surrogateescape")
 
 
-SourceRef = HuggingFaceRef | HttpRef | FileRef
+@dataclass(frozen=True, slots=True)
+class CivitaiRef:
+    """One file of a model's version on Civitai; without ``file``, the version's main one."""
+
+    version: int
+    file: int | None = None
+
+    needs_sha256: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """What it is called while its file's own name is not known."""
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"civitai:{self.version}" + ("" if self.file is None else f"/{self.file}")
+
+
+SourceRef = HuggingFaceRef | CivitaiRef | HttpRef | FileRef
 
 
 def parse_source(text: str) -> SourceRef:
@@ -110,7 +131,7 @@ def parse_source(text: str) -> SourceRef:
         case "file":
             return _parse_file(text)
         case "civitai":
-            raise ValueError("civitai: sources are not supported yet; give the file's https:// address and its sha256.")
+            return _parse_civitai(text)
     raise ValueError(_unknown_scheme(text))
 
 
@@ -161,6 +182,8 @@ def _parse_http(text: str) -> SourceRef:
         raise ValueError(f"{url} carries a credential; take it out of the manifest and put it in the environment.")
     if url.host in _HUB_HOSTS:
         return _parse_hub_link(text, url)
+    if url.host in _CIVITAI_HOSTS:
+        return _parse_civitai_link(url)
     if url.path.endswith("/") or not url.path:
         raise ValueError(f"{url} is a directory; name one file, directories are not supported yet.")
     return HttpRef(url)
@@ -178,6 +201,25 @@ def _parse_hub_link(text: str, url: SecretURL) -> HuggingFaceRef:
         )
     decoded = unquote("/".join(path)).split("/")
     return _hub_file(text, kind or "model", f"{owner}/{repo}", unquote(revision), decoded)
+
+
+def _parse_civitai(text: str) -> CivitaiRef:
+    match = _CIVITAI.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{_shown(text)} is not a Civitai source; write civitai:VERSION or civitai:VERSION/FILE-ID.")
+    return CivitaiRef(int(match[1]), int(match[2]) if match[2] else None)
+
+
+def _parse_civitai_link(url: SecretURL) -> CivitaiRef:
+    query = dict(parse_qsl(urlsplit(url.reveal()).query))
+    download = re.fullmatch(r"/api/download/models/([0-9]{1,18})", url.path)
+    version, file = download[1] if download else query.get("modelVersionId", ""), query.get("fileId", "")
+    if not _NUMBER.fullmatch(version) or (file and not _NUMBER.fullmatch(file)):
+        raise ValueError(
+            f"{url} does not say which version of the model is meant; open that version's page and copy its address "
+            "(…?modelVersionId=NUMBER), or write civitai:VERSION."
+        )
+    return CivitaiRef(int(version), int(file) if file else None)
 
 
 def _parse_file(text: str) -> FileRef:

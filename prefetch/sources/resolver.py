@@ -14,10 +14,11 @@ from prefetch.net.client import Session
 from prefetch.net.retry import FullJitter, Outage, RetryListener, metadata_retrying
 from prefetch.sources.access import Access
 from prefetch.sources.batch import grouped
+from prefetch.sources.civitai import Civitai
 from prefetch.sources.file import resolve_file
 from prefetch.sources.http import Http
 from prefetch.sources.huggingface import HuggingFace
-from prefetch.sources.refs import FileRef, HuggingFaceRef, SourceRef
+from prefetch.sources.refs import CivitaiRef, FileRef, HuggingFaceRef, SourceRef
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["Resolver"]
@@ -44,6 +45,7 @@ class Resolver:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._hugging_face = HuggingFace(session, access)
+        self._civitai = Civitai(session, access)
         self._http = Http(session)
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._wait = wait or FullJitter()
@@ -59,12 +61,14 @@ class Resolver:
         """The host that is asked about ``ref``; ``file`` for this machine."""
         if isinstance(ref, HuggingFaceRef):
             return self._hugging_face.endpoint.host
+        if isinstance(ref, CivitaiRef):
+            return self._civitai.endpoint.host
         return "file" if isinstance(ref, FileRef) else ref.url.host
 
-    async def ask_together(self, refs: Iterable[SourceRef], *, on_retry: RetryListener | None = None) -> None:
+    async def ask_together(self, refs: Iterable[SourceRef], *, on_retry: RetryListener) -> None:
         """Ask once about the many files of one repository that `resolve` will be asked for one by one."""
         files = [ref for ref in refs if isinstance(ref, HuggingFaceRef)]
-        await asyncio.gather(*(self._ask_group(group, on_retry or _nobody) for group in grouped(files)))
+        await asyncio.gather(*(self._ask_group(group, on_retry) for group in grouped(files)))
 
     async def _ask_group(self, group: Sequence[HuggingFaceRef], on_retry: RetryListener) -> None:
         outage = self._outages[self.host_of(group[0])]
@@ -105,6 +109,8 @@ class Resolver:
         async with self._places:
             if isinstance(ref, HuggingFaceRef):
                 return await self._hugging_face.resolve(ref, source=source, sha256=sha256, size=size)
+            if isinstance(ref, CivitaiRef):
+                return await self._civitai.resolve(ref, source=source, sha256=sha256, size=size)
             if isinstance(ref, FileRef):
                 return await resolve_file(ref, source=source)
             return await self._http.resolve(ref, source=source, sha256=sha256, size=size)

@@ -1,0 +1,121 @@
+"""A Civitai stand-in: versions and their files, downloads by a signed link, and its habits. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefetch.demo.content import Content
+from prefetch.demo.messages import Reply, Request, json_reply, text_reply
+
+__all__ = ["Civitai", "CivitaiFile", "CivitaiVersion"]
+
+_BROWSERS = ("mozilla", "chrome", "safari")
+
+
+@dataclass(frozen=True, slots=True)
+class CivitaiFile:
+    """One file of a version."""
+
+    id: int
+    name: str
+    content: Content
+    primary: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CivitaiVersion:
+    """One version of a model.
+
+    Attributes:
+        login: downloading takes a token.
+        early: only ``buyers`` (tokens) may download yet.
+        page: answer a download without a token as for a browser, with the login page.
+    """
+
+    id: int
+    files: Sequence[CivitaiFile]
+    login: bool = False
+    early: bool = False
+    page: bool = False
+    buyers: frozenset[str] = field(default_factory=frozenset)
+
+
+class Civitai:
+    """Answers requests to Civitai.
+
+    Args:
+        endpoint: scheme, host and port of the server it runs on.
+        link: makes a signed CDN link from a name and a content.
+        tokens: the user's name by token.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        link: Callable[[str, Content], str],
+        versions: Iterable[CivitaiVersion] = (),
+        tokens: Mapping[str, str] | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self._link = link
+        self._versions = {str(version.id): version for version in versions}
+        self._tokens = dict(tokens or {})
+
+    def __call__(self, request: Request) -> Reply:
+        if request.method == "HEAD":
+            # It loses the token on the way.
+            return json_reply({"error": "Unauthorized"}, status=401)
+        match request.segments:
+            case ["login"]:
+                page = "<!doctype html><html><head><title>Sign in to Civitai</title></head><body></body></html>"
+                return text_reply(200, page, content_type="text/html; charset=utf-8")
+            case ["api", "v1", "me"]:
+                return self._me(request)
+            case ["api", "v1", "model-versions", number] if number in self._versions:
+                return json_reply(_described(self._versions[number]))
+            case ["api", "download", "models", number] if number in self._versions:
+                return self._download(request, self._versions[number])
+        return json_reply({"error": "Model not found"}, status=404)
+
+    def _me(self, request: Request) -> Reply:
+        name = self._tokens.get(request.token or "")
+        return json_reply({"username": name}) if name else json_reply({"error": "Unauthorized"}, status=401)
+
+    def _download(self, request: Request, version: CivitaiVersion) -> Reply:
+        known = request.token in self._tokens
+        if (version.login and not known) or (request.token is not None and not known):
+            return self._unknown(request, version)
+        if version.early and request.token not in version.buyers:
+            return json_reply({"error": "Early Access", "message": "This asset is in early access."}, status=403)
+        wanted = request.query.get("fileId", [""])[0]
+        chosen = [file for file in version.files if str(file.id) == wanted or (not wanted and file.primary)]
+        if not chosen:
+            return json_reply({"error": "File not found"}, status=404)
+        name = f"civitai/{version.id}/{chosen[0].name}"
+        location = self._link(name, chosen[0].content)
+        return text_reply(307, "", Location=location).about(name)
+
+    def _unknown(self, request: Request, version: CivitaiVersion) -> Reply:
+        browser = any(word in request.headers.get("user-agent", "").lower() for word in _BROWSERS)
+        if browser or version.page:
+            return text_reply(307, "", Location="/login?returnUrl=%2Fapi%2Fdownload")
+        return json_reply({"error": "Unauthorized", "message": "The creator requires you to be logged in"}, status=401)
+
+
+def _described(version: CivitaiVersion) -> dict[str, Any]:
+    files = [
+        {
+            "id": file.id,
+            "name": file.name,
+            # Rounded on purpose: nobody may take it for the size.
+            "sizeKB": round(file.content.size / 1024, 1),
+            "type": "Model",
+            "primary": file.primary,
+            "hashes": {"AutoV2": file.content.sha256[:10].upper(), "SHA256": file.content.sha256.upper()},
+        }
+        for file in version.files
+    ]
+    return {"id": version.id, "modelId": 1, "name": "v1", "files": files}

@@ -1,0 +1,184 @@
+"""Files on Civitai: the full version endpoint says which files there are and their hashes, one byte tells the size.
+
+Never HEAD, which it answers with 401 whatever the token; never the version's `mini` form, which has told another file's
+hash; never `sizeKB`, which is a rounded number.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefetch.errors import AccessError, ContentError, SourceError
+from prefetch.net.checks import Accepted, Asked
+from prefetch.net.client import Session
+from prefetch.net.credentials import Credential, may_carry_secrets
+from prefetch.net.headers import signed_expiry
+from prefetch.net.http import HttpOrigin, check_answer
+from prefetch.net.locations import Location
+from prefetch.net.request import Answer, get
+from prefetch.net.urls import OriginKey, SecretURL
+from prefetch.sources.access import Access
+from prefetch.sources.refs import CivitaiRef
+from prefetch.sources.remote import RemoteFile
+
+__all__ = ["Civitai"]
+
+_PUBLIC = "https://civitai.com"
+_LARGEST_ANSWER = 4 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NOT_SENT = "Make an API key at https://civitai.com/user/account and set CIVITAI_API_TOKEN to it."
+_REFUSED = (
+    "Check that the token sent (CIVITAI_API_TOKEN) is valid, and that its account may download this model: early "
+    "access is bought."
+)
+
+
+class Civitai:
+    """Resolves ``civitai:`` references. The endpoint is the user's own choice, so its address is not judged."""
+
+    def __init__(self, session: Session, access: Access) -> None:
+        self._session = session
+        self.endpoint = access.civitai_endpoint
+        token = access.civitai_token if may_carry_secrets(self.endpoint) else None
+        self.credentials: tuple[Credential, ...] = ()
+        if token is not None:
+            self.credentials = (Credential(self.endpoint.origin, "Authorization", f"Bearer {token}"),)
+        session.guard.trust(self.endpoint.host)
+
+    @property
+    def remedy(self) -> str:
+        """What to do when Civitai refuses."""
+        return _REFUSED if self.credentials else _NOT_SENT
+
+    async def resolve(self, ref: CivitaiRef, *, source: str, sha256: str | None, size: int | None) -> RemoteFile:
+        """What ``ref`` is now; ``sha256`` and ``size`` are what the manifest says of it.
+
+        Raises:
+            AccessError, SourceError, ContentError, TransientError: see `check_response`.
+        """
+        file = _chosen(await self._files(ref), ref)
+        known = file.sha256 or sha256
+        locator = _Locator(self._session, self, ref.version, file, size=size, verified=known is not None)
+        location, accepted = await locator.probe()
+        origin = HttpOrigin(
+            self._session,
+            locator,
+            location=location,
+            size=accepted.total,
+            verified=known is not None,
+            ranges=accepted.ranged,
+        )
+        url = f"{_PUBLIC}{_download_path(ref.version, file)}"
+        return RemoteFile(source, url, origin, accepted.total, file.sha256)
+
+    async def _files(self, ref: CivitaiRef) -> list[_File]:
+        url = SecretURL(f"{self.endpoint.reveal()}/api/v1/model-versions/{ref.version}")
+        async with get(self._session, url, headers={}, credentials=self.credentials) as answer:
+            asked = Asked(str(ref), self.endpoint.host, 0, None, verified=True, access_remedy=self.remedy)
+            await check_answer(answer, asked, now=time.time())
+            data = await _read(answer)
+        try:
+            document = json.loads(data)
+            return [_File.of(item) for item in document["files"]]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise SourceError(f"{self.endpoint.host} tells nothing of the files of {ref}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file of a version, as the endpoint describes it."""
+
+    id: int
+    name: str
+    primary: bool
+    sha256: str | None
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> _File:
+        sha256 = str((item.get("hashes") or {}).get("SHA256", "")).lower()
+        return cls(
+            int(item["id"]), str(item["name"]), bool(item.get("primary")), sha256 if _SHA256.fullmatch(sha256) else None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Locator:
+    """Asks Civitai where a file is, with one byte of it."""
+
+    session: Session
+    civitai: Civitai
+    version: int
+    file: _File
+    size: int | None
+    verified: bool
+
+    @property
+    def origin(self) -> OriginKey:
+        return self.civitai.endpoint.origin
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def access_remedy(self) -> str:
+        return self.civitai.remedy
+
+    async def locate(self) -> Location:
+        return (await self.probe())[0]
+
+    async def probe(self) -> tuple[Location, Accepted]:
+        url = SecretURL(f"{self.civitai.endpoint.reveal()}{_download_path(self.version, self.file)}")
+        headers = {"Range": "bytes=0-0"}
+        async with get(self.session, url, headers=headers, credentials=self.civitai.credentials) as answer:
+            self._check_login(answer)
+            asked = Asked(
+                self.name,
+                answer.url.host,
+                0,
+                1,
+                size=self.size,
+                verified=self.verified,
+                access_remedy=self.access_remedy,
+            )
+            accepted = await check_answer(answer, asked, now=time.time())
+            expires = signed_expiry(answer.url.reveal())
+            return Location(answer.url, self.civitai.endpoint.host, self.civitai.credentials, expires), accepted
+
+    def _check_login(self, answer: Answer) -> None:
+        if answer.url.origin == self.origin and answer.url.path.startswith("/login"):
+            raise AccessError(f"{self.civitai.endpoint.host} wants a login for {self.name}.", remedy=self.access_remedy)
+
+
+def _chosen(files: Sequence[_File], ref: CivitaiRef) -> _File:
+    if ref.file is not None:
+        matching = [file for file in files if file.id == ref.file]
+    else:
+        matching = list(files) if len(files) == 1 else [file for file in files if file.primary]
+    if len(matching) == 1:
+        return matching[0]
+    known = ", ".join(f"{file.id} ({file.name[:80]!r})" for file in files[:10])
+    what = f"no file {ref.file}" if ref.file is not None else "no one file that is the main one"
+    raise SourceError(
+        f"civitai:{ref.version} has {what}.",
+        remedy=f"Write civitai:{ref.version}/FILE-ID with one of {known or 'none'}.",
+    )
+
+
+def _download_path(version: int, file: _File) -> str:
+    # Links by type and format have led to other files, and to none.
+    return f"/api/download/models/{version}?fileId={file.id}"
+
+
+async def _read(answer: Answer) -> bytes:
+    data = bytearray()
+    while piece := await answer.response.content.readany():
+        data += piece
+        if len(data) > _LARGEST_ANSWER:
+            raise ContentError(f"{answer.url.host} sent a description that has no end.")
+    return bytes(data)

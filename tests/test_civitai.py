@@ -1,0 +1,144 @@
+"""Civitai by the command line, against a stand-in with its habits: hashes, login pages, early access."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefetch.demo.civitai import CivitaiFile, CivitaiVersion
+from prefetch.demo.server import DemoServer, running_origin
+from prefetch.sources.refs import CivitaiRef, parse_source
+from tests.support.commands import Commands, Outcome
+from tests.support.models import BLOCK, Wanted, assert_whole, wanted, write_manifest
+
+FREE, SECOND, MEMBERS, EARLY = wanted(2 * BLOCK + 77, 60_000, 50_000, 40_000)
+TOKENS = {"civ_member": "member", "civ_buyer": "buyer"}
+
+
+@pytest.fixture
+def origin() -> Iterator[DemoServer]:
+    two = [CivitaiFile(11, FREE.name, FREE.content), CivitaiFile(12, SECOND.name, SECOND.content, primary=False)]
+    versions = [
+        CivitaiVersion(id=1, files=two),
+        CivitaiVersion(id=2, files=[CivitaiFile(21, MEMBERS.name, MEMBERS.content)], login=True),
+        CivitaiVersion(
+            id=3, files=[CivitaiFile(31, EARLY.name, EARLY.content)], early=True, buyers=frozenset({"civ_buyer"})
+        ),
+        CivitaiVersion(id=4, files=[CivitaiFile(41, MEMBERS.name, MEMBERS.content)], login=True, page=True),
+    ]
+    with running_origin(versions=versions, tokens=TOKENS) as server:
+        yield server
+
+
+def run(
+    commands: Commands, origin: DemoServer, tmp_path: Path, model: Wanted, source: str, command: str = "run", **env: str
+) -> Outcome:
+    manifest = write_manifest(tmp_path / "m.yaml", [model.entry(source=source, sha256=None, size=None)])
+    environment = {"PREFETCH_CIVITAI_ENDPOINT": origin.civitai_endpoint, **env}
+    return commands.run(command, manifest, "--volume", tmp_path / "volume", "--json", env=environment)
+
+
+@pytest.mark.parametrize(
+    ("source", "model"),
+    [
+        ("civitai:1", FREE),
+        ("civitai:1/12", SECOND),
+        ("https://civitai.com/models/9/some-name?modelVersionId=1", FREE),
+        ("https://civitai.com/api/download/models/1?fileId=12", SECOND),
+    ],
+)
+def test_a_version_is_fetched_and_verified(
+    commands: Commands, origin: DemoServer, tmp_path: Path, source: str, model: Wanted
+) -> None:
+    outcome = run(commands, origin, tmp_path, model, source)
+    assert outcome.returncode == 0, outcome.stderr
+    assert_whole(tmp_path / "volume", [model])
+    assert {request.method for request in origin.requests} == {"GET"}
+
+
+def test_a_lock_takes_the_hash_from_the_version_and_the_size_from_one_byte(
+    commands: Commands, origin: DemoServer, tmp_path: Path
+) -> None:
+    outcome = run(commands, origin, tmp_path, FREE, "civitai:1", "lock")
+    assert outcome.returncode == 0, outcome.stderr
+    (model,) = outcome.document["models"]
+    assert (model["size"], model["sha256"]) == (FREE.content.size, FREE.content.sha256)
+    assert sum(request.sent for request in origin.requests if request.server == "cdn") == 1
+    assert len(origin.requests) == 3
+
+
+def test_a_token_goes_to_civitai_alone(commands: Commands, origin: DemoServer, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("civ_member\n")
+    outcome = run(commands, origin, tmp_path, MEMBERS, "civitai:2", CIVITAI_API_TOKEN_FILE=str(secret))
+    assert outcome.returncode == 0, outcome.stderr
+    assert {request.server for request in origin.requests if request.authorized} == {"civitai"}
+    assert "civ_member" not in outcome.stdout + outcome.stderr
+    assert not [p for p in (tmp_path / "volume").rglob("*") if p.is_file() and b"civ_member" in p.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "env", "words"),
+    [
+        ("civitai:2", MEMBERS, {}, ["logged in", "CIVITAI_API_TOKEN"]),
+        ("civitai:4", MEMBERS, {}, ["wants a login", "CIVITAI_API_TOKEN"]),
+        ("civitai:2", MEMBERS, {"CIVITAI_API_TOKEN": "civ_wrong"}, ["401", "valid"]),
+        ("civitai:3", EARLY, {"CIVITAI_API_TOKEN": "civ_member"}, ["early access"]),
+    ],
+)
+def test_a_refusal_is_an_access_error_with_its_remedy(
+    commands: Commands,
+    origin: DemoServer,
+    tmp_path: Path,
+    source: str,
+    model: Wanted,
+    env: dict[str, str],
+    words: list[str],
+) -> None:
+    outcome = run(commands, origin, tmp_path, model, source, **env)
+    assert outcome.returncode == 3
+    assert [word for word in words if word not in outcome.document["models"][0]["error"]] == []
+    assert "civ_wrong" not in outcome.stdout + outcome.stderr
+
+
+def test_early_access_opens_to_its_buyer(commands: Commands, origin: DemoServer, tmp_path: Path) -> None:
+    assert run(commands, origin, tmp_path, EARLY, "civitai:3", CIVITAI_API_TOKEN="civ_buyer").returncode == 0
+
+
+@pytest.mark.parametrize(("source", "word"), [("civitai:99", "has no civitai:99"), ("civitai:1/99", "11 ('m0.")])
+def test_what_is_not_there_is_named(
+    commands: Commands, origin: DemoServer, tmp_path: Path, source: str, word: str
+) -> None:
+    outcome = run(commands, origin, tmp_path, FREE, source)
+    assert outcome.returncode == 1
+    assert word in outcome.document["models"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ref"),
+    [
+        ("civitai:7", CivitaiRef(7)),
+        ("CIVITAI:7/8", CivitaiRef(7, 8)),
+        ("https://civitai.com/api/download/models/7?type=Model&format=SafeTensor", CivitaiRef(7)),
+        ("https://www.civitai.com/models/1?modelVersionId=7", CivitaiRef(7)),
+    ],
+)
+def test_sources(text: str, ref: Any) -> None:
+    assert parse_source(text) == ref
+    assert parse_source(str(ref)) == ref
+
+
+@pytest.mark.parametrize(
+    "text", ["civitai:", "civitai:x", "civitai:1/2/3", "civitai://1", "https://civitai.com/models/1", "civitai:-1"]
+)
+def test_sources_that_name_no_version(text: str) -> None:
+    with pytest.raises(ValueError, match=r"civitai:VERSION"):
+        parse_source(text)
+
+
+def test_a_token_in_a_link_is_refused() -> None:
+    with pytest.raises(ValueError, match="credential"):
+        parse_source("https://civitai.com/api/download/models/7?token=abcdefgh")
