@@ -73,7 +73,7 @@ def claimed_by(volume: Path, process: subprocess.Popen[str]) -> bool:
 
 def test_a_run_that_takes_over_while_the_other_one_is_killed(runs: Runs) -> None:
     """The second borrows what the first has, and goes on when that is gone."""
-    with runs.start("--connections", "2") as first:
+    with runs.start("--connections", "2", "--limit-rate", "3M") as first:
         until(lambda: len(journals(runs.volume).get(MODELS[0].path, ())) >= 2, "the second block", first)
         with runs.start("--connections", "4") as second:
             until(lambda: claimed_by(runs.volume, second), "the second run's first claim", second)
@@ -86,8 +86,3 @@ def test_a_run_that_takes_over_while_the_other_one_is_killed(runs: Runs) -> None
     assert resumed[MODELS[0].path] >= 2 * BLOCK
     assert runs.run().returncode == 0
     assert_only_the_models(runs.volume)
-
-
-def generations(volume: Path) -> set[str]:
-    """The numbers of the partial files on the volume."""
-    return {file.name.split(".")[1] for file in (volume / ".prefetch/partial").glob("*.data")}
