@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from prefetch.demo.content import PIECE, Content, SyntheticFile, kind_of
 
-__all__ = ["SEEDS", "FileSet", "ModelFile", "many", "one", "seeds", "write_files"]
+__all__ = ["SEEDS", "FileSet", "ModelFile", "Pin", "many", "one", "seeds", "write_files"]
 
 SEEDS = {
     "models/vae/wan_2.1_vae.safetensors": 253_815_318,
@@ -22,6 +23,13 @@ SEEDS = {
     "models/vfi/rife/rife47.pth": 21_344_827,
 }
 """Bytes by path. The two LoRAs' sizes are known to three digits only."""
+
+
+class Pin(NamedTuple):
+    """What a manifest may say of a model beforehand."""
+
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,11 @@ class FileSet:
     def hashes(self) -> dict[str, str]:
         """SHA-256 by path."""
         return {file.path: file.content.sha256 for file in self.files}
+
+    @property
+    def pins(self) -> dict[str, Pin]:
+        """What a manifest says of each, by path."""
+        return {file.path: Pin(file.content.sha256, file.content.size) for file in self.files}
 
     @property
     def largest_first(self) -> list[str]:

@@ -17,10 +17,10 @@ __all__ = [
     "at_least",
     "at_most",
     "beside_best_peer",
+    "beside_us",
     "best_peer",
     "cpu_beside",
     "fact",
-    "faster_than",
     "seconds_of",
     "share_of_run",
     "speed_share",
@@ -74,9 +74,9 @@ def times(base: str) -> Figure:
     return lambda turns: ratio(turns, OURS, base)
 
 
-def faster_than(other: str) -> Figure:
-    """``other``'s seconds over ours."""
-    return lambda turns: ratio(turns, other, OURS)
+def beside_us(name: str) -> Figure:
+    """Somebody's seconds over ours."""
+    return lambda turns: ratio(turns, name, OURS)
 
 
 def beside_best_peer(turns: Sequence[Turn]) -> float:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.bench.filesets import Pin
 from tests.bench.jobs import Contender, Job
 from tests.bench.origin import REPO
 from tests.support.commands import Commands
@@ -18,10 +19,11 @@ __all__ = ["OURS", "PREFETCH", "document_of", "our_command", "write_manifest"]
 OURS = "prefetch"
 
 
-def write_manifest(path: Path, hashes: Mapping[str, str]) -> Path:
-    """A manifest that pins models of the repository by path and SHA-256. JSON is YAML, and needs no quoting rules."""
+def write_manifest(path: Path, pins: Mapping[str, Pin]) -> Path:
+    """A manifest of models of the repository, by path. JSON is YAML, and needs no quoting rules."""
     models = [
-        {"path": model, "source": f"hf://{REPO}@main/{model}", "sha256": sha256} for model, sha256 in hashes.items()
+        {"path": model, "source": f"hf://{REPO}@main/{model}", "sha256": pin.sha256, "size": pin.size}
+        for model, pin in pins.items()
     ]
     path.write_text(json.dumps({"version": 1, "models": models}))
     return path
@@ -29,7 +31,7 @@ def write_manifest(path: Path, hashes: Mapping[str, str]) -> Path:
 
 def our_command(command: str, job: Job, *options: str) -> list[str]:
     """``prefetch COMMAND`` of the job's files on its target, its document and its log as JSON."""
-    manifest = write_manifest(job.work / "manifest.yaml", job.files.hashes)
+    manifest = write_manifest(job.work / "manifest.yaml", job.files.pins)
     said = ["--json", "--log-format", "json"]
     return Commands(job.work).argv(command, manifest, "--volume", job.target, *said, *options)
 

@@ -42,10 +42,10 @@ class Section:
         return markdown_table(list(columns), cells, left={"program", "verdict"})
 
     def summary(self) -> str:
-        """The one sentence: how we stand to the best of the others."""
+        """The one sentence: how we stand to the best of the others, if there are any."""
         others = [row for row in rows(self.turns, ours=OURS) if row.name in PEERS]
         if not others:
-            return "Nobody to compare with."
+            return ""
         best = others[0]
         times = ratio(self.turns, best.name, OURS)
         return f"The best peer, {best.name}, takes {times:.2f} times as long as prefetch ({best.verdict})."
@@ -59,7 +59,7 @@ class Section:
             for number, turn in enumerate(self.turns, 1)
         )
         parts = [f"## {self.title}", made, size + self.summary(), self.table(), "Seconds, round by round:", each]
-        return "\n\n".join(parts) + "\n"
+        return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
     def _columns(self) -> dict[str, Callable[[Row], str]]:
         size = self.workload.measure.size
