@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> None:
         workload = WORKLOADS[key]
         print(f"({key}) {workload.title}")
         section = _measured(workload, peers=options.peers, rounds=options.rounds)
-        print(f"\n{section.table()}\n\n{section.summary()}\n")
+        print(f"\n{section.table()}\n{section.summary()}\n")
         # After each, so that what follows may fail.
         _write(options.page, section)
     print(_page_at(options.page).goal_table(options.only))

@@ -61,10 +61,11 @@ def run_measured(command: Sequence[str], *, env: Mapping[str, str], output: Path
 
 @contextmanager
 def started_alone(command: Sequence[str], *, env: Mapping[str, str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """``command`` in a session of its own, of which nothing is left after the block."""
+    """``command`` in a session of its own, of which nothing is left after the block; killed, too, if we are."""
+    mortal = ["setpriv", "--pdeathsig", "KILL", *command]
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [*command], env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            mortal, env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
         try:
             yield process
