@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ from threading import Event, Thread
 __all__ = ["Usage", "run_measured", "started_alone"]
 
 SAMPLE_SECONDS = 0.05
+LOOK_UP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def run_measured(command: Sequence[str], *, env: Mapping[str, str], output: Path
     """
     started = time.monotonic()
     with started_alone(command, env=env, output=output) as process, _watched(process.pid) as memory:
+        _wait_for(process.pid)
         _, status, spent = os.wait4(process.pid, 0)
         seconds = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -73,6 +76,16 @@ def started_alone(command: Sequence[str], *, env: Mapping[str, str], output: Pat
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _wait_for(pid: int) -> None:
+    """Until it ends. Looks up now and then: a signal that another thread received does not end a plain wait."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        while not select.select([descriptor], [], [], LOOK_UP_SECONDS)[0]:
+            continue
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(slots=True)
