@@ -114,7 +114,7 @@ def test_stopped_while_it_reads_a_large_file(commands: Commands, tmp_path: Path,
 def test_stopped_at_any_moment_it_says_so(runs: Runs) -> None:
     """From the imports to the first bytes."""
     for delay in (0.0, 0.2, 0.5, 0.9, 1.3):
-        with runs.start() as process:
+        with runs.start("--limit-rate", "10M") as process:
             until(partial(handles, process, signal.SIGTERM), "the start")
             time.sleep(delay)
             stopped(process, signal.SIGTERM)
