@@ -149,6 +149,10 @@ class Settings(BaseSettings):
     check: _Switch = Field(
         default=False, description="only compare the manifest with its lock, offline; exit code 1 if they disagree"
     )
+    yes: _Switch = Field(default=False, description="remove what is listed, do not only list it")
+    replaced: _Switch = Field(
+        default=False, description="list also the files that stood under a model's name before and were kept"
+    )
     quick: _Switch = Field(default=False, description="compare sizes and times with the record, read no model")
     json_: _Switch = Field(
         default=False,

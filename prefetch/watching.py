@@ -48,6 +48,5 @@ def who_is_at_work(
 
 def _held(volume: Volume) -> dict[str, Claim]:
     with files.os_errors("reading the claims"), volume.reading(claims.DIRECTORY) as directory:
-        numbers = {} if directory is None else claims.highest(directory)
-        seen = [claims.read(directory, key, number) for key, number in numbers.items()] if directory is not None else []
-    return {one.key: claim for one in seen if one is not None and not one.free and (claim := one.claim) is not None}
+        seen = [] if directory is None else claims.held(directory)
+    return {one.key: claim for one in seen if (claim := one.claim) is not None}

@@ -110,6 +110,8 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "NO_WAIT": "1",
         "WAIT_TIMEOUT": "1.5",
         "CLAIM_TTL": "3",
+        "YES": "1",
+        "REPLACED": "1",
         "QUICK": "on",
         "JSON": "1",
         "LOG_FORMAT": "json",
@@ -130,7 +132,7 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "log_format": "json",
         "upgrade": "*",
         **dict.fromkeys(("refresh", "fail_fast", "allow_private", "quick", "json_"), True),
-        **dict.fromkeys(("allow_unpinned", "locked", "check", "no_wait"), True),
+        **dict.fromkeys(("allow_unpinned", "locked", "check", "no_wait", "yes", "replaced"), True),
     }
     assert load_settings({}).model_dump() == expected
 

@@ -127,6 +127,20 @@ COMMANDS: tuple[Command, ...] = (
         load="prefetch.commands.status:main",
     ),
     Command(
+        name="prune",
+        help="remove what was placed here and no manifest names now",
+        about="Lists the models that prefetch placed here and that none of the manifests names, and partial files of "
+        "such models; with --yes, removes them. Files that prefetch did not place, that changed since, or that "
+        "somebody is at work on are kept.",
+        options=("manifest", "volume", "yes", "replaced", *_OUTPUT),
+        examples=(
+            ("prefetch prune models.yaml loras.yaml --volume /workspace", "list: name every manifest in use"),
+            ("prefetch prune models.yaml --yes", "remove"),
+            ("prefetch prune models.yaml --replaced --yes", "and what was kept of others' files"),
+        ),
+        load="prefetch.commands.prune:main",
+    ),
+    Command(
         name="schema",
         help="print the manifest's JSON Schema",
         about="Prints the JSON Schema of a manifest, for an editor's completion and checks.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict, cast
 
 from prefetch.volume import files
@@ -17,7 +17,7 @@ from prefetch.volume.layout import Volume
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
 
-__all__ = ["AppliedModel", "forget_applied", "read_applied", "write_applied"]
+__all__ = ["AppliedModel", "forget_applied", "forget_applied_of", "read_applied", "write_applied"]
 
 _VERSION = 1
 _KEY = re.compile(r"[0-9A-Za-z_-]{1,128}")
@@ -70,8 +70,27 @@ def forget_applied(volume: Volume) -> None:
             _remove_all(directory)
 
 
+def forget_applied_of(volume: Volume, paths: Iterable[str]) -> None:
+    """Drop the records of what was applied that name any of these models."""
+    gone = set(paths)
+    with files.os_errors("forgetting what was applied"), volume.reading("applied") as directory:
+        if directory is not None:
+            for name in _names(directory):
+                if not gone.isdisjoint(_paths_in(volume, name.removesuffix(".json"))):
+                    files.remove(name, dir_fd=directory)
+
+
+def _paths_in(volume: Volume, key: str) -> set[str]:
+    models = read_applied(volume, key) if _KEY.fullmatch(key) else None
+    return {model["path"] for model in models or ()}
+
+
+def _names(directory: int) -> list[str]:
+    return os.listdir(directory)
+
+
 def _remove_all(directory: int) -> None:
-    for name in os.listdir(directory):
+    for name in _names(directory):
         files.remove(name, dir_fd=directory)
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from prefetch.volume import files
@@ -58,9 +58,9 @@ class Batches:
         with self._lock:
             return {**self._loaded(), **self._waiting}
 
-    def remove(self, path: str) -> None:
-        """Forget the model at ``path``."""
-        kept = {other: record for other, record in self.records().items() if other != path}
+    def remove(self, paths: Collection[str]) -> None:
+        """Forget the models at ``paths``."""
+        kept = {path: record for path, record in self.records().items() if path not in paths}
         with self._lock, files.os_errors("rewriting records"):
             old = self._names()
             self._waiting, self._known = kept, {}

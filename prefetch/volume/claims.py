@@ -23,7 +23,7 @@ from prefetch.volume.identity import Identity
 from prefetch.volume.owner import Owner
 from prefetch.volume.untrusted import OPTIONAL_COUNT, Kinds, decode, has_fields
 
-__all__ = ["DIRECTORY", "Claim", "Own", "Seen", "beat", "highest", "key_of", "read", "release", "sweep", "take"]
+__all__ = ["DIRECTORY", "Claim", "Own", "Seen", "beat", "held", "highest", "key_of", "read", "release", "sweep", "take"]
 
 DIRECTORY = "claims"
 
@@ -125,6 +125,12 @@ def highest(directory: int) -> dict[str, int]:
     for key, number in _all(directory):
         numbers[key] = max(number, numbers.get(key, 0))
     return numbers
+
+
+def held(directory: int) -> list[Seen]:
+    """Every claim whose owner has not let go of it and is not known to be gone."""
+    seen = (read(directory, key, number) for key, number in highest(directory).items())
+    return [one for one in seen if one is not None and not one.free]
 
 
 def read(directory: int, key: str, number: int) -> Seen | None:

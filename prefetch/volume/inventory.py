@@ -179,14 +179,15 @@ class Inventory:
             if record is not None and path not in own:
                 yield record
 
-    def remove(self, path: str) -> None:
-        """Forget the model at ``path``."""
-        with files.os_errors(f"forgetting {path}"), self._volume.reading(_DIRECTORY) as directory:
+    def remove(self, *paths: str) -> None:
+        """Forget the models at ``paths``."""
+        with files.os_errors("forgetting models"), self._volume.reading(_DIRECTORY) as directory:
             if directory is not None:
-                files.remove(f"{_stem(path)}.json", dir_fd=directory)
-                files.remove(f"{_stem(path)}.blocks", dir_fd=directory)
-        if self._batches.get(path) is not None:
-            self._batches.remove(path)
+                for stem in map(_stem, paths):
+                    files.remove(f"{stem}.json", dir_fd=directory)
+                    files.remove(f"{stem}.blocks", dir_fd=directory)
+        if not self._batches.records().keys().isdisjoint(paths):
+            self._batches.remove(paths)
 
 
 def _record(document: Mapping[str, Any] | None) -> Record | None:
