@@ -150,7 +150,10 @@ def test_a_misspelt_option_with_json_in_the_middle_of_it() -> None:
     [
         (["rnu"], "prefetch has no command rnu. Did you mean run?"),
         (["help"], "prefetch has no command help. Did you mean --help?"),
-        (["zzz"], "prefetch has no command zzz. The commands are run, plan, lock, verify, status, prune, schema, demo."),
+        (
+            ["zzz"],
+            "prefetch has no command zzz. The commands are run, plan, lock, verify, status, prune, schema, demo.",
+        ),
         (["--verison"], "prefetch has no option --verison. Did you mean --version?"),
         (
             ["--json", "run"],
