@@ -98,11 +98,12 @@ def fetch_verified(contender: Contender, job: Job) -> Usage:
     job.origin.cdn.log.forget()
     output, digests = job.work / "fetch.log", job.work / "digests"
     fetched = run_measured(contender.command(job), env=job.environment | contender.settings(job), output=output)
-    facts = contender.facts(job, output)
     targets = [job.target / path for path in job.files.largest_first]
     command = digest_command(targets, listing=job.work / "names")
     verified = run_measured(command, env=job.environment, output=digests)
     _check(digests.read_text(), job)
+    # Only now, because nginx writes of a response after its last byte has gone.
+    facts = contender.facts(job, output)
     return replace(fetched if contender.verifies else fetched.then(verified), facts=facts)
 
 

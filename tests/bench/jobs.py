@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,8 +75,11 @@ class Contender:
     facts: Callable[[Job, Path], dict[str, float]] = field(default=lambda job, output: {})
 
 
-def digest_command(paths: Iterable[Path], *, listing: Path) -> list[str]:
+def digest_command(paths: Sequence[Path], *, listing: Path) -> list[str]:
     """OpenSSL over ``paths`` on every core; they are written to ``listing``."""
     listing.write_bytes(b"".join(os.fsencode(path) + b"\0" for path in paths))
-    each = ["openssl", "dgst", "-sha256", "-r"]
-    return ["xargs", "-a", str(listing), "-0", "-n1", f"-P{os.cpu_count()}", *each]
+    cores = os.cpu_count() or 1
+    # A process for each of thousands of small files would cost more than their hashes; but what one process prints
+    # must fit into its buffer, or their lines mix.
+    at_once = min(max(len(paths) // (8 * cores), 1), 12)
+    return ["xargs", "-a", str(listing), "-0", f"-n{at_once}", f"-P{cores}", "openssl", "dgst", "-sha256", "-r"]
