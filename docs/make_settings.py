@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefetch.commands.table import COMMANDS
-from prefetch.settings import Settings, flag_of, option_of, variable_of
+from prefetch.settings import default_of, flag_of, option_names, option_of, variable_of
 
 __all__ = ["page"]
 
@@ -48,15 +48,16 @@ There is no option for a token: what stands on a command line can be read by eve
 def page() -> str:
     """The whole page."""
     rows = ["| option | variable | default | what it does | commands |", "|---|---|---|---|---|"]
-    return "\n".join([INTRODUCTION, "## Options", "", *rows, *map(_row, Settings.model_fields), "", OTHERS])
+    return "\n".join([INTRODUCTION, "## Options", "", *rows, *map(_row, option_names()), "", OTHERS])
 
 
 def _row(field: str) -> str:
-    option, info = option_of(field), Settings.model_fields[field]
-    written = f"{option.metavar}…" if option.positional else f"{flag_of(field)} {option.metavar or ''}".strip()
-    default = f"`{info.default}`" if info.default and not isinstance(info.default, bool) else ""
+    option, default = option_of(field), default_of(field)
+    metavar = option.kind.metavar or ""
+    written = f"{metavar}…" if option.positional else f"{flag_of(field)} {metavar}".strip()
+    shown = f"`{default}`" if default and not isinstance(default, bool) else ""
     commands = ", ".join(command.name for command in COMMANDS if field in command.options)
-    cells = [f"`{written}`", f"`{variable_of(field)}`", default, info.description or "", commands]
+    cells = [f"`{written}`", f"`{variable_of(field)}`", shown, option.help, commands]
     return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from textwrap import fill
-from typing import Any, get_origin
+from typing import Any
 
 from prefetch.commands.table import Command
 from prefetch.errors import UsageError
-from prefetch.settings import Settings, flag_of, option_of, variable_of
+from prefetch.settings import default_of, flag_of, option_of, variable_of
 from prefetch.spelling import did_you_mean, shown, split_at_dashes
 
 __all__ = ["help_of", "parse"]
@@ -65,18 +65,19 @@ def _parser(command: Command) -> argparse.ArgumentParser:
 
 
 def _add(parser: argparse.ArgumentParser, field: str) -> None:
-    option, info = option_of(field), Settings.model_fields[field]
-    text = f"{info.description} [{_default(info.default)}{variable_of(field)}]".replace("%", "%%")
+    option, flag = option_of(field), flag_of(field)
+    kind = option.kind
+    text = f"{option.help} [{_default(default_of(field))}{variable_of(field)}]".replace("%", "%%")
     common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
     if option.positional:
-        parser.add_argument(field, metavar=option.metavar, nargs="*", **common)
-    elif info.annotation is bool:
-        parser.add_argument(flag_of(field), dest=field, action="store_true", **common)
+        parser.add_argument(field, metavar=kind.metavar, nargs="*", **common)
+    elif kind.is_switch:
+        parser.add_argument(flag, dest=field, action="store_true", **common)
     elif option.alone is not None:
-        parser.add_argument(flag_of(field), dest=field, metavar=option.metavar, nargs="?", const=option.alone, **common)
+        parser.add_argument(flag, dest=field, metavar=kind.metavar, nargs="?", const=option.alone, **common)
     else:
-        action = "append" if get_origin(info.annotation) is tuple else "store"
-        parser.add_argument(flag_of(field), dest=field, metavar=option.metavar, action=action, **common)
+        action = "append" if kind.many else "store"
+        parser.add_argument(flag, dest=field, metavar=kind.metavar, action=action, **common)
 
 
 def _default(value: object) -> str:
@@ -97,9 +98,10 @@ def _positional(command: Command, word: str) -> str:
 
 def _malformed(command: Command, flag: str) -> UsageError:
     field = next(name for name in command.options if flag_of(name) == flag)
-    if Settings.model_fields[field].annotation is bool:
+    kind = option_of(field).kind
+    if kind.is_switch:
         return UsageError(f"{flag} takes no value.", remedy=f"Write {flag} alone.")
-    return UsageError(f"{flag} needs a value.", remedy=f"Write for example: {flag} {option_of(field).example}")
+    return UsageError(f"{flag} needs a value.", remedy=f"Write for example: {flag} {kind.example}")
 
 
 def _unknown(command: Command, word: str) -> UsageError:

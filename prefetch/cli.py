@@ -46,9 +46,8 @@ def _dispatch(words: Sequence[str], commands: Sequence[Command]) -> Outcome:
     if first == "--version":
         return TextResult(f"prefetch {__version__}")
     command = _find(first, commands)
-    # From here on pydantic is needed, which costs a third of a second.
     from prefetch.arguments import help_of, parse
-    from prefetch.settings import load_settings
+    from prefetch.loading import load_settings
 
     if _HELP & set(split_at_dashes(words[1:])[0]):
         return TextResult(help_of(command))
@@ -73,9 +72,9 @@ def _find(word: str, commands: Sequence[Command]) -> Command:
 
 
 def _execute(command: Command, settings: Settings) -> Outcome:
+    from prefetch.loading import misspelt_variables
     from prefetch.report.events import Notice
     from prefetch.report.listener import listener_for
-    from prefetch.settings import misspelt_variables
 
     volume = None if settings.volume is None else str(settings.volume.absolute())
     with listener_for(settings, sys.stderr) as listener:

@@ -13,10 +13,9 @@ from prefetch.commands.table import Outcome
 from prefetch.errors import ModelsFailed, PrefetchError
 from prefetch.report.writer import LineWriter
 from prefetch.spelling import split_at_dashes
+from prefetch.values import parse_switch
 
 __all__ = ["InternalError", "Output", "prepare_streams"]
-
-_TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
 
 
 class InternalError(PrefetchError):
@@ -39,7 +38,7 @@ class Output:
         formats = [word for flag, word in pairwise(words) if flag == "--log-format"]
         formats += [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
         return cls(
-            json="--json" in words or environ.get("PREFETCH_JSON", "").lower() in _TRUE,
+            json="--json" in words or _is_on(environ.get("PREFETCH_JSON", "")),
             json_log="json" in (formats or [environ.get("PREFETCH_LOG_FORMAT", "")]),
         )
 
@@ -70,6 +69,13 @@ class Output:
             return
         for line in _sentences(error).split("\n"):
             writer.write(line)
+
+
+def _is_on(text: str) -> bool:
+    try:
+        return parse_switch(text)
+    except ValueError:
+        return False
 
 
 def _sentences(error: PrefetchError) -> str:

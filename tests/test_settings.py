@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch.errors import UsageError
-from prefetch.settings import Settings, flag_of, load_settings, misspelt_variables, option_of, parse_size, variable_of
+from prefetch.loading import load_settings, misspelt_variables
+from prefetch.settings import (
+    flag_of,
+    option_names,
+    option_of,
+    variable_of,
+)
+from prefetch.values import parse_size
 
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for field in Settings.model_fields:
+    for field in option_names():
         monkeypatch.delenv(variable_of(field), raising=False)
 
 
@@ -134,7 +142,7 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         **dict.fromkeys(("refresh", "fail_fast", "allow_private", "quick", "json_"), True),
         **dict.fromkeys(("allow_unpinned", "locked", "check", "no_wait", "yes", "replaced"), True),
     }
-    assert load_settings({}).model_dump() == expected
+    assert asdict(load_settings({})) == expected
 
 
 def test_the_command_line_wins_and_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,11 +216,11 @@ def test_a_secret_in_the_wrong_place_is_not_echoed(secret: str) -> None:
     assert "pw" not in str(caught.value) and "sig" not in str(caught.value)
 
 
-@pytest.mark.parametrize("field", list(Settings.model_fields))
+@pytest.mark.parametrize("field", option_names())
 def test_every_option_is_described_and_its_example_works(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    info, option = Settings.model_fields[field], option_of(field)
-    assert info.description and option.expects
-    monkeypatch.setenv(variable_of(field), option.example)
+    option = option_of(field)
+    assert option.help and option.kind.expects
+    monkeypatch.setenv(variable_of(field), option.kind.example)
     assert getattr(load_settings({}), field) not in (None, (), False)
 
 

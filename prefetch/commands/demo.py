@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from prefetch.commands import run
@@ -27,12 +28,12 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     """Serve the synthetic seed set on loopback and put it on the volume, by default ./volume."""
     volume = settings.volume or Path("volume")
     # No group: what the environment selects of a user's own manifests is not in this one.
-    places = {"volume": volume, "group": ()}
+    settings = replace(settings, volume=volume, group=())
 
     def job(manifest: Path, variables: Mapping[str, str]) -> RunResult:
         os.environ.update(variables)
         listener(Notice("info", _TROUBLES))
-        result = run.main(settings.model_copy(update={**places, "manifest": (manifest,)}), listener)
+        result = run.main(replace(settings, manifest=(manifest,)), listener)
         if result.exit_code == 0:
             program = "prefetch" if shutil.which("prefetch") else sys.argv[0]
             again = shlex.join([program, "run", str(manifest), "--volume", str(volume)])

@@ -1,0 +1,78 @@
+"""The settings of a run: each from the command line, else from its variable in the environment, else the default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prefetch.errors import UsageError
+from prefetch.settings import PREFIX, Settings, flag_of, option_names, option_of, variable_of
+from prefetch.spelling import shown
+from prefetch.values import Kind
+
+__all__ = ["load_settings", "misspelt_variables"]
+
+_READ_ELSEWHERE = frozenset({"PREFETCH_DEBUG", "PREFETCH_CIVITAI_ENDPOINT", "PREFETCH_RUNPOD_ENDPOINT"})
+
+
+def load_settings(given: Mapping[str, Any], *, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this run: ``given`` (by field name, from the command line) over the environment.
+
+    Args:
+        given: a text for each option, a list of texts for one that may be given again, True for a switch.
+
+    Raises:
+        UsageError: a value cannot be used; the sentence names the option or variable as the user wrote it.
+    """
+    found: dict[str, Any] = {}
+    for name in option_names():
+        if name in given:
+            found[name] = _from_command_line(name, given[name])
+        # An empty variable is one that was not set.
+        elif text := environ.get(variable_of(name)):
+            found[name] = _from_variable(name, text)
+    return Settings(**found)
+
+
+def _from_command_line(name: str, given: Any) -> Any:
+    option = option_of(name)
+    kind = option.kind
+    if kind.is_switch:
+        return given
+    metavar = kind.metavar or ""
+    before, example = (f"{metavar} ", "") if option.positional else (f"{flag_of(name)} ", f"{flag_of(name)} ")
+    if kind.many:
+        return tuple(_read(kind, text, before, example) for text in given)
+    return _read(kind, given, before, example)
+
+
+def _from_variable(name: str, text: str) -> Any:
+    kind, before = option_of(name).kind, f"{variable_of(name)}="
+    if kind.many:
+        return tuple(_read(kind, item.strip(), before, before) for item in text.split(",") if item.strip())
+    return _read(kind, text, before, before)
+
+
+def _read(kind: Kind, text: str, before: str, example: str) -> Any:
+    """The value of a text; ``before`` is what stands before it where it was written, and ``example`` where it may."""
+    try:
+        return kind.read(text)
+    except ValueError:
+        raise UsageError(
+            f"{before}{shown(text)} is not {kind.expects}.", remedy=f"Write for example: {example}{kind.example}"
+        ) from None
+
+
+def misspelt_variables(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
+    """Variables that look like a setting's and are none, each with the nearest one that is."""
+    known = {variable_of(name) for name in option_names()} | _READ_ELSEWHERE
+    strangers = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    nearest = ((name, _nearest(name, known)) for name in strangers)
+    return [(name, match) for name, match in nearest if match is not None]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.85)), None)
