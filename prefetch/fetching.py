@@ -14,18 +14,19 @@ from prefetch.limits import Limits
 from prefetch.net.client import open_session
 from prefetch.placing import Placing, identity_of
 from prefetch.plan import Link, Plan, make_plan
-from prefetch.report.events import Event, Listener, Planned
+from prefetch.report.events import Claims, Event, Listener, Planned, Progress, Space
 from prefetch.scores import Scores
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing, State
 from prefetch.transfer.engine import Engine
+from prefetch.transfer.flow import Flow
 from prefetch.transfer.order import Order, Outcome
 from prefetch.turns import Turns
 from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_partials
-from prefetch.volume.space import available, check_space
+from prefetch.volume.space import check_space, measure
 from prefetch.volume.waiting import find_unfinished, resumable_bytes
 
 __all__ = ["Fetching"]
@@ -52,6 +53,8 @@ class Fetching:
         self._limits = limits
         self._scores = scores
         self._listener = listener
+        self._flow = Flow()
+        self._claims = Claims(0, 0)
         self._kept: dict[str, str | None] = {}
         self._turns = Turns(volume, inventory, patience=limits.patience, listener=listener)
         self._current: dict[str, Candidate] = {}
@@ -82,7 +85,9 @@ class Fetching:
         resumed = {candidate.path: resumable_bytes(identity_of(candidate), unfinished) for candidate in left}
         plan = make_plan(left, here=self._scores.verified, resumed=resumed)
         self._listener(Planned(len(plan.fetch), plan.bytes_to_fetch, plan.bytes_resumed, plan.unknown_sizes))
-        check_space(plan.bytes_to_fetch, available(self._volume, quota=self._limits.quota))
+        room = measure(self._volume, quota=self._limits.quota)
+        self._listener(Space(room.capacity, room.quota, room.used))
+        check_space(plan.bytes_to_fetch, room.free)
         return plan
 
     async def _is_here(self, candidate: Candidate) -> bool:
@@ -102,10 +107,12 @@ class Fetching:
         try:
             while left:
                 await self._transfer(left)
+                self._tell_claims()
                 left = await self._next_turn()
             await self._turns.end()
         finally:
             self._turns.stop()
+            self._tell_claims()
 
     async def _next_turn(self) -> list[Candidate]:
         while self._turns.behind and (self._scores.all_well or not self._limits.fail_fast):
@@ -137,6 +144,7 @@ class Fetching:
             memory=self._limits.memory,
             range_size=self._limits.range_size,
             limit_rate=self._limits.limit_rate,
+            flow=self._flow,
             fail_fast=self._limits.fail_fast,
             listener=self._hear,
             on_outcome=lambda outcome: self._ended(outcome, by_path[outcome.path]),
@@ -146,6 +154,14 @@ class Fetching:
     def _hear(self, event: Event) -> None:
         self._turns.note(event)
         self._listener(event)
+        if isinstance(event, Progress):
+            self._tell_claims()
+
+    def _tell_claims(self) -> None:
+        claims = Claims(self._turns.held, len(self._turns.behind))
+        if claims != self._claims:
+            self._claims = claims
+            self._listener(claims)
 
     def _order(self, candidate: Candidate) -> Order:
         return Order(

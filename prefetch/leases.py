@@ -80,6 +80,11 @@ class Leases:
             self._own[key], self._alive[key] = own, began
             self._start()
 
+    @property
+    def held(self) -> int:
+        """How many claims are ours now."""
+        return len(self._own)
+
     def lost(self, key: str) -> PrefetchError | None:
         """Why what is claimed under ``key`` is not ours to write any more; None while it is."""
         alive = self._alive.get(key)

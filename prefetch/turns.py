@@ -41,6 +41,11 @@ class Turns:
         """The models that somebody else has, as far as was seen, by path."""
         return self._behind
 
+    @property
+    def held(self) -> int:
+        """How many claims this process holds."""
+        return self._leases.held
+
     def expect(self, candidates: list[Candidate]) -> None:
         """Each of these will be taken, or not, and then `done`."""
         # Neighbours among the small ones share a claim, so that hosts can share the small ones.

@@ -15,7 +15,9 @@ import pytest
 
 from prefetch.errors import AccessError
 from prefetch.report.events import (
+    Claims,
     Event,
+    HostBytes,
     ModelDone,
     ModelFailed,
     ModelStarted,
@@ -28,6 +30,8 @@ from prefetch.report.events import (
     Retried,
     RunFinished,
     RunStarted,
+    Space,
+    Traffic,
     Transfer,
     Verifying,
 )
@@ -43,6 +47,9 @@ ONE_OF_EACH: list[Event] = [
     Planned(2, 1_000_000_000, 250_000_000, 1),
     ModelStarted(UNET, "huggingface.co", None, 4000),
     MOVING,
+    Traffic((HostBytes("cdn", 5_000_000),), 4_194_304, 0.5, 4_194_304, 0.25),
+    Claims(2, 1),
+    Space(None, 100_000_000_000, 35_000_000_000),
     Retried(UNET, "cdn", "reset", "The connection to cdn was reset.", 2, 0.5),
     Repaired(UNET, "disk", 4_194_304),
     Verifying(VAE, 253_815_318),
@@ -183,6 +190,20 @@ def test_progress_in_the_json_log_every_five_seconds() -> None:
         listener(MOVING)
         clock.now += 0.5
     assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_the_last_sums_are_in_the_json_log() -> None:
+    stream = io.StringIO()
+    listener = JsonLog(stream, clock=Clock())
+    for count in range(1, 5):
+        listener(Traffic((HostBytes("cdn", count),), count, 0.0, count, 0.0))
+    listener(RunFinished(True, 0, 1.0, 4, 0, 0))
+    said = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(record["event"], record.get("written")) for record in said] == [
+        ("traffic", 1),
+        ("traffic", 4),
+        ("run_finished", None),
+    ]
 
 
 def test_the_error_record() -> None:

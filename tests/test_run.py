@@ -68,6 +68,21 @@ def test_an_empty_volume_is_filled(run: Run, volume: Path, origin: DemoServer) -
     assert sent_bytes(origin.requests) == total
 
 
+def test_the_log_counts_what_was_moved(run: Run, volume: Path) -> None:
+    outcome = run("--log-format", "json", "--quota", "100M")
+    records = [json.loads(line) for line in outcome.stderr.splitlines()]
+    traffic = [record for record in records if record["event"] == "traffic"][-1]
+    total = sum(model.content.size for model in MODELS)
+    assert sum(host["bytes"] for host in traffic["received"]) == outcome.document["bytes_downloaded"] == total
+    large = sum(model.content.size for model in MODELS if model.content.size > BLOCK)
+    assert traffic["written"] >= large and traffic["write_seconds"] > 0
+    assert traffic["hashed"] == total and traffic["hash_seconds"] > 0
+    (space,) = [record for record in records if record["event"] == "space"]
+    assert space["quota"] == 100_000_000 and space["used"] < 10_000
+    claims = [record for record in records if record["event"] == "claims"]
+    assert all(record["waiting"] == 0 for record in claims)
+
+
 def test_a_second_run_asks_nobody_for_anything(run: Run, origin: DemoServer) -> None:
     run()
     before = len(origin.requests)

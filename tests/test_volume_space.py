@@ -14,7 +14,7 @@ from prefetch.errors import SpaceError, VolumeError
 from prefetch.volume.hashing import block_digest, hash_file
 from prefetch.volume.layout import Volume
 from prefetch.volume.partial import BLOCK_SIZE, Partial
-from prefetch.volume.space import available, check_space, used_bytes
+from prefetch.volume.space import Room, check_space, measure, used_bytes
 from tests.support.volumes import block, content, identity_of, write
 
 DATA = content(3 * BLOCK_SIZE)
@@ -26,7 +26,7 @@ def volume(tmp_path: Path) -> Volume:
 
 
 def cluster(monkeypatch: pytest.MonkeyPatch, *, total: int, free: int) -> None:
-    status = SimpleNamespace(f_frsize=4096, f_blocks=total // 4096, f_bavail=free // 4096)
+    status = SimpleNamespace(f_frsize=4096, f_blocks=total // 4096, f_bavail=free // 4096, f_bfree=free // 4096)
     monkeypatch.setattr(os, "statvfs", lambda path: status)
 
 
@@ -53,22 +53,23 @@ def test_a_partial_file_counts_with_what_it_holds(volume: Volume) -> None:
 def test_a_quota_bounds_what_fits(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
     (volume.root / "x").write_bytes(bytes(1000))
     cluster(monkeypatch, total=10**12, free=10**9)
-    assert available(volume, quota=None) == 10**9 // 4096 * 4096
-    assert available(volume, quota=5000) == 4000
-    assert available(volume, quota=999) == 0
-    assert available(volume, quota=10**11) == 10**9 // 4096 * 4096
+    assert measure(volume, quota=None).free == 10**9 // 4096 * 4096
+    assert measure(volume, quota=5000).free == 4000
+    assert measure(volume, quota=999).free == 0
+    assert measure(volume, quota=999).used == 1000
+    assert measure(volume, quota=10**11).free == 10**9 // 4096 * 4096
 
 
 def test_a_whole_clusters_space_says_nothing(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster(monkeypatch, total=1 << 50, free=1 << 49)
-    assert available(volume, quota=None) is None
-    assert available(volume, quota=5000) == 5000
+    assert measure(volume, quota=None) == Room(capacity=None, quota=None, used=None, free=None)
+    assert measure(volume, quota=5000).free == 5000
 
 
 def test_a_volume_that_is_gone_is_told(volume: Volume) -> None:
     volume.root.rmdir()
     with pytest.raises(VolumeError, match="asking for the space"):
-        available(volume, quota=None)
+        measure(volume, quota=None)
 
 
 @pytest.mark.parametrize(("needed", "room"), [(0, 0), (5, 5), (10**15, None)])

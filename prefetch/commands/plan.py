@@ -20,7 +20,7 @@ from prefetch.survey import Standing, State, survey
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
-from prefetch.volume.space import available
+from prefetch.volume.space import measure
 from prefetch.volume.waiting import find_unfinished, resumable_bytes
 
 __all__ = ["main"]
@@ -58,7 +58,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     plan = make_plan(missing, here=_verified(standings), resumed=_resumed(volume, missing))
     results = _results(standings, plan, failures)
     error = summary_of(list(failures.values()), models=len(standings), how="cannot be resolved")
-    free = available(volume, quota=settings.quota)
+    free = measure(volume, quota=settings.quota).free
     return RunResult(
         exit_code=0 if error is None else 1,
         volume=str(volume.root),

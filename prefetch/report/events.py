@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "Claims",
     "Event",
+    "HostBytes",
     "Listener",
     "ModelDone",
     "ModelFailed",
@@ -21,6 +23,8 @@ __all__ = [
     "Retried",
     "RunFinished",
     "RunStarted",
+    "Space",
+    "Traffic",
     "Transfer",
     "Verifying",
     "Waiting",
@@ -87,6 +91,50 @@ class Progress:
     models_total: int
     speed: float  # bytes a second over the last seconds
     connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostBytes:
+    """Bytes of body received from one host."""
+
+    host: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The sums of the run so far, beside each `Progress` and when a transfer ends.
+
+    The seconds are the threads' time, summed up: ``written`` bytes were brought to the volume in ``write_seconds``;
+    ``hashed`` bytes were hashed, and where they had left the memory read back, in ``hash_seconds``.
+    """
+
+    received: tuple[HostBytes, ...]
+    written: int
+    write_seconds: float
+    hashed: int
+    hash_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """This process holds so many claims, and so many models are held by others."""
+
+    held: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What the volume holds and may hold, in bytes; None for what is not known.
+
+    ``capacity`` is the file system's size, ``quota`` what the user said, ``used`` what counts against the quota where
+    there is one, or else against the capacity.
+    """
+
+    capacity: int | None
+    quota: int | None
+    used: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +237,9 @@ Event = (
     | Planned
     | ModelStarted
     | Progress
+    | Traffic
+    | Claims
+    | Space
     | Retried
     | Repaired
     | Verifying

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from prefetch.errors import PrefetchError
-from prefetch.report.events import Event, Progress, Waiting
+from prefetch.report.events import Claims, Event, Progress, RunFinished, Traffic, Waiting
 from prefetch.report.writer import LineWriter, Throttle
 
 __all__ = ["JsonLog", "error_record", "event_name"]
@@ -35,14 +35,28 @@ def _record(name: str, fields: dict[str, Any]) -> str:
 
 
 class JsonLog:
-    """A listener that writes every event as it is, progress (ours and that of whom we wait for) every five seconds."""
+    """A listener that writes every event as it is, what comes all the time only every five seconds."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = LineWriter(stream)
         self._throttle = Throttle(clock)
+        self._withheld: Traffic | None = None
 
     def __call__(self, event: Event) -> None:
         """Write the event."""
-        key = event.path if isinstance(event, Waiting) else "" if isinstance(event, Progress) else None
-        if key is None or self._throttle.allows(key):
-            self._out.write(_record(event_name(type(event)), asdict(event)))
+        if isinstance(event, RunFinished) and self._withheld is not None:
+            self._write(self._withheld)
+        told = self._is_due(event)
+        if isinstance(event, Traffic):
+            # Its last sums are the run's.
+            self._withheld = None if told else event
+        if told:
+            self._write(event)
+
+    def _is_due(self, event: Event) -> bool:
+        if isinstance(event, Waiting):
+            return self._throttle.allows(event.path)
+        return not isinstance(event, Progress | Traffic | Claims) or self._throttle.allows(event_name(type(event)))
+
+    def _write(self, event: Event) -> None:
+        self._out.write(_record(event_name(type(event)), asdict(event)))

@@ -9,6 +9,7 @@ from typing import Any
 from prefetch.errors import PrefetchError
 from prefetch.report.events import Listener, Repaired
 from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.flow import Flow
 from prefetch.transfer.frontier import Frontier
 from prefetch.transfer.judge import Judge
 from prefetch.transfer.threads import Spawn, Threads
@@ -38,6 +39,7 @@ class Assembly:
         *,
         threads: Threads,
         buffers: Buffers,
+        flow: Flow,
         spawn: Spawn,
         listener: Listener,
         missing: Callable[[int], None],
@@ -50,6 +52,7 @@ class Assembly:
         self.refetched = 0
         self._threads = threads
         self._buffers = buffers
+        self._flow = flow
         self._spawn = spawn
         self._listener = listener
         self._missing = missing
@@ -136,6 +139,7 @@ class Assembly:
             self.partial,
             threads=self._threads,
             buffers=self._buffers,
+            flow=self._flow,
             spawn=self._spawn_beside,
             damaged=self._damaged,
             complete=self._complete,
@@ -167,14 +171,18 @@ class Assembly:
         if self.doubting and index in self.partial.claimed:
             await self._compare(index, view)
             return False
-        await self._threads.run(self.partial.write, index, view)
+        await self._write(index, view)
         return True
+
+    async def _write(self, index: int, view: memoryview) -> None:
+        _, seconds = await self._threads.timed(self.partial.write, index, view)
+        self._flow.count_written(len(view), seconds)
 
     async def _compare(self, index: int, view: memoryview) -> None:
         """A block that comes the same again is right, or wrong at the host; one that differs was the bad one."""
         self.refetched += len(view)
         if not await self._threads.run(self.partial.matches, index, view):
-            await self._threads.run(self.partial.write, index, view)
+            await self._write(index, view)
             self._frontier.rewind(index)
 
     def _settled(self, task: asyncio.Task[None]) -> None:

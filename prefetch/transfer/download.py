@@ -10,6 +10,7 @@ from prefetch.net.origin import Origin
 from prefetch.report.events import Listener, Repaired
 from prefetch.transfer.assembly import Assembly
 from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.flow import Flow
 from prefetch.transfer.judge import Judge
 from prefetch.transfer.order import Order
 from prefetch.transfer.runs import Runs
@@ -42,6 +43,7 @@ class Download:
         *,
         threads: Threads,
         buffers: Buffers,
+        flow: Flow,
         spawn: Spawn,
         meter: Speedometer,
         listener: Listener,
@@ -70,6 +72,7 @@ class Download:
             Judge(order),
             threads=threads,
             buffers=buffers,
+            flow=flow,
             spawn=spawn,
             listener=listener,
             missing=self._fetch_again,

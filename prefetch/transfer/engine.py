@@ -13,6 +13,7 @@ from prefetch.signals import interrupted
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.download import Download
 from prefetch.transfer.fetcher import Fetcher
+from prefetch.transfer.flow import Flow
 from prefetch.transfer.limits import Budget, RateLimit
 from prefetch.transfer.order import Order, Outcome
 from prefetch.transfer.peers import Peers
@@ -35,6 +36,7 @@ class Engine:
             to the volume, or kept for the hash.
         range_size: bytes to ask for in one request, None to learn what suits each host.
         limit_rate: bytes a second over all connections, None for no cap.
+        flow: takes what is moved, over all transfers of a run.
         fail_fast: begin nothing new after the first failure.
         on_outcome: called once for each order, in the event loop, as soon as it ended.
     """
@@ -46,6 +48,7 @@ class Engine:
         memory: int,
         range_size: int | None,
         limit_rate: int | None,
+        flow: Flow,
         fail_fast: bool,
         listener: Listener,
         on_outcome: Callable[[Outcome], None],
@@ -58,6 +61,7 @@ class Engine:
         self._on_outcome = on_outcome
         self._clock = clock
         self._tally = Tally()
+        self._flow = flow
         self._peers = Peers(range_size)
         self._buffers = Buffers(blocks, BLOCK_SIZE)
         self._budget = Budget(self._connections)
@@ -65,6 +69,7 @@ class Engine:
             buffers=self._buffers,
             budget=self._budget,
             tally=self._tally,
+            flow=flow,
             peers=self._peers,
             limit=RateLimit(limit_rate, clock=clock) if limit_rate else None,
             listener=listener,
@@ -86,6 +91,7 @@ class Engine:
             orders,
             budget=self._budget,
             tally=self._tally,
+            flow=self._flow,
             peers=self._peers,
             listener=self._listener,
             clock=self._clock,
@@ -131,6 +137,7 @@ class Engine:
             partial,
             threads=self._blocks,
             buffers=self._buffers,
+            flow=self._flow,
             spawn=self._tasks.create_task,
             meter=Speedometer(self._clock()),
             listener=self._listener,
@@ -192,6 +199,7 @@ class Engine:
             with suppress(PrefetchError):
                 download.partial.close()
             self._on_outcome(self._outcome(download, download.error or interrupted()))
+        self._listener(self._flow.traffic({}))
         self._blocks.close()
         self._files.close()
 

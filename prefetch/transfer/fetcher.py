@@ -13,6 +13,7 @@ from prefetch.net.origin import Body, RangesUnsupported
 from prefetch.net.retry import FullJitter
 from prefetch.report.events import Listener, Retried
 from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.flow import Flow
 from prefetch.transfer.limits import Budget, RateLimit
 from prefetch.transfer.peers import Connection, Peers
 from prefetch.transfer.segment import Segment
@@ -38,6 +39,7 @@ class Fetcher:
         buffers: Buffers,
         budget: Budget,
         tally: Tally,
+        flow: Flow,
         peers: Peers,
         limit: RateLimit | None,
         listener: Listener,
@@ -47,6 +49,7 @@ class Fetcher:
         self._buffers = buffers
         self._budget = budget
         self._tally = tally
+        self._flow = flow
         self._peers = peers
         self._limit = limit
         self._listener = listener
@@ -95,6 +98,7 @@ class Fetcher:
 
     async def _connection(self, segment: Segment) -> None:
         origin, began = segment.download.origin, self._clock()
+        segment.host = origin.host
         try:
             async with asyncio.timeout(None) as segment.scope:
                 async with origin.open(segment.position, segment.stop) as segment.body:
@@ -107,6 +111,7 @@ class Fetcher:
             segment.scope = None
             segment.download.received_before += segment.received
             self._tally.received += segment.received
+            self._flow.received[segment.host] += segment.received
             segment.body = None
 
     async def _receive(self, segment: Segment, body: Body) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from prefetch.errors import PrefetchError
 from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.flow import Flow
 from prefetch.transfer.threads import Spawn, Threads
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Frontier:
         *,
         threads: Threads,
         buffers: Buffers,
+        flow: Flow,
         spawn: Spawn,
         damaged: Callable[[int], None],
         complete: Callable[[], None],
@@ -54,6 +56,7 @@ class Frontier:
         self._partial = partial
         self._threads = threads
         self._buffers = buffers
+        self._flow = flow
         self._spawn = spawn
         self._damaged = damaged
         self._complete = complete
@@ -168,7 +171,8 @@ class Frontier:
         run: list[memoryview] = []
         while (kept := self._memory.get(self.next + len(run))) is not None and len(run) < self._batch_limit:
             run.append(memoryview(kept[0])[: kept[1]])
-        await self._threads.run(self._hash_all, run)
+        _, seconds = await self._threads.timed(self._hash_all, run)
+        self._flow.count_hashed(sum(map(len, run)), seconds)
         for _ in run:
             self._forget(self.next)
             self._step()
@@ -179,9 +183,12 @@ class Frontier:
             end += 1
         buffer = await self._buffers.acquire()
         try:
-            hashed, whole = await self._threads.run(self._read_and_hash, memoryview(buffer), self.next, end)
+            view = memoryview(buffer)
+            (hashed, whole), seconds = await self._threads.timed(self._read_and_hash, view, self.next, end)
         finally:
             self._buffers.release(buffer)
+        read = range(self.next, self.next + hashed)
+        self._flow.count_hashed(sum(map(self._partial.block_length, read)), seconds)
         for _ in range(hashed):
             self._step()
         if not whole and not self._retired:

@@ -28,6 +28,7 @@ class Segment:
         "buffer",
         "download",
         "generation",
+        "host",
         "judged",
         "meter",
         "position",
@@ -42,6 +43,7 @@ class Segment:
         self.stop = stop
         self.position = start
         self.buffer: bytearray | None = None
+        self.host = download.origin.host  # that the present connection leads to
         self.body: Body | None = None
         self.blocks: list[int] = []  # that the present connection brought
         self.judged = 0

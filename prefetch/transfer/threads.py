@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, TypeVarTuple
@@ -33,6 +34,16 @@ class Threads:
         except asyncio.CancelledError:
             await asyncio.wait([job])
             raise
+
+    async def timed(self, function: Callable[[*Ts], T], *arguments: *Ts) -> tuple[T, float]:
+        """Do as `run` does; beside the result the seconds ``function`` took, not those it waited for a thread."""
+
+        def timed() -> tuple[T, float]:
+            began = time.perf_counter()
+            result = function(*arguments)
+            return result, time.perf_counter() - began
+
+        return await self.run(timed)
 
     def close(self) -> None:
         """Drop the jobs that have not begun."""

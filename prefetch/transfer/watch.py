@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from prefetch.report.events import Listener, Progress, Transfer
 from prefetch.transfer.download import Download
+from prefetch.transfer.flow import Flow
 from prefetch.transfer.limits import Budget
 from prefetch.transfer.order import Order
 from prefetch.transfer.peers import Peers
@@ -34,6 +36,7 @@ class Watch:
         *,
         budget: Budget,
         tally: Tally,
+        flow: Flow,
         peers: Peers,
         listener: Listener,
         clock: Callable[[], float],
@@ -43,6 +46,7 @@ class Watch:
         self._bytes = sum(order.size or 0 for order in orders)
         self._budget = budget
         self._tally = tally
+        self._flow = flow
         self._peers = peers
         self._listener = listener
         self._clock = clock
@@ -106,6 +110,10 @@ class Watch:
             connections=self._scheduler.taken,
         )
         self._listener(progress)
+        arriving: Counter[str] = Counter()
+        for segment in self._scheduler.segments:
+            arriving[segment.host] += segment.received
+        self._listener(self._flow.traffic(arriving))
 
 
 def _is_at(segment: Segment, host: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from prefetch.errors import SpaceError
@@ -11,7 +12,7 @@ from prefetch.report.humanize import size as human
 from prefetch.volume import files, generations
 from prefetch.volume.layout import Volume
 
-__all__ = ["available", "check_space", "used_bytes"]
+__all__ = ["Room", "check_space", "measure", "used_bytes"]
 
 _PIB = 1 << 50
 
@@ -41,20 +42,35 @@ def used_bytes(volume: Volume) -> int:
     return total
 
 
-def available(volume: Volume, *, quota: int | None) -> int | None:
-    """Bytes that still fit, never below 0; None where that cannot be known.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a volume holds and may hold, in bytes.
 
-    Args:
-        quota: bytes the volume may hold, for a file system that tells the whole cluster's space instead.
+    Attributes:
+        capacity: the file system's size; None where it tells the whole cluster's instead.
+        quota: what the volume may hold by its user's word, where there is one.
+        used: what counts against the quota, or else against the capacity; None where neither is known.
+        free: what still fits, never below 0; None where that cannot be known.
     """
+
+    capacity: int | None
+    quota: int | None
+    used: int | None
+    free: int | None
+
+
+def measure(volume: Volume, *, quota: int | None) -> Room:
+    """The room on a volume. With a ``quota`` (bytes the volume may hold) every file on it is looked at."""
     with files.os_errors(f"asking for the space on {volume.root}"):
         status = os.statvfs(volume.root)
-    limits = []
-    if status.f_blocks * status.f_frsize < _PIB:
-        limits.append(status.f_bavail * status.f_frsize)
+    size = status.f_blocks * status.f_frsize
+    capacity = size if size < _PIB else None
+    left = [] if capacity is None else [status.f_bavail * status.f_frsize]
+    used = None if capacity is None else capacity - status.f_bfree * status.f_frsize
     if quota is not None:
-        limits.append(max(0, quota - used_bytes(volume)))
-    return min(limits, default=None)
+        used = used_bytes(volume)
+        left.append(max(0, quota - used))
+    return Room(capacity, quota, used, min(left, default=None))
 
 
 def check_space(needed: int, available: int | None) -> None:
