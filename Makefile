@@ -3,6 +3,7 @@
 # make test [ARGS="-k name"]            the tests; what the machine lacks is skipped and named
 # make check                            lint, format, types
 # make bench [ARGS="--only a --rounds 3"]  the benchmark beside other downloaders
+# make torture [ARGS="--seconds 150"]   writers on one volume, killed again and again; needs root
 #
 # Set-up is done by itself, in .venv, without root. Another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
 
@@ -15,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench requirements clean
+.PHONY: help run test check format bench torture requirements clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -41,6 +42,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench $(ARGS)
+
+torture: $(VENV)/.dev
+	$(BIN)/python -m tests.torture $(ARGS)
 
 requirements: $(VENV)/.dev
 	$(LOCK) pyproject.toml -o requirements/run.txt

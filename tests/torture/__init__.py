@@ -1,0 +1,1 @@
+"""Several writers on one volume, killed again and again: ``make torture``."""
