@@ -33,6 +33,8 @@ OTHERS = """\
 | `CIVITAI_API_TOKEN` | the API key for Civitai. It goes to no other host |
 | `HF_TOKEN_FILE`, `CIVITAI_API_TOKEN_FILE` | the same in a file, for container secrets |
 | `PREFETCH_CIVITAI_ENDPOINT` | another address than `https://civitai.com` |
+| `PREFETCH_TOKENS` | tokens for other hosts: `https://host=VARIABLE`, several with commas. See [access.md](access.md) |
+| `PREFETCH_HEADERS`, `PREFETCH_HEADERS_FILE` | other headers for other hosts, as JSON. See [access.md](access.md) |
 | `HF_HOME`, `HF_TOKEN_PATH` | where the token lies that `hf auth login` stored, for when `HF_TOKEN` is not set |
 | `HF_HUB_DISABLE_IMPLICIT_TOKEN` | `1`: do not use that stored token |
 | `HF_HUB_OFFLINE` | `1`: the Hub is not asked; a model that would have to be asked for is an error |

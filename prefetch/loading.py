@@ -13,7 +13,16 @@ from prefetch.values import Kind
 
 __all__ = ["load_settings", "misspelt_variables"]
 
-_READ_ELSEWHERE = frozenset({"PREFETCH_DEBUG", "PREFETCH_CIVITAI_ENDPOINT", "PREFETCH_RUNPOD_ENDPOINT"})
+_READ_ELSEWHERE = frozenset(
+    {
+        "PREFETCH_CIVITAI_ENDPOINT",
+        "PREFETCH_DEBUG",
+        "PREFETCH_HEADERS",
+        "PREFETCH_HEADERS_FILE",
+        "PREFETCH_RUNPOD_ENDPOINT",
+        "PREFETCH_TOKENS",
+    }
+)
 
 
 def load_settings(given: Mapping[str, Any], *, environ: Mapping[str, str] = os.environ) -> Settings:

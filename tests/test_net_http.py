@@ -11,7 +11,7 @@ from aiohttp import web
 
 from prefetch.errors import AccessError, ContentError, PrefetchError, SourceError, TransientError
 from prefetch.net.client import open_session
-from prefetch.net.credentials import Credential
+from prefetch.net.credentials import Credential, Secret
 from prefetch.net.http import HttpOrigin
 from prefetch.net.locations import Location, LocationCache, refresh_time
 from prefetch.net.origin import Body, RangesUnsupported
@@ -41,7 +41,7 @@ class Locator:
         self.asked += 1
         await asyncio.sleep(0)
         url = self.urls.pop(0) if len(self.urls) > 1 else self.urls[0]
-        token = Credential(self.origin, "Authorization", "Bearer hf_secret")
+        token = Credential(self.origin, "Authorization", Secret("Bearer hf_secret"))
         return Location(SecretURL(url), self.home.host, (token,), self.expires_at)
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError, UsageError
 from prefetch.net.client import USER_AGENT, open_session, proxy_for
-from prefetch.net.credentials import Credential, headers_for
+from prefetch.net.credentials import Credential, Secret, headers_for
 from prefetch.net.request import get
 from prefetch.net.urls import SecretURL
 from tests.support.loopback import raw_serving, serving
@@ -118,7 +118,7 @@ def test_a_token_never_crosses_an_origin_and_comes_back_to_its_own() -> None:
                 serving(lambda r: asyncio.sleep(0, redirect(other.url + "/b") if r.path == "/a" else web.Response()))
             )
             other = await stack.enter_async_context(serving(lambda _: asyncio.sleep(0, redirect(home.url + "/c"))))
-            token = Credential(SecretURL(home.url).origin, "Authorization", "Bearer hf_secret")
+            token = Credential(SecretURL(home.url).origin, "Authorization", Secret("Bearer hf_secret"))
             await fetched(home.url + "/a", credentials=[token])
             assert [request.headers.get("Authorization") for request in home.log] == ["Bearer hf_secret"] * 2
             assert [request.headers.get("Authorization") for request in other.log] == [None]
@@ -141,7 +141,7 @@ def test_a_token_never_crosses_an_origin_and_comes_back_to_its_own() -> None:
     ],
 )
 def test_where_a_credential_goes(owner: str, asked: str, sent: bool) -> None:
-    item = Credential(SecretURL(owner).origin, "Authorization", "x")
+    item = Credential(SecretURL(owner).origin, "Authorization", Secret("x"))
     assert headers_for(SecretURL(asked), [item]) == ({"Authorization": "x"} if sent else {})
 
 

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from prefetch.errors import AccessError, ContentError, PrefetchError, SourceError, TransientError, UsageError
 from prefetch.net.client import open_session
+from prefetch.net.credentials import Secret, Token
 from prefetch.net.retry import FullJitter
 from prefetch.net.urls import SecretURL
 from prefetch.sources.access import Access
@@ -78,7 +79,7 @@ async def resolver(
         if slept is not None:
             slept.append(seconds)
 
-    access = Access(SecretURL(endpoint), token, hf_login=False)
+    access = Access(SecretURL(endpoint), Token(Secret(token), "HF_TOKEN") if token else None, hf_login=False)
     async with open_session(connections=4) as session:
         yield Resolver(session, access, wait=FullJitter(uniform=lambda: 0.0), sleep=sleep)
 
@@ -188,6 +189,9 @@ def test_a_host_that_contradicts_the_manifest(pinned: dict[str, Any], words: lis
 
 
 GATED = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to model o/r is restricted"}
+FINE_GRAINED = {
+    "X-Error-Message": "Please enable access to public gated repositories in your fine-grained token settings"
+}
 INVALID = {"X-Error-Message": "Invalid credentials in Authorization header"}
 
 
@@ -195,14 +199,15 @@ INVALID = {"X-Error-Message": "Invalid credentials in Authorization header"}
     ("status", "headers", "token", "kind", "words"),
     [
         (401, GATED, None, AccessError, ["gated", "https://huggingface.co/o/r", "HF_TOKEN"]),
-        (403, GATED, TOKEN, AccessError, ["gated", "https://huggingface.co/o/r", "fine-grained"]),
+        (403, GATED, TOKEN, AccessError, ["gated", "https://huggingface.co/o/r", "account the token sent (HF_TOKEN)"]),
+        (403, GATED | FINE_GRAINED, TOKEN, AccessError, ["gated", "settings/tokens", "allow it to read"]),
         (401, {}, None, AccessError, ["missing or private", "Set HF_TOKEN"]),
         (401, {"X-Error-Code": "RepoNotFound"}, None, AccessError, ["missing or private", "Set HF_TOKEN"]),
         (404, {"X-Error-Code": "RepoNotFound"}, TOKEN, AccessError, ["missing or private", "has no access"]),
         (401, INVALID, TOKEN, AccessError, ["HF_TOKEN is not accepted", "settings/tokens"]),
         (403, {"X-Error-Message": "Forbidden"}, TOKEN, AccessError, ["refuses o/r (403: Forbidden)"]),
         (451, {}, None, AccessError, ["451"]),
-        (403, {"X-Error-Message": "Access to this resource is disabled."}, None, SourceError, ["disabled o/r"]),
+        (403, {"X-Error-Message": "Access to this resource is disabled."}, None, AccessError, ["disabled o/r"]),
         (404, {"X-Error-Code": "RevisionNotFound"}, None, SourceError, ["no revision 'main'"]),
         (404, {"X-Error-Code": "EntryNotFound"}, None, SourceError, ["no file 'd/model v2.safetensors'"]),
         (404, {}, None, SourceError, ["no file"]),
@@ -430,7 +435,7 @@ def test_an_address_without_ranges() -> None:
     ("response", "kind", "words"),
     [
         ({"status": 404}, SourceError, "has no f.bin (404)"),
-        ({"status": 403}, AccessError, "no credential for 127.0.0.1"),
+        ({"status": 403}, AccessError, "set PREFETCH_TOKENS to http://127.0.0.1:"),
         ({"status": 200, "text": "<title>Sign in</title>", "content_type": "text/html"}, ContentError, "'Sign in'"),
         ({"status": 416, "headers": {"Content-Range": "bytes */0"}}, ContentError, "no bytes"),
     ],
@@ -506,8 +511,9 @@ def test_what_the_environment_says() -> None:
     assert Access().hf_endpoint.reveal() == "https://huggingface.co"
     given = {"HF_ENDPOINT": "https://mirror/hub/", "HF_TOKEN": f" {TOKEN}\n", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     access = Access.from_environment(given)
-    assert (access.hf_endpoint.reveal(), access.hf_token, access.hf_login) == ("https://mirror/hub", TOKEN, False)
-    assert Access.from_environment({"HUGGING_FACE_HUB_TOKEN": TOKEN, "HF_TOKEN": ""}).hf_token == TOKEN
+    assert (access.hf_endpoint.reveal(), access.hf_login) == ("https://mirror/hub", False)
+    assert access.hf_token == Token(Secret(TOKEN), "HF_TOKEN")
+    assert Access.from_environment({"HUGGING_FACE_HUB_TOKEN": TOKEN, "HF_TOKEN": ""}).hf_token is not None
     assert TOKEN not in repr(access)
 
 

@@ -48,6 +48,7 @@ class Hub:
     ) -> None:
         self.endpoint = endpoint
         self.files = dict(files or {})
+        self.guarded: dict[str, tuple[str, str]] = {}
         self._link = link
         self._tokens = dict(tokens or {})
         self._page_size = page_size
@@ -97,6 +98,9 @@ class Hub:
         content = self.files.get(name)
         if content is None:
             return text_reply(404, "Not Found")
+        header, value = self.guarded.get(name, ("", ""))
+        if request.headers.get(header.lower(), "") != value:
+            return json_reply({"error": f"no access with {request.headers.get(header.lower(), 'nothing')}"}, status=401)
         return send_content(request, content, file=name, headers={"ETag": f'"{content.git_sha1}"'})
 
     def _whoami(self, request: Request) -> Reply:

@@ -57,9 +57,11 @@ class DemoServer:
         """Add a repository or move its branches; the commit of each of its named revisions."""
         return self._hub.put(repo)
 
-    def put_file(self, name: str, content: Content) -> str:
-        """Add or replace a plain file; its address."""
+    def put_file(self, name: str, content: Content, *, needs: tuple[str, str] | None = None) -> str:
+        """Add or replace a plain file, for all or for those who send a header with a value; its address."""
         self._hub.files[name] = content
+        if needs is not None:
+            self._hub.guarded[name] = needs
         return f"{self.endpoint}/files/{name}"
 
     def signed_link(self, file: str, content: Content) -> str:

@@ -7,7 +7,34 @@ from dataclasses import dataclass, field
 
 from prefetch.net.urls import OriginKey, SecretURL, is_loopback_host
 
-__all__ = ["Credential", "headers_for", "may_carry_secrets"]
+__all__ = ["Credential", "Secret", "Token", "headers_for", "hide", "may_carry_secrets"]
+
+_SHORTEST_HIDDEN = 6  # characters: what is shorter is a word such as Bearer or Basic
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A text that no ``str()``, ``repr()`` or f-string shows; only `reveal`, for the request itself, does."""
+
+    _text: str = field(repr=False)
+
+    def reveal(self) -> str:
+        """The text."""
+        return self._text
+
+    def __str__(self) -> str:
+        return "…"
+
+    def __format__(self, specification: str) -> str:
+        return "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A secret, and where the user put it, as a sentence names it: ``HF_TOKEN``, ``HF_TOKEN_FILE``."""
+
+    secret: Secret
+    found_in: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +43,12 @@ class Credential:
 
     origin: OriginKey
     header: str
-    value: str = field(repr=False)
+    value: Secret
+
+    @classmethod
+    def bearer(cls, origin: OriginKey, token: Secret) -> Credential:
+        """The header that carries a token."""
+        return cls(origin, "Authorization", Secret(f"Bearer {token.reveal()}"))
 
 
 def may_carry_secrets(url: SecretURL) -> bool:
@@ -25,7 +57,16 @@ def may_carry_secrets(url: SecretURL) -> bool:
 
 
 def headers_for(url: SecretURL, credentials: Iterable[Credential]) -> dict[str, str]:
-    """The headers of those ``credentials`` that belong to the origin of ``url``."""
+    """The headers of those ``credentials`` that belong to the origin of ``url``; of two for one header, the last."""
     if not may_carry_secrets(url):
         return {}
-    return {item.header: item.value for item in credentials if item.origin == url.origin}
+    chosen = {item.header.lower(): item for item in credentials if item.origin == url.origin}
+    return {item.header: item.value.reveal() for item in chosen.values()}
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """``text``, which a host wrote, without the words of the headers it was sent."""
+    words = {word for secret in secrets for word in secret.split() if len(word) >= _SHORTEST_HIDDEN}
+    for word in sorted(words, key=len, reverse=True):
+        text = text.replace(word, "…")
+    return text

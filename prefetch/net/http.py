@@ -118,7 +118,7 @@ async def check_answer(answer: Answer, asked: Asked, *, now: float) -> Accepted:
     response = answer.response
     received = ""
     if is_error_page(response.status, response.headers, asked.name):
-        received = describe(response.content_type, await read_start(response))
+        received = describe(response.content_type, await read_start(response), sent=answer.sent)
     return check_response(response.status, response.headers, asked, now=now, received=received)
 
 

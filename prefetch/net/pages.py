@@ -6,9 +6,11 @@ import asyncio
 import html
 import json
 import re
+from collections.abc import Collection
 
 import aiohttp
 
+from prefetch.net.credentials import hide
 from prefetch.net.urls import redact
 
 __all__ = ["describe", "read_start"]
@@ -32,9 +34,12 @@ async def read_start(response: aiohttp.ClientResponse) -> bytes:
     return bytes(start)
 
 
-def describe(media_type: str, start: bytes) -> str:
-    """A page's title, a JSON answer's message, or the first words of a text; redacted, empty where it says nothing."""
-    text = start.decode("utf-8", "replace")
+def describe(media_type: str, start: bytes, *, sent: Collection[str] = ()) -> str:
+    """A page's title, a JSON answer's message, or the first words of a text; empty where it says nothing.
+
+    Redacted, and without the secrets that were ``sent``, which a host may repeat.
+    """
+    text = hide(start.decode("utf-8", "replace"), sent)
     if "html" in media_type:
         title = _TITLE.search(text)
         return f"an HTML page titled {_short(html.unescape(title[1]))!r}" if title else "an HTML page"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 
@@ -24,10 +24,15 @@ _ANSWER_TIMEOUT = 60.0  # seconds for name, connection, TLS and the response's h
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response whose body is still to be read, and the address it came from after all redirects."""
+    """A response whose body is still to be read, and the address it came from after all redirects.
+
+    Attributes:
+        sent: the secrets that went to that address, which its words may repeat.
+    """
 
     response: aiohttp.ClientResponse
     url: SecretURL
+    sent: Collection[str] = field(default=(), repr=False)
 
 
 @asynccontextmanager
@@ -74,7 +79,7 @@ async def _follow_all(
         response = await _send(session, seen[-1], headers, credentials, began_at)
         location = response.headers.get("Location")
         if response.status not in _REDIRECTS or location is None:
-            return Answer(response, seen[-1])
+            return Answer(response, seen[-1], headers_for(seen[-1], credentials).values())
         response.release()
         target = follow(seen[-1], location)
         if target in seen:

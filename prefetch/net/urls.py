@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 if TYPE_CHECKING:
     import yarl
 
-__all__ = ["OriginKey", "SecretURL", "is_loopback_host", "redact", "same_origin"]
+__all__ = ["OriginKey", "SecretURL", "is_loopback_host", "origin_text", "redact", "same_origin"]
 
 OriginKey = tuple[str, str, int]
 """Scheme, lower-case host and port: what a credential belongs to."""
@@ -99,6 +99,13 @@ class SecretURL:
 
     def __repr__(self) -> str:
         return f"SecretURL({str(self)!r})"
+
+
+def origin_text(origin: OriginKey) -> str:
+    """An origin as people write it: ``https://host``, with the port where it is not the usual one."""
+    scheme, host, port = origin
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}" if port == _PORTS[scheme] else f"{scheme}://{name}:{port}"
 
 
 def same_origin(a: SecretURL, b: SecretURL) -> bool:

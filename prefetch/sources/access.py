@@ -1,26 +1,27 @@
-"""What the user's environment says about hosts: the endpoints of the Hub and of Civitai, and the tokens for them."""
+"""What the user's environment says about hosts: the endpoints of the Hub and of Civitai, and who gets which secret."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from prefetch.errors import UsageError
-from prefetch.net.urls import SecretURL
+from prefetch.net.credentials import Credential, Token, may_carry_secrets
+from prefetch.net.urls import OriginKey, SecretURL
+from prefetch.sources.own_headers import read_own_headers
+from prefetch.sources.tokens import read_token
 
 __all__ = ["Access"]
 
 _HUB = "https://huggingface.co"
 _CIVITAI = "https://civitai.com"
-_LONGEST_TOKEN = 4096
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _TRUE = frozenset({"1", "on", "yes", "true"})
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Endpoints and tokens; its ``repr()`` shows no token.
+    """Endpoints and secrets; its ``repr()`` shows none of them.
 
     Attributes:
         hf_endpoint: where the Hub is, without a slash at its end.
@@ -28,30 +29,44 @@ class Access:
         hf_login: whether the token that ``hf auth login`` stored may be used where the environment gives none.
         civitai_endpoint: where Civitai is, without a slash at its end.
         civitai_token: the token the environment gives for it.
+        own: the headers the user's settings give, each for one origin; they come after a host's usual token.
     """
 
     hf_endpoint: SecretURL = field(default_factory=lambda: SecretURL(_HUB))
-    hf_token: str | None = field(default=None, repr=False)
+    hf_token: Token | None = None
     hf_login: bool = True
     civitai_endpoint: SecretURL = field(default_factory=lambda: SecretURL(_CIVITAI))
-    civitai_token: str | None = field(default=None, repr=False)
+    civitai_token: Token | None = None
+    own: tuple[Credential, ...] = ()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Access:
         """Read ``HF_ENDPOINT``, ``HF_TOKEN``, ``HUGGING_FACE_HUB_TOKEN``, ``HF_HUB_DISABLE_IMPLICIT_TOKEN``,
-        ``CIVITAI_API_TOKEN`` and ``PREFETCH_CIVITAI_ENDPOINT``. A token may stand in a file that ``NAME_FILE`` names.
+        ``CIVITAI_API_TOKEN``, ``PREFETCH_CIVITAI_ENDPOINT``, ``PREFETCH_TOKENS`` and ``PREFETCH_HEADERS``. A secret may
+        stand in a file that ``NAME_FILE`` names.
 
         Raises:
-            UsageError: an endpoint that is no address, or a token that no request can carry.
+            UsageError: an endpoint that is no address, or a secret that no request can carry.
         """
         implicit = environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() not in _TRUE
         return cls(
             _endpoint(environ, "HF_ENDPOINT", _HUB),
-            _token(environ, _TOKENS),
+            read_token(environ, _TOKENS),
             hf_login=implicit,
             civitai_endpoint=_endpoint(environ, "PREFETCH_CIVITAI_ENDPOINT", _CIVITAI),
-            civitai_token=_token(environ, ("CIVITAI_API_TOKEN",)),
+            civitai_token=read_token(environ, ("CIVITAI_API_TOKEN",)),
+            own=read_own_headers(environ),
         )
+
+    def credentials(self, url: SecretURL, token: Token | None) -> tuple[Credential, ...]:
+        """What requests that begin at ``url`` may carry: the host's usual ``token``, and the user's own headers."""
+        if token is None or not may_carry_secrets(url):
+            return self.own
+        return (Credential.bearer(url.origin, token.secret), *self.own)
+
+    def has_own(self, origin: OriginKey) -> bool:
+        """Whether the user's settings give a header for ``origin``."""
+        return any(item.origin == origin for item in self.own)
 
 
 def _endpoint(environ: Mapping[str, str], name: str, usual: str) -> SecretURL:
@@ -64,30 +79,3 @@ def _endpoint(environ: Mapping[str, str], name: str, usual: str) -> SecretURL:
     if url.has_userinfo or "?" in text or "#" in text:
         raise UsageError(f"{name} carries more than a host and a path.", remedy=remedy)
     return url
-
-
-def _token(environ: Mapping[str, str], names: Iterable[str]) -> str | None:
-    """The first token that one of ``names``, or a file that ``NAME_FILE`` names, gives."""
-    for name in names:
-        token = environ.get(name, "").strip() or _in_file(environ, f"{name}_FILE")
-        if not token:
-            continue
-        if not (token.isascii() and token.isprintable() and " " not in token):
-            raise UsageError(
-                f"{name} holds characters that no token has.", remedy="Copy the token anew, without quotes."
-            )
-        return token
-    return None
-
-
-def _in_file(environ: Mapping[str, str], name: str) -> str:
-    path = environ.get(name, "")
-    if not path:
-        return ""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(_LONGEST_TOKEN).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise UsageError(
-            f"The file that {name} names cannot be read: {error.strerror}.", remedy="Mount the secret, or unset it."
-        ) from None

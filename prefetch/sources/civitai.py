@@ -16,7 +16,6 @@ from typing import Any
 from prefetch.errors import AccessError, ContentError, SourceError
 from prefetch.net.checks import Accepted, Asked
 from prefetch.net.client import Session
-from prefetch.net.credentials import Credential, may_carry_secrets
 from prefetch.net.headers import signed_expiry
 from prefetch.net.http import HttpOrigin, check_answer
 from prefetch.net.locations import Location
@@ -33,8 +32,7 @@ _LARGEST_ANSWER = 4 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOT_SENT = "Make an API key at https://civitai.com/user/account and set CIVITAI_API_TOKEN to it."
 _REFUSED = (
-    "Check that the token sent (CIVITAI_API_TOKEN) is valid, and that its account may download this model: early "
-    "access is bought."
+    "Check that the key sent ({}) is valid, and that its account may download this model: early access is bought."
 )
 
 
@@ -44,16 +42,14 @@ class Civitai:
     def __init__(self, session: Session, access: Access) -> None:
         self._session = session
         self.endpoint = access.civitai_endpoint
-        token = access.civitai_token if may_carry_secrets(self.endpoint) else None
-        self.credentials: tuple[Credential, ...] = ()
-        if token is not None:
-            self.credentials = (Credential(self.endpoint.origin, "Authorization", f"Bearer {token}"),)
+        self.credentials = access.credentials(self.endpoint, access.civitai_token)
+        self._token = access.civitai_token
         session.guard.trust(self.endpoint.host)
 
     @property
     def remedy(self) -> str:
         """What to do when Civitai refuses."""
-        return _REFUSED if self.credentials else _NOT_SENT
+        return _NOT_SENT if self._token is None else _REFUSED.format(self._token.found_in)
 
     async def resolve(self, ref: CivitaiRef, *, source: str, sha256: str | None, size: int | None) -> RemoteFile:
         """What ``ref`` is now; ``sha256`` and ``size`` are what the manifest says of it.

@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from prefetch.net.checks import Accepted, Asked
 from prefetch.net.client import Session
+from prefetch.net.credentials import Credential
 from prefetch.net.headers import signed_expiry, strong_etag
 from prefetch.net.http import HttpOrigin, check_answer
 from prefetch.net.locations import Location
 from prefetch.net.request import get
-from prefetch.net.urls import OriginKey, SecretURL
+from prefetch.net.urls import OriginKey, SecretURL, origin_text
+from prefetch.sources.access import Access
 from prefetch.sources.refs import HttpRef
 from prefetch.sources.remote import RemoteFile
 
@@ -22,10 +24,13 @@ _SIGNATURES = frozenset({"x-amz-signature", "x-goog-signature", "signature", "si
 
 
 class Http:
-    """Resolves ``https://`` references."""
+    """Resolves ``https://`` references. A host that the user's own settings name is reached whatever its address."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, access: Access) -> None:
         self._session = session
+        self._access = access
+        for credential in access.own:
+            session.guard.trust(credential.origin[1])
 
     async def resolve(self, ref: HttpRef, *, source: str, sha256: str | None, size: int | None) -> RemoteFile:
         """What is at ``ref`` now; ``sha256`` and ``size`` are what the manifest says of it.
@@ -33,7 +38,7 @@ class Http:
         Raises:
             AccessError, SourceError, ContentError, TransientError: see `check_response`.
         """
-        locator = _HttpLocator(self._session, ref, verified=sha256 is not None, size=size)
+        locator = _HttpLocator(self._session, ref, self._access, verified=sha256 is not None, size=size)
         location, accepted, etag = await locator.probe()
         origin = HttpOrigin(
             self._session,
@@ -53,6 +58,7 @@ class _HttpLocator:
 
     session: Session
     ref: HttpRef
+    access: Access
     verified: bool
     size: int | None
 
@@ -66,14 +72,25 @@ class _HttpLocator:
 
     @property
     def access_remedy(self) -> str:
-        return f"This program has no credential for {self.ref.url.host}; use an address that needs none."
+        origin = origin_text(self.origin)
+        if self.access.has_own(self.origin):
+            return (
+                f"Check the secret that PREFETCH_TOKENS or PREFETCH_HEADERS gives for {origin}, and what it may read."
+            )
+        return f"If it wants a token, put one into a variable and set PREFETCH_TOKENS to {origin}=VARIABLE."
+
+    @property
+    def credentials(self) -> tuple[Credential, ...]:
+        """What requests may carry, each to its own origin."""
+        return self.access.own
 
     async def locate(self) -> Location:
         return (await self.probe())[0]
 
     async def probe(self) -> tuple[Location, Accepted, str | None]:
         """Ask for the first byte: where it came from, what the answer says of the file, its strong validator."""
-        async with get(self.session, self.ref.url, headers={"Range": "bytes=0-0"}) as answer:
+        headers = {"Range": "bytes=0-0"}
+        async with get(self.session, self.ref.url, headers=headers, credentials=self.credentials) as answer:
             asked = Asked(
                 self.name,
                 answer.url.host,
@@ -84,7 +101,8 @@ class _HttpLocator:
                 access_remedy=self.access_remedy,
             )
             accepted = await check_answer(answer, asked, now=time.time())
-            location = Location(answer.url, self.ref.url.host, expires_at=signed_expiry(answer.url.reveal()))
+            expires = signed_expiry(answer.url.reveal())
+            location = Location(answer.url, self.ref.url.host, self.credentials, expires)
             return location, accepted, strong_etag(answer.response.headers.get("ETag"))
 
 

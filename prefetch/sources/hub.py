@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import httpx2
@@ -18,7 +18,7 @@ from huggingface_hub.utils import logging as hub_logging
 from prefetch import __version__
 from prefetch.errors import SourceError, UsageError
 from prefetch.net.client import proxy_for
-from prefetch.net.credentials import may_carry_secrets
+from prefetch.net.credentials import Secret, Token, headers_for, may_carry_secrets
 from prefetch.net.urls import SecretURL, redact
 from prefetch.sources.access import Access
 from prefetch.sources.hub_errors import explain
@@ -47,7 +47,7 @@ class FileFacts:
     commit: str | None
     etag: str | None
     size: int | None
-    token: str | None = field(repr=False)
+    token: Token | None
 
 
 class Hub:
@@ -79,7 +79,7 @@ class Hub:
             ref,
             lambda token: huggingface_hub.get_hf_file_metadata(
                 _url_of(ref, self._endpoint),
-                token=token or False,
+                token=token.secret.reveal() if token else False,
                 timeout=_TIMEOUT,
                 library_name="prefetch",
                 library_version=__version__,
@@ -113,12 +113,15 @@ class Hub:
         files = [item for item in found if isinstance(item, RepoFile) and item.path in by_path]
         return {by_path[file.path]: _listed(file, commit) for file in files}
 
-    def _api(self, token: str | None) -> HfApi:
+    def _api(self, token: Token | None) -> HfApi:
         return HfApi(
-            self._endpoint.reveal(), token=token or False, library_name="prefetch", library_version=__version__
+            self._endpoint.reveal(),
+            token=token.secret.reveal() if token else False,
+            library_name="prefetch",
+            library_version=__version__,
         )
 
-    def _ask(self, ref: HuggingFaceRef, question: Callable[[str | None], T]) -> tuple[T, str | None]:
+    def _ask(self, ref: HuggingFaceRef, question: Callable[[Token | None], T]) -> tuple[T, Token | None]:
         """The answer to ``question``, which is given the token to send, and that token."""
         if huggingface_hub.is_offline_mode():
             raise UsageError(
@@ -128,9 +131,9 @@ class Hub:
         try:
             return question(token), token
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            raise explain(error, ref, host=self._endpoint.host, sent_token=token is not None, advice=advice) from None
+            raise explain(error, ref, host=self._endpoint.host, token=token, advice=advice) from None
 
-    def _token(self) -> tuple[str | None, str]:
+    def _token(self) -> tuple[Token | None, str]:
         """The token to send, and what to tell a user whom it does not help."""
         if not may_carry_secrets(self._endpoint):
             return None, f"No token is sent to {self._endpoint}, which is neither https nor this machine."
@@ -138,9 +141,10 @@ class Hub:
         if token is not None or not self._access.hf_login:
             return token, "Set HF_TOKEN to a token that may read it."
         try:
-            token = huggingface_hub.get_token()
+            stored = huggingface_hub.get_token()
         except (OIDCError, OSError, ValueError) as error:
             raise UsageError(f"The stored Hugging Face token cannot be read: {redact(str(error))}.") from None
+        token = Token(Secret(stored), "the token of hf auth login") if stored else None
         return token, "Set HF_TOKEN to a token that may read it."
 
     def _client(self) -> httpx2.Client:
@@ -152,12 +156,14 @@ class Hub:
             timeout=_TIMEOUT,
             # A renamed repository; what a file's own address redirects to is never followed here.
             follow_redirects=True,
-            event_hooks={"request": [self._keep_token_home]},
+            event_hooks={"request": [self._keep_secrets_home]},
         )
 
-    def _keep_token_home(self, request: httpx2.Request) -> None:
-        if SecretURL(str(request.url)).origin != self._endpoint.origin:
+    def _keep_secrets_home(self, request: httpx2.Request) -> None:
+        url = SecretURL(str(request.url))
+        if url.origin != self._endpoint.origin:
             request.headers.pop("Authorization", None)
+        request.headers.update(headers_for(url, self._access.own))
 
 
 def _listed(file: RepoFile, commit: str) -> FileFacts:

@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
 
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
 from prefetch.net.checks import wait_asked_for
+from prefetch.net.credentials import Token, hide
 from prefetch.net.failures import NETWORK_REMEDY, certificate_refused
 from prefetch.net.urls import redact
 from prefetch.sources.refs import HuggingFaceRef
@@ -25,37 +26,39 @@ from prefetch.sources.refs import HuggingFaceRef
 __all__ = ["explain"]
 
 
-def explain(error: Exception, ref: HuggingFaceRef, *, host: str, sent_token: bool, advice: str) -> PrefetchError:
+def explain(error: Exception, ref: HuggingFaceRef, *, host: str, token: Token | None, advice: str) -> PrefetchError:
     """The error of ours for what huggingface_hub raised.
 
     Args:
         host: the endpoint's host.
-        sent_token: whether a token went along.
+        token: what went along.
         advice: what to do about a token that is missing.
     """
     match error:
         case GatedRepoError():
-            return _gated(ref, sent_token, advice)
+            return _gated(error, ref, token, advice)
         case DisabledRepoError():
-            return SourceError(f"{host} has disabled {ref.repo_path}.", remedy="Use another source.")
+            return AccessError(f"{host} has disabled {ref.repo_path} for everybody.", remedy="Use another source.")
         case RevisionNotFoundError():
             return SourceError(f"{ref.repo_path} on {host} has no revision {ref.revision!r}.")
         case EntryNotFoundError():
             return _no_file(ref, host)
         case HfHubHTTPError():
-            return _by_status(error, ref, host, sent_token, advice)
+            return _by_status(error, ref, host, token, advice)
     return _unreached(error, host)
 
 
-def _gated(ref: HuggingFaceRef, sent_token: bool, advice: str) -> AccessError:
+def _gated(error: GatedRepoError, ref: HuggingFaceRef, token: Token | None, advice: str) -> AccessError:
+    message = f"{ref.repo_path} is gated: its owner gives it to those who accept its terms"
     page = f"Open https://huggingface.co/{ref.repo_path} in a browser and accept its terms"
-    remedy = (
-        f"{page} with the account the token (HF_TOKEN) belongs to; a fine-grained one must also be allowed to read "
-        "gated repositories."
-        if sent_token
-        else f"{page}. {advice}"
-    )
-    return AccessError(f"{ref.repo_path} is gated: its owner gives it to those who accept its terms.", remedy=remedy)
+    if token is None:
+        return AccessError(f"{message}.", remedy=f"{page}. {advice}")
+    if "fine-grained" in error.response.headers.get("X-Error-Message", ""):
+        return AccessError(
+            f"{message}, and the token sent ({token.found_in}) may read no gated repository at all.",
+            remedy="Open https://huggingface.co/settings/tokens and allow it to read public gated repositories.",
+        )
+    return AccessError(f"{message}.", remedy=f"{page} with the account the token sent ({token.found_in}) belongs to.")
 
 
 def _no_file(ref: HuggingFaceRef, host: str) -> SourceError:
@@ -65,27 +68,29 @@ def _no_file(ref: HuggingFaceRef, host: str) -> SourceError:
     )
 
 
-def _missing_or_private(ref: HuggingFaceRef, host: str, sent_token: bool, advice: str) -> AccessError:
+def _missing_or_private(ref: HuggingFaceRef, host: str, token: Token | None, advice: str) -> AccessError:
+    if token is None:
+        return AccessError(f"{ref.repo_path} is missing or private on {host}.", remedy=f"Check its spelling. {advice}")
     return AccessError(
-        f"{ref.repo_path} is missing or private on {host}"
-        + (", and the token sent (HF_TOKEN) has no access to it." if sent_token else "."),
-        remedy="Check its spelling, or use a token that may read it."
-        if sent_token
-        else f"Check its spelling. {advice}",
+        f"{ref.repo_path} is missing or private on {host}, and the token sent ({token.found_in}) has no access to it.",
+        remedy="Check its spelling, or use a token that may read it.",
     )
 
 
-def _by_status(error: HfHubHTTPError, ref: HuggingFaceRef, host: str, sent_token: bool, advice: str) -> PrefetchError:
+def _by_status(
+    error: HfHubHTTPError, ref: HuggingFaceRef, host: str, token: Token | None, advice: str
+) -> PrefetchError:
     status, headers = error.response.status_code, error.response.headers
-    says = headers.get("X-Error-Message", "")
-    shown = f"{status}: {redact(says)[:120].rstrip('.')}" if says else str(status)
-    if status == 401 and sent_token and not isinstance(error, RepositoryNotFoundError):
+    says = hide(redact(headers.get("X-Error-Message", "")), [token.secret.reveal()] if token else [])
+    shown = f"{status}: {says[:120].rstrip('.')}" if says else str(status)
+    if status == 401 and token is not None and not isinstance(error, RepositoryNotFoundError):
+        name = token.found_in[0].upper() + token.found_in[1:]
         return AccessError(
-            f"HF_TOKEN is not accepted by {host} ({shown}).",
-            remedy="Make a new token at https://huggingface.co/settings/tokens and set HF_TOKEN to it.",
+            f"{name} is not accepted by {host} ({shown}).",
+            remedy="Make a new token at https://huggingface.co/settings/tokens and put it there.",
         )
     if status == 401 or isinstance(error, RepositoryNotFoundError):
-        return _missing_or_private(ref, host, sent_token, advice)
+        return _missing_or_private(ref, host, token, advice)
     if status in (403, 451):
         return AccessError(f"{host} refuses {ref.repo_path} ({shown}).", remedy=advice)
     if status in (404, 410):

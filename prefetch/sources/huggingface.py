@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from prefetch.errors import AccessError, ContentError, PrefetchError, SourceError
 from prefetch.net.client import Session
-from prefetch.net.credentials import Credential
+from prefetch.net.credentials import Token
 from prefetch.net.daemon import in_daemon_thread
 from prefetch.net.headers import git_sha1_of_etag, sha256_of_etag, signed_expiry
 from prefetch.net.http import HttpOrigin
@@ -40,6 +40,11 @@ class HuggingFace:
         self._making = threading.Lock()
         self._told: dict[HuggingFaceRef, FileFacts | PrefetchError] = {}
         session.guard.trust(access.hf_endpoint.host)
+
+    @property
+    def access(self) -> Access:
+        """Endpoints and secrets."""
+        return self._access
 
     @property
     def endpoint(self) -> SecretURL:
@@ -148,9 +153,9 @@ class _HubLocator:
         # One request is all there will be, so it may as well be sent to the Hub, which redirects it.
         return self.location_of(self.hub.endpoint.join(_path(self.ref)), facts.token)
 
-    def location_of(self, location: SecretURL, token: str | None) -> Location:
+    def location_of(self, location: SecretURL, token: Token | None) -> Location:
         url = follow(self.hub.endpoint, location.reveal())
-        credentials = (Credential(self.origin, "Authorization", f"Bearer {token}"),) if token else ()
+        credentials = self.hub.access.credentials(self.hub.endpoint, token)
         return Location(url, self.hub.endpoint.host, credentials, signed_expiry(url.reveal()))
 
 

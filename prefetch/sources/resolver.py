@@ -46,7 +46,7 @@ class Resolver:
     ) -> None:
         self._hugging_face = HuggingFace(session, access)
         self._civitai = Civitai(session, access)
-        self._http = Http(session)
+        self._http = Http(session, access)
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._wait = wait or FullJitter()
         self._sleep = sleep
