@@ -1,0 +1,106 @@
+"""What an image's layers and models come to, as a table for people and as a document for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from prefetch.errors import PrefetchError
+from prefetch.image.accounts import Accounts, LayerAccount, ModelAccount
+from prefetch.image.archive import Layer
+from prefetch.report import humanize
+
+__all__ = ["ImageAudit"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAudit:
+    """The outcome of an audit.
+
+    Attributes:
+        image: the archive or directory, as it was given.
+        note: one more line for people.
+    """
+
+    image: str
+    layers: Sequence[Layer]
+    accounts: Accounts
+    note: str = ""
+    exit_code: int = 0
+    error: PrefetchError | None = None
+
+    @property
+    def text(self) -> str:
+        """A row a layer, a row a model, and the sum."""
+        parts = [_layer_table(self.layers, self.accounts), _model_table(self.accounts.models), self._sum(), self.note]
+        return "\n\n".join(part for part in parts if part)
+
+    def to_json(self) -> str:
+        """The document of ``--json``, on one line."""
+        total = _total(self.accounts)
+        document = {
+            "ok": True,
+            "exit_code": 0,
+            "error": None,
+            "image": self.image,
+            "bytes": asdict(total),
+            "bytes_without_models": total.stored - total.models,
+            "layers": [_layer_document(*pair) for pair in zip(self.layers, self.accounts.layers, strict=True)],
+            "models": [_model_document(model) for model in self.accounts.models],
+        }
+        return json.dumps(document, ensure_ascii=False)
+
+    def _sum(self) -> str:
+        total = _total(self.accounts)
+        size = humanize.size
+        files, layers = humanize.count(total.files, "file"), humanize.count(len(self.layers), "layer")
+        lines = [
+            f"{size(total.stored)} in {files} and {layers}",
+            f"wasted: {size(total.wasted)}; hidden by later layers {size(total.hidden)}, repeated {size(total.duplicated)}",
+            f"models: {size(total.models)}; the image without them: {size(total.stored - total.models)}",
+        ]
+        return "\n".join(lines)
+
+
+def _total(accounts: Accounts) -> LayerAccount:
+    each = [asdict(layer) for layer in accounts.layers]
+    return LayerAccount(**{name: sum(layer[name] for layer in each) for name in asdict(LayerAccount())})
+
+
+def _layer_table(layers: Sequence[Layer], accounts: Accounts) -> str:
+    rows = [f"{'layer':>5} {'stored':>10} {'hidden':>10} {'duplicate':>10} {'models':>10}  made by"]
+    for number, (layer, account) in enumerate(zip(layers, accounts.layers, strict=True), 1):
+        sizes = (account.stored, account.hidden, account.duplicated, account.models)
+        figures = " ".join(f"{humanize.size(size):>10}" for size in sizes)
+        rows.append(f"{number:>5} {figures}  {humanize.printable(layer.made_by)[:60]}".rstrip())
+    return "\n".join(rows)
+
+
+def _model_table(models: Sequence[ModelAccount]) -> str:
+    if not models:
+        return ""
+    rows = [f"{'copies':>6} {'size':>10}  {'format':<11}  model"]
+    for model in models:
+        where = model.paths or [f"{path} (hidden)" for _, path in model.stored_at]
+        rows.append(
+            f"{len(model.stored_at):>6} {humanize.size(model.size):>10}  {model.format:<11}  "
+            + humanize.printable(", ".join(dict.fromkeys(where)))
+        )
+    return "\n".join(rows)
+
+
+def _layer_document(layer: Layer, account: LayerAccount) -> dict[str, Any]:
+    return {"made_by": layer.made_by, "blob_bytes": layer.blob_size, **asdict(account)}
+
+
+def _model_document(model: ModelAccount) -> dict[str, Any]:
+    return {
+        "sha256": model.sha256.hex(),
+        "size": model.size,
+        "format": model.format,
+        "copies": len(model.stored_at),
+        "paths": model.paths,
+        "stored_at": [{"layer": layer + 1, "path": path} for layer, path in model.stored_at],
+    }

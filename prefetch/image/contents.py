@@ -1,0 +1,146 @@
+"""One layer's contents: what it stores, links and deletes, in the layer's own order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from prefetch.image.recognise import HEAD_SIZE, model_format
+from prefetch.image.tarstream import PIECE, Readable, normal, tar_stream
+
+__all__ = [
+    "Contents",
+    "Directory",
+    "Entry",
+    "Link",
+    "Replacement",
+    "Stored",
+    "Whiteout",
+    "read_layer",
+    "read_member",
+    "walk",
+]
+
+_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A regular file's bytes in a layer.
+
+    Attributes:
+        path: below the image's root, with forward slashes and none in front.
+        sha256: 32 bytes.
+        format: what kind of model it is, None where it is none.
+    """
+
+    path: str
+    size: int
+    sha256: bytes
+    format: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Another name, ``path``, for the file that ``target`` names in the same layer."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Whiteout:
+    """What lower layers have at ``path`` is gone; where it is opaque, only what they have below it."""
+
+    path: str
+    opaque: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory: keeps what lower layers have below it, and replaces a file of theirs."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A symbolic link, device or pipe: holds no bytes, and replaces whatever lower layers have there."""
+
+    path: str
+
+
+Entry: TypeAlias = Stored | Link | Whiteout | Directory | Replacement
+Contents: TypeAlias = list[Entry]
+
+
+def read_layer(stream: Readable, *, what: str) -> Contents:
+    """All that a layer's blob says; reads the stream once.
+
+    Raises:
+        ContentError: the blob is cut or is no tar archive; ``what`` names it.
+    """
+    with tar_stream(stream, what=what) as members:
+        return [read_member(archive, member) for member, archive in members]
+
+
+def read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
+    """What one member of a layer says; reads its bytes."""
+    path = normal(member.name)
+    folder, name = posixpath.split(path)
+    if name == _OPAQUE:
+        return Whiteout(folder, opaque=True)
+    if name.startswith(_WHITEOUT):
+        return Whiteout(posixpath.join(folder, name.removeprefix(_WHITEOUT)), opaque=False)
+    if member.islnk():
+        return Link(path, normal(member.linkname))
+    if member.isdir():
+        return Directory(path)
+    body = archive.extractfile(member) if member.isfile() else None
+    return Replacement(path) if body is None else _read(path, member.size, body)
+
+
+def walk(root: Path) -> Contents:
+    """What stands below a directory, as one layer. Links are not followed. Raises OSError."""
+    contents: Contents = []
+    first_names: dict[tuple[int, int], str] = {}
+    for path, entry in _walk(root, ""):
+        if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
+            contents.append(Replacement(path))
+        elif entry.is_dir():
+            contents.append(Directory(path))
+        else:
+            contents.append(_file(path, entry, first_names))
+    return contents
+
+
+def _walk(folder: Path, below: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = posixpath.join(below, entry.name)
+        yield path, entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), path)
+
+
+def _file(path: str, entry: os.DirEntry[str], first_names: dict[tuple[int, int], str]) -> Stored | Link:
+    status = entry.stat(follow_symlinks=False)
+    first = first_names.setdefault((status.st_dev, status.st_ino), path)
+    if first != path:
+        return Link(path, first)
+    with open(entry.path, "rb", buffering=0) as body:
+        return _read(path, status.st_size, body)
+
+
+def _read(path: str, size: int, body: Readable) -> Stored:
+    digest = hashlib.sha256()
+    head = b""
+    while piece := body.read(PIECE):
+        head = head or piece[:HEAD_SIZE]
+        digest.update(piece)
+    return Stored(path, size, digest.digest(), model_format(path, head, size))
