@@ -12,21 +12,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from prefetch import __version__
+from prefetch.commands.choice import HELP, choose, overview
 from prefetch.commands.table import COMMANDS, Command, Outcome
-from prefetch.errors import PrefetchError, UsageError
+from prefetch.errors import PrefetchError
 from prefetch.net.urls import redact
 from prefetch.output import InternalError, Output, prepare_streams
 from prefetch.report.result import RunResult, TextResult
 from prefetch.signals import interrupted
-from prefetch.spelling import did_you_mean, shown, split_at_dashes
+from prefetch.spelling import split_at_dashes
 
 if TYPE_CHECKING:
     from prefetch.report.events import Listener
     from prefetch.settings import Settings
 
 __all__ = ["main"]
-
-_HELP = frozenset({"-h", "--help"})
 
 
 def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] = COMMANDS) -> int:
@@ -41,34 +40,20 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
 
 def _dispatch(words: Sequence[str], commands: Sequence[Command]) -> Outcome:
     first = words[0] if words else ""
-    if first in _HELP:
-        return TextResult(_overview(commands))
+    if first in HELP:
+        return TextResult(overview(commands))
     if first == "--version":
         return TextResult(f"prefetch {__version__}")
-    command = _find(first, commands)
+    chosen = choose(words, commands)
+    if chosen is None:
+        return TextResult(overview(commands, first))
+    command, rest = chosen
     from prefetch.arguments import help_of, parse
     from prefetch.loading import load_settings
 
-    if _HELP & set(split_at_dashes(words[1:])[0]):
+    if HELP & set(split_at_dashes(rest)[0]):
         return TextResult(help_of(command))
-    return _execute(command, load_settings(parse(command, words[1:])))
-
-
-def _find(word: str, commands: Sequence[Command]) -> Command:
-    for command in commands:
-        if command.name == word:
-            return command
-    if not word:
-        print(_overview(commands), file=sys.stderr)
-        raise UsageError("No command was given.", remedy="Write for example: prefetch run models.yaml")
-    options = ["--version", *sorted(_HELP)]
-    if word.startswith("-"):
-        otherwise = "Options come after the command, as in: prefetch run --json"
-        remedy = did_you_mean(word, options, otherwise=otherwise)
-        raise UsageError(f"prefetch has no option {shown(word)}.", remedy=remedy)
-    names = [command.name for command in commands]
-    remedy = did_you_mean(word, [*names, *options], otherwise=f"The commands are {', '.join(names)}.")
-    raise UsageError(f"prefetch has no command {shown(word)}.", remedy=remedy)
+    return _execute(command, load_settings(parse(command, rest)))
 
 
 def _execute(command: Command, settings: Settings) -> Outcome:
@@ -113,25 +98,4 @@ def _internal(fault: Exception) -> InternalError:
     return InternalError(
         f"internal error: {type(fault).__name__}: {said}",
         remedy="- please report it with the output of PREFETCH_DEBUG=1",
-    )
-
-
-def _overview(commands: Sequence[Command]) -> str:
-    width = max(len(command.name) for command in commands)
-    return "\n".join(
-        [
-            "usage: prefetch COMMAND [OPTION]...",
-            "",
-            "Puts a manifest's models on a volume: in parallel, resumed, verified, each whole or not at all.",
-            "",
-            "commands:",
-            *(f"  {command.name:{width}}  {command.help}" for command in commands),
-            "",
-            "examples:",
-            "  prefetch demo                                  see it work, offline",
-            "  prefetch run models.yaml --volume /workspace   put the models there",
-            "",
-            "'prefetch COMMAND --help' tells what a command takes. Every option can also be set in the environment,",
-            "as in PREFETCH_VOLUME=/workspace. 'prefetch --version' prints the version.",
-        ]
     )

@@ -202,6 +202,34 @@ def in_process(words: list[str], commands: Sequence[Command] = COMMANDS) -> int:
         signal.signal(signal.SIGTERM, former)
 
 
+FAMILY = [Command(f"image {word}", f"{word} it", "", (), (("", ""),), "json:dumps") for word in ("audit", "slim")]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["image"], "'prefetch image' needs one more word. The commands are image audit, image slim."),
+        (["image", "--json"], "'prefetch image' needs one more word. The commands are image audit, image slim."),
+        (["image", "adit"], "prefetch has no command 'image adit'. Did you mean audit?"),
+        (["image", "zzz"], "prefetch has no command 'image zzz'. The commands are image audit, image slim."),
+        (["imago"], "prefetch has no command imago. Did you mean image?"),
+        (["image", "slim", "x"], "'prefetch image slim' takes no argument x. 'prefetch image slim --help' tells what"),
+    ],
+)
+def test_a_family_of_commands_wants_a_second_word(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert in_process(words, FAMILY) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"prefetch: error: {sentence}")
+
+
+def test_help_on_a_family_lists_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert in_process(["image", "--help"], [RUN, *FAMILY]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("usage: prefetch image COMMAND ")
+    assert "  image audit  audit it\n" in page and f"  {RUN.name} " not in page.partition("examples:")[0]
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_help_tells_every_option_its_variable_and_the_exit_codes(
     command: Command, monkeypatch: pytest.MonkeyPatch
@@ -209,7 +237,8 @@ def test_help_tells_every_option_its_variable_and_the_exit_codes(
     monkeypatch.setenv("COLUMNS", "100")
     page = help_of(command)
     for field in command.options:
-        assert ("MANIFEST" if option_of(field).positional else flag_of(field)) in page
+        option = option_of(field)
+        assert str(option.kind.metavar if option.positional else flag_of(field)) in page
         assert variable_of(field) in page
     assert "examples:\n  prefetch " in page and "  130  stopped by SIGINT or SIGTERM" in page
     assert max(map(len, page.splitlines())) <= 100
@@ -219,8 +248,9 @@ def test_help_tells_every_option_its_variable_and_the_exit_codes(
 def test_the_examples_in_the_help_are_right(command: Command) -> None:
     for line, _ in command.examples:
         words = line.partition(" > ")[0].split()
-        assert words[:2] == ["prefetch", command.name]
-        parse(command, words[2:])
+        name = ["prefetch", *command.name.split()]
+        assert words[: len(name)] == name
+        parse(command, words[len(name) :])
 
 
 def test_help_and_version_are_text_even_with_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,12 +30,14 @@ ROOMS = {
     "volume": {"errors", "report"},
     "report": {"errors"},
     "demo": {"errors"},
+    "image": {"errors", "report"},
 }
 """For each room the rooms it may know: docs/architecture.md."""
 
 SEAMS = {
     ("transfer", "net"): {"prefetch.net.origin", "prefetch.net.retry"},
     ("volume", "report"): {"prefetch.report.humanize"},
+    ("image", "report"): {"prefetch.report.humanize"},
     ("manifest", "net"): {"prefetch.net.urls"},
     ("manifest", "sources"): {"prefetch.sources.refs"},
     ("manifest", "volume"): {"prefetch.volume.paths"},

@@ -40,7 +40,7 @@ class Outcome(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One word after ``prefetch``.
+    """One word after ``prefetch``, or two: a family and a word.
 
     Attributes:
         help: one line, for the list of commands.

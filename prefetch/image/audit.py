@@ -10,7 +10,8 @@ from typing import Any
 from prefetch.errors import PrefetchError
 from prefetch.image.accounts import Accounts, LayerAccount, ModelAccount
 from prefetch.image.archive import Layer
-from prefetch.report import humanize
+from prefetch.report.humanize import count, printable
+from prefetch.report.humanize import size as bytes_text
 
 __all__ = ["ImageAudit"]
 
@@ -54,12 +55,12 @@ class ImageAudit:
 
     def _sum(self) -> str:
         total = _total(self.accounts)
-        size = humanize.size
-        files, layers = humanize.count(total.files, "file"), humanize.count(len(self.layers), "layer")
+        files, layers = count(total.files, "file"), count(len(self.layers), "layer")
+        hidden, repeated = bytes_text(total.hidden), bytes_text(total.duplicated)
         lines = [
-            f"{size(total.stored)} in {files} and {layers}",
-            f"wasted: {size(total.wasted)}; hidden by later layers {size(total.hidden)}, repeated {size(total.duplicated)}",
-            f"models: {size(total.models)}; the image without them: {size(total.stored - total.models)}",
+            f"{bytes_text(total.stored)} in {files} and {layers}",
+            f"wasted: {bytes_text(total.wasted)}; {hidden} hidden by later layers, {repeated} stored before",
+            f"models: {bytes_text(total.models)}; the image without them: {bytes_text(total.stored - total.models)}",
         ]
         return "\n".join(lines)
 
@@ -73,8 +74,8 @@ def _layer_table(layers: Sequence[Layer], accounts: Accounts) -> str:
     rows = [f"{'layer':>5} {'stored':>10} {'hidden':>10} {'duplicate':>10} {'models':>10}  made by"]
     for number, (layer, account) in enumerate(zip(layers, accounts.layers, strict=True), 1):
         sizes = (account.stored, account.hidden, account.duplicated, account.models)
-        figures = " ".join(f"{humanize.size(size):>10}" for size in sizes)
-        rows.append(f"{number:>5} {figures}  {humanize.printable(layer.made_by)[:60]}".rstrip())
+        figures = " ".join(f"{bytes_text(size):>10}" for size in sizes)
+        rows.append(f"{number:>5} {figures}  {printable(layer.made_by)[:60]}".rstrip())
     return "\n".join(rows)
 
 
@@ -85,8 +86,8 @@ def _model_table(models: Sequence[ModelAccount]) -> str:
     for model in models:
         where = model.paths or [f"{path} (hidden)" for _, path in model.stored_at]
         rows.append(
-            f"{len(model.stored_at):>6} {humanize.size(model.size):>10}  {model.format:<11}  "
-            + humanize.printable(", ".join(dict.fromkeys(where)))
+            f"{len(model.stored_at):>6} {bytes_text(model.size):>10}  {model.format:<11}  "
+            + printable(", ".join(dict.fromkeys(where)))
         )
     return "\n".join(rows)
 
