@@ -155,7 +155,7 @@ def test_a_misspelt_option_with_json_in_the_middle_of_it() -> None:
         (["help"], "prefetch has no command help. Did you mean --help?"),
         (
             ["zzz"],
-            "prefetch has no command zzz. The commands are run, plan, lock, verify, status, prune, schema, demo.",
+            f"prefetch has no command zzz. The commands are {', '.join(command.name for command in COMMANDS)}.",
         ),
         (["--verison"], "prefetch has no option --verison. Did you mean --version?"),
         (

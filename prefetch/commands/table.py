@@ -141,6 +141,15 @@ COMMANDS: tuple[Command, ...] = (
         load="prefetch.commands.prune:main",
     ),
     Command(
+        name="auth check",
+        help="tell which tokens are found, and whether each host accepts them",
+        about="Looks for the tokens of the Hub, Civitai and RunPod and for your own headers, and asks each host "
+        "whether it accepts its own. Never shows a value. Exit code 3 where one is refused.",
+        options=("allow_private", *_OUTPUT),
+        examples=(("prefetch auth check", "before 37 GB are waited for"),),
+        load="prefetch.commands.auth_check:main",
+    ),
+    Command(
         name="schema",
         help="print the manifest's JSON Schema",
         about="Prints the JSON Schema of a manifest, for an editor's completion and checks.",

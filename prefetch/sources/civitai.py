@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prefetch.errors import AccessError, ContentError, SourceError
+from prefetch.errors import AccessError, SourceError
 from prefetch.net.checks import Accepted, Asked
 from prefetch.net.client import Session
 from prefetch.net.headers import signed_expiry
@@ -22,6 +22,7 @@ from prefetch.net.locations import Location
 from prefetch.net.request import Answer, get
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.access import Access
+from prefetch.sources.document import fetch_document
 from prefetch.sources.refs import CivitaiRef
 from prefetch.sources.remote import RemoteFile
 
@@ -74,10 +75,14 @@ class Civitai:
 
     async def _files(self, ref: CivitaiRef) -> list[_File]:
         url = SecretURL(f"{self.endpoint.reveal()}/api/v1/model-versions/{ref.version}")
-        async with get(self._session, url, headers={}, credentials=self.credentials) as answer:
-            asked = Asked(str(ref), self.endpoint.host, 0, None, verified=True, access_remedy=self.remedy)
-            await check_answer(answer, asked, now=time.time())
-            data = await _read(answer)
+        data = await fetch_document(
+            self._session,
+            url,
+            name=str(ref),
+            most=_LARGEST_ANSWER,
+            credentials=self.credentials,
+            access_remedy=self.remedy,
+        )
         try:
             document = json.loads(data)
             return [_File.of(item) for item in document["files"]]
@@ -169,12 +174,3 @@ def _chosen(files: Sequence[_File], ref: CivitaiRef) -> _File:
 def _download_path(version: int, file: _File) -> str:
     # Links by type and format have led to other files, and to none.
     return f"/api/download/models/{version}?fileId={file.id}"
-
-
-async def _read(answer: Answer) -> bytes:
-    data = bytearray()
-    while piece := await answer.response.content.readany():
-        data += piece
-        if len(data) > _LARGEST_ANSWER:
-            raise ContentError(f"{answer.url.host} sent a description that has no end.")
-    return bytes(data)

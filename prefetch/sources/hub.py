@@ -127,14 +127,18 @@ class Hub:
             raise UsageError(
                 f"{ref} cannot be asked for while HF_HUB_OFFLINE is set.", remedy="Unset it, or use another source."
             )
-        token, advice = self._token()
+        token, advice = self.token()
         try:
             return question(token), token
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             raise explain(error, ref, host=self._endpoint.host, token=token, advice=advice) from None
 
-    def _token(self) -> tuple[Token | None, str]:
-        """The token to send, and what to tell a user whom it does not help."""
+    def token(self) -> tuple[Token | None, str]:
+        """The token to send, and what to tell a user whom it does not help.
+
+        Raises:
+            UsageError: the stored one cannot be read.
+        """
         if not may_carry_secrets(self._endpoint):
             return None, f"No token is sent to {self._endpoint}, which is neither https nor this machine."
         token = self._access.hf_token

@@ -1,0 +1,185 @@
+"""Which tokens the environment gives, and what each host makes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from prefetch.errors import AccessError, PrefetchError, TransientError, UsageError
+from prefetch.net.client import Session
+from prefetch.net.credentials import Credential, Token, may_carry_secrets
+from prefetch.net.daemon import in_daemon_thread
+from prefetch.net.retry import FullJitter, metadata_retrying
+from prefetch.net.urls import SecretURL, origin_text
+from prefetch.report.events import Listener, Notice
+from prefetch.sources.access import Access
+from prefetch.sources.document import fetch_document
+from prefetch.sources.tokens import read_token
+
+__all__ = ["Account", "check_accounts"]
+
+Verdict = Literal["accepted", "refused", "none", "not asked", "no answer"]
+
+_RUNPOD = "https://api.runpod.io"
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One host, and the secret for it.
+
+    Attributes:
+        host: its origin.
+        found_in: the variable, or what else the secret was found in; None where there is none.
+        verdict: what the host made of it.
+        says: one sentence on it: whose token it is, or what to do.
+    """
+
+    host: str
+    found_in: str | None
+    verdict: Verdict
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What one host is asked, to have it judge a token."""
+
+    endpoint: SecretURL
+    path: str
+    token: Token | None
+    without: str
+    make: str
+
+    @property
+    def host(self) -> str:
+        return origin_text(self.endpoint.origin)
+
+
+async def check_accounts(
+    session: Session, access: Access, environ: Mapping[str, str], *, listener: Listener
+) -> list[Account]:
+    """One line a host: the Hub, Civitai, RunPod where it has a key, and the origins of the user's own headers.
+
+    Raises:
+        UsageError: a setting or a stored token cannot be read.
+    """
+    questions = [
+        _Question(
+            access.hf_endpoint,
+            "/api/whoami-v2",
+            await _hub_token(access),
+            "only public repositories can be read; set HF_TOKEN for others",
+            "Make a new token at https://huggingface.co/settings/tokens.",
+        ),
+        _Question(
+            access.civitai_endpoint,
+            "/api/v1/me",
+            access.civitai_token,
+            "only files that need no login can be read; set CIVITAI_API_TOKEN for others",
+            "Make a new key at https://civitai.com/user/account.",
+        ),
+    ]
+    if (runpod := read_token(environ, ("RUNPOD_API_KEY",))) is not None:
+        questions.append(
+            _Question(
+                _runpod_endpoint(environ),
+                "/v2/network-volumes",
+                runpod,
+                "",
+                "Make a new key at https://console.runpod.io/user/settings.",
+            )
+        )
+    for question in questions:
+        session.guard.trust(question.endpoint.host)
+    answers = await asyncio.gather(*(_ask(session, question, listener) for question in questions))
+    return [*answers, *map(_own, _one_an_origin(access.own))]
+
+
+async def _hub_token(access: Access) -> Token | None:
+    if access.hf_token is not None or not access.hf_login:
+        return access.hf_token
+
+    def stored() -> Token | None:
+        # Half a second of imports that are only needed to find what hf auth login stored.
+        from prefetch.sources.hub import Hub
+
+        return Hub(access).token()[0]
+
+    return await in_daemon_thread(stored, name="hub")
+
+
+def _runpod_endpoint(environ: Mapping[str, str]) -> SecretURL:
+    text = environ.get("PREFETCH_RUNPOD_ENDPOINT", "").strip().rstrip("/") or _RUNPOD
+    try:
+        return SecretURL(text)
+    except ValueError as error:
+        raise UsageError(f"PREFETCH_RUNPOD_ENDPOINT is {error}.", remedy="Write it as https://host.") from None
+
+
+async def _ask(session: Session, question: _Question, listener: Listener) -> Account:
+    token = question.token
+    if token is None:
+        return Account(question.host, None, "none", question.without)
+    if not may_carry_secrets(question.endpoint):
+        return Account(question.host, token.found_in, "not asked", "no token is sent over plain http: use https")
+
+    def retried(error: TransientError, attempt: int, delay: float) -> None:
+        listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
+
+    retrying = metadata_retrying(on_retry=retried, wait=FullJitter())
+    try:
+        data: bytes = await retrying(partial(_fetch, session, question, token))
+    except AccessError as error:
+        return Account(question.host, token.found_in, "refused", f"{error.message} {question.make}")
+    except PrefetchError as error:
+        return Account(question.host, token.found_in, "no answer", str(error))
+    return Account(question.host, token.found_in, "accepted", _whose(data))
+
+
+async def _fetch(session: Session, question: _Question, token: Token) -> bytes:
+    return await fetch_document(
+        session,
+        SecretURL(question.endpoint.reveal() + question.path),
+        name="the account",
+        most=_LARGEST,
+        credentials=(Credential.bearer(question.endpoint.origin, token.secret),),
+    )
+
+
+def _whose(data: bytes) -> str:
+    """Whose token it is, as far as the host tells."""
+    try:
+        document: Any = json.loads(data)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(document, dict):
+        return ""
+    name = document.get("name") or document.get("username")
+    shown = f"as {name[:80]}" if isinstance(name, str) and name.isprintable() else ""
+    role = _role(document.get("auth"))
+    return f"{shown}, a {role} token" if shown and role else shown
+
+
+def _role(auth: Any) -> str:
+    token = auth.get("accessToken") if isinstance(auth, dict) else None
+    role = token.get("role") if isinstance(token, dict) else None
+    known = {"read": "read", "write": "write", "fineGrained": "fine-grained"}
+    return known.get(role, "") if isinstance(role, str) else ""
+
+
+def _one_an_origin(credentials: Sequence[Credential]) -> list[list[Credential]]:
+    grouped: dict[Any, list[Credential]] = {}
+    for credential in credentials:
+        grouped.setdefault(credential.origin, []).append(credential)
+    return list(grouped.values())
+
+
+def _own(credentials: Sequence[Credential]) -> Account:
+    headers = ", ".join(credential.header for credential in credentials)
+    found_in = "PREFETCH_TOKENS, PREFETCH_HEADERS"
+    return Account(origin_text(credentials[0].origin), found_in, "not asked", f"{headers} is sent to it")
