@@ -145,6 +145,18 @@ class Interrupted(PrefetchError):
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
+_BROKEN = "State is kept: see to the volume, then run the same command again."
+_RIGHTS = "Give this user the right to write there, or run as the user whose files they are."
+_REMEDIES = {
+    errno.EIO: _BROKEN,
+    errno.ENOTCONN: _BROKEN,
+    errno.ESTALE: _BROKEN,
+    errno.ETIMEDOUT: _BROKEN,
+    errno.EROFS: "Mount the volume for writing, then run the same command again.",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+}
+
 
 def from_os_error(error: OSError, *, what: str) -> PrefetchError:
     """The error of ours that an ``OSError`` on the volume means; ``what`` names the operation and the file."""
@@ -154,4 +166,5 @@ def from_os_error(error: OSError, *, what: str) -> PrefetchError:
             f"No space left while {what}: {reason}.",
             remedy="What is done is kept; enlarge the volume or remove files, then run the same command again.",
         )
-    return VolumeError(f"The volume failed while {what}: {reason}.", remedy="Check the volume's mount and its rights.")
+    remedy = _REMEDIES.get(error.errno or 0, "Check the volume's mount and its rights.")
+    return VolumeError(f"The volume failed while {what}: {reason}.", remedy=remedy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from prefetch.adoption import Adoption
@@ -12,7 +13,7 @@ from prefetch.errors import BusyError, Interrupted, PrefetchError
 from prefetch.leases import busy
 from prefetch.limits import Limits
 from prefetch.net.client import open_session
-from prefetch.placing import Placing, identity_of
+from prefetch.placing import Placed, Placing, identity_of
 from prefetch.plan import Link, Plan, make_plan
 from prefetch.report.events import Claims, Event, Listener, Planned, Progress, Space
 from prefetch.scores import Scores
@@ -55,7 +56,7 @@ class Fetching:
         self._listener = listener
         self._flow = Flow()
         self._claims = Claims(0, 0)
-        self._kept: dict[str, str | None] = {}
+        self._placed: dict[str, Placed] = {}
         self._turns = Turns(volume, inventory, patience=limits.patience, listener=listener)
         self._current: dict[str, Candidate] = {}
         self._spent: Counter[str] = Counter()
@@ -187,7 +188,7 @@ class Fetching:
         except PrefetchError:
             partial_file.close()
             raise
-        self._kept[candidate.path] = self._placing.publish(candidate, partial_file, sha256)
+        self._placed[candidate.path] = self._placing.publish(candidate, partial_file, sha256)
 
     def _ended(self, outcome: Outcome, candidate: Candidate) -> None:
         self._turns.done(candidate, outcome.error)
@@ -205,25 +206,28 @@ class Fetching:
                 resumed=outcome.resumed,
             )
             return
-        record = self._inventory.get(outcome.path)
-        assert record is not None
-        self._tell_kept(outcome.path, self._kept.get(outcome.path))
-        self._scores.done("downloaded", record, received=received, resumed=outcome.resumed, seconds=outcome.seconds)
+        placed = self._placed[outcome.path]
+        self._tell_kept(placed)
+        self._scores.done(
+            "downloaded", placed.record, received=received, resumed=outcome.resumed, seconds=outcome.seconds
+        )
 
     def _link(self, link: Link) -> None:
         standing, error = link.standing, self._scores.error_of(link.same_as)
-        try:
-            if error is None:
-                self._tell_kept(standing.path, self._placing.link(standing, link.same_as))
-        except PrefetchError as failure:
-            error = failure
-        record = self._inventory.get(standing.path)
-        if error is not None or record is None:
-            assert error is not None
+        if error is None:
+            try:
+                placed = self._placing.link(standing, link.same_as)
+            except PrefetchError as failure:
+                error = failure
+        if error is not None:
             self._scores.failed(standing.path, error)
         else:
-            self._scores.done("linked", record)
+            self._tell_kept(placed)
+            self._scores.done("linked", placed.record)
 
-    def _tell_kept(self, path: str, kept_at: str | None) -> None:
-        if kept_at is not None:
-            self._scores.kept(path, kept_at, (self._volume.root / kept_at).lstat().st_size)
+    def _tell_kept(self, placed: Placed) -> None:
+        if placed.kept_at is not None:
+            # It may be gone by now, with the whole volume: that is for the next step to say.
+            with suppress(OSError):
+                size = (self._volume.root / placed.kept_at).lstat().st_size
+                self._scores.kept(placed.record.path, placed.kept_at, size)

@@ -57,6 +57,8 @@ class Job:
             self._adoption.close()
         try:
             self._inventory.flush()
+            # Models are only where they were put if the volume is.
+            self._volume.confirm()
         except PrefetchError as error:
             stopped = stopped or error
         if stopped is not None:

@@ -13,7 +13,7 @@ from prefetch.errors import BusyError, PrefetchError
 from prefetch.report.events import Event, Progress, Transfer
 from prefetch.volume import claims, files
 from prefetch.volume.claims import Claim, Own, Seen
-from prefetch.volume.layout import Volume
+from prefetch.volume.layout import Volume, VolumeGone
 from prefetch.volume.owner import Owner
 
 __all__ = ["Leases", "busy"]
@@ -53,6 +53,7 @@ class Leases:
         self._progress: dict[str, Transfer] = {}
         # Read by the event loop without the lock, which a thread may hold while the volume hangs.
         self._alive: dict[str, float] = {}
+        self._gone: VolumeGone | None = None
 
     def expect(self, keys: Iterable[str]) -> None:
         """One key for each model that will be taken, or not, and then `done`."""
@@ -88,6 +89,8 @@ class Leases:
     def lost(self, key: str) -> PrefetchError | None:
         """Why what is claimed under ``key`` is not ours to write any more; None while it is."""
         alive = self._alive.get(key)
+        if self._gone is not None:
+            return self._gone
         if alive is not None and self._clock() - alive <= self._life / 2:
             return None
         return BusyError("The claim on it was lost: the volume or this process stood still for too long.")
@@ -141,16 +144,21 @@ class Leases:
 
     def _beat(self, keys: Iterable[str]) -> None:
         began = self._clock()
-        # What could not be written is told by the time that has passed since it could.
-        with suppress(OSError, PrefetchError), self._volume.writing(claims.DIRECTORY) as directory:
-            numbers = claims.highest(directory)
-            for key in keys:
-                own = self._own[key]
-                own.claim = self._told(own.claim)
-                if key in self._alive and claims.beat(directory, own, numbers):
-                    self._alive[key] = began
-                else:
-                    self._alive.pop(key, None)
+        try:
+            with self._volume.writing(claims.DIRECTORY) as directory:
+                numbers = claims.highest(directory)
+                for key in keys:
+                    own = self._own[key]
+                    own.claim = self._told(own.claim)
+                    if key in self._alive and claims.beat(directory, own, numbers):
+                        self._alive[key] = began
+                    else:
+                        self._alive.pop(key, None)
+        except VolumeGone as error:
+            self._gone = error
+        except (OSError, PrefetchError):
+            # What could not be written is told by the time that has passed since it could.
+            return
 
     def _told(self, claim: Claim) -> Claim:
         now = self._progress.get(claim.path)

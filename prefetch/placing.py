@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prefetch.errors import VolumeError
 from prefetch.manifest import Model
 from prefetch.survey import Standing, State
 from prefetch.volume.blocks import BLOCK_SIZE
@@ -20,13 +21,26 @@ from prefetch.volume.publish import Published, link, publish
 if TYPE_CHECKING:
     from prefetch.candidates import Candidate
 
-__all__ = ["Found", "Placing", "identity_of"]
+__all__ = ["Found", "Placed", "Placing", "identity_of"]
 
 
 def identity_of(candidate: Candidate) -> Identity:
     """What the volume's state knows a candidate's file by."""
     remote = candidate.remote
     return Identity(candidate.path, candidate.size, candidate.sha256, remote.url, remote.etag)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What was put under a final name.
+
+    Attributes:
+        record: what was recorded of it.
+        kept_at: where the file that stood there and was not ours is kept, relative to the volume; None for none.
+    """
+
+    record: Record
+    kept_at: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +69,8 @@ class Placing:
             self._keep_what_is_whole(partial, standing.record, candidate.sha256)
         return partial
 
-    def publish(self, candidate: Candidate, partial: Incoming, sha256: str) -> str | None:
-        """Put the finished file under its name and record it.
-
-        Returns:
-            Where the file that stood there and was not ours is kept, relative to the volume; None if there was none.
-        """
+    def publish(self, candidate: Candidate, partial: Incoming, sha256: str) -> Placed:
+        """Put the finished file under its name and record it."""
         digests, standing = partial.digests(), candidate.standing
         placed = self._placed_meanwhile(standing, partial.size, sha256)
         if placed is None:
@@ -72,7 +82,7 @@ class Placing:
             self._inventory.put_small(record)
         else:
             self._inventory.put(record, digests)
-        return placed.kept_at
+        return Placed(record, placed.kept_at)
 
     def read(self, standing: Standing) -> Found:
         """Hash the file that stands there."""
@@ -90,14 +100,18 @@ class Placing:
         self._inventory.put(record, found.digests)
         return record
 
-    def link(self, standing: Standing, same_as: str) -> str | None:
-        """Have the bytes of the verified model at ``same_as`` at this path too; returns what `publish` returns."""
+    def link(self, standing: Standing, same_as: str) -> Placed:
+        """Have the bytes of the verified model at ``same_as`` at this path too."""
         original = self._inventory.get(same_as)
-        assert original is not None
+        if original is None:
+            raise VolumeError(
+                f"The record of {same_as} was taken away while {standing.path} was linked to it.",
+                remedy="Run the same command again.",
+            )
         placed = link(self._volume, same_as, standing.path, sha256=original.sha256, ours=standing.record)
         record = _record(standing.model, placed.stat, original.sha256)
         self._inventory.put(record, self._inventory.digests(same_as))
-        return placed.kept_at
+        return Placed(record, placed.kept_at)
 
     def _placed_meanwhile(self, standing: Standing, size: int | None, sha256: str) -> Published | None:
         """What another run, quicker than this one, has placed there: no file of a user's that is to be kept."""

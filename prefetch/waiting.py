@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from prefetch.errors import BusyError, PrefetchError
@@ -15,7 +14,7 @@ from prefetch.report.events import Listener, Waiting
 from prefetch.transfer.threads import Threads
 from prefetch.volume import claims
 from prefetch.volume.claims import Seen
-from prefetch.volume.layout import Volume
+from prefetch.volume.layout import Volume, VolumeGone
 from prefetch.volume.lives import Life, observed, unseen
 
 __all__ = ["Behind", "Queue"]
@@ -86,12 +85,17 @@ class Queue:
         return timeout is not None and since is not None and self._clock() - since >= timeout
 
     def _look(self, keys: set[str]) -> dict[str, Seen] | None:
-        """The claims on these keys; None if the volume did not answer."""
-        with suppress(OSError, PrefetchError), self._volume.writing(claims.DIRECTORY) as directory:
-            numbers = claims.highest(directory)
-            return {key: seen for key in keys if key in numbers and (seen := self._read(directory, key, numbers[key]))}
-        self._lives = {key: unseen(life) for key, life in self._lives.items()}
-        return None
+        """The claims on these keys; None if the volume did not answer. Raises VolumeGone."""
+        try:
+            with self._volume.writing(claims.DIRECTORY) as directory:
+                numbers = claims.highest(directory)
+                here = [key for key in keys if key in numbers]
+                return {key: seen for key in here if (seen := self._read(directory, key, numbers[key]))}
+        except VolumeGone:
+            raise
+        except (OSError, PrefetchError):
+            self._lives = {key: unseen(life) for key, life in self._lives.items()}
+            return None
 
     def _read(self, directory: int, key: str, number: int) -> Seen | None:
         began = self._clock()

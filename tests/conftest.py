@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.commands import Commands, is_ours
+from tests.support.faultfs import FaultFS, compiled, mounted_faultfs
 from tests.support.moosefs import MooseFS, moosefs_volume
 from tests.support.parts import PARTS, REQUIRE, missing, required
 
@@ -70,4 +71,17 @@ def commands(tmp_path: Path) -> Commands:
 def moosefs() -> Iterator[MooseFS]:
     """One real MooseFS for the whole test session, uncapped; each test works in a folder of its own on it."""
     with moosefs_volume(space=MOOSEFS_SPACE) as filesystem:
+        yield filesystem
+
+
+@pytest.fixture(scope="session")
+def faultfs_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file system of `tests.support.faultfs`, compiled once."""
+    return compiled(tmp_path_factory.mktemp("faultfs"))
+
+
+@pytest.fixture
+def faultfs(faultfs_program: Path, tmp_path: Path) -> Iterator[FaultFS]:
+    """A file system that fails where it is told to, for one test."""
+    with mounted_faultfs(faultfs_program, tmp_path / "faultfs") as filesystem:
         yield filesystem

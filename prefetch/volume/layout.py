@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -23,10 +24,16 @@ from prefetch.volume import files
 from prefetch.volume.mounts import find_volume
 from prefetch.volume.paths import STATE, check_model_path
 
-__all__ = ["FORMAT", "Volume", "check_model_path", "find_volume"]
+__all__ = ["FORMAT", "Volume", "VolumeGone", "check_model_path", "find_volume"]
 
 FORMAT = 1
 """The version of everything below ``.prefetch``. It grows when an older prefetch could misread a newer one's state."""
+
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTCONN, errno.ENODEV, errno.ESTALE})
+
+
+class VolumeGone(VolumeError):
+    """What stands at the volume's root is not the volume that was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +44,12 @@ class Volume:
 
     Attributes:
         root: absolute, with no symbolic link in it.
+        device, inode: the root's own, as it was opened.
     """
 
     root: Path
+    device: int
+    inode: int
 
     @classmethod
     def open(cls, root: Path, *, create: bool = False) -> Volume:
@@ -51,13 +61,18 @@ class Volume:
         try:
             if create:
                 root.mkdir(parents=True, exist_ok=True)
-            volume = cls(Path(os.path.realpath(root, strict=True)))
-            os.close(files.open_directory(volume.root))
+            real = Path(os.path.realpath(root, strict=True))
+            number = files.open_directory(real)
+            try:
+                status = os.fstat(number)
+            finally:
+                os.close(number)
         except OSError as error:
             raise UsageError(
                 f"{root} cannot be used as a volume: {error.strerror}.",
                 remedy="Pass an existing directory as --volume.",
             ) from error
+        volume = cls(real, status.st_dev, status.st_ino)
         volume._check_format()
         return volume
 
@@ -75,6 +90,11 @@ class Volume:
                     files.replace("FORMAT", f"{FORMAT}\n".encode(), dir_fd=state, temporary=state)
             finally:
                 os.close(state)
+
+    def confirm(self) -> None:
+        """Raise VolumeGone unless the root is the one that was opened: else a model that is missing tells nothing."""
+        with files.os_errors(f"looking at {self.root}"), self._root():
+            pass
 
     def check_state(self) -> None:
         """Raise VolumeError unless everything of ours can be written: before the first byte, not after the last."""
@@ -181,11 +201,31 @@ class Volume:
 
     @contextmanager
     def _root(self) -> Iterator[int]:
-        root = files.open_directory(self.root)
+        root = self._open_root()
         try:
             yield root
         finally:
             os.close(root)
+
+    def _open_root(self) -> int:
+        try:
+            root = files.open_directory(self.root)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                raise self._gone() from error
+            raise
+        status = os.fstat(root)
+        if (status.st_dev, status.st_ino) != (self.device, self.inode):
+            # Below a mount point lies a folder of this machine: what is put there is on no volume, and in the way.
+            os.close(root)
+            raise self._gone()
+        return root
+
+    def _gone(self) -> VolumeGone:
+        return VolumeGone(
+            f"{self.root} is not the volume any more that it was at the beginning: it was unmounted or replaced.",
+            remedy="Mount it again and run the same command again: what was fetched is on it.",
+        )
 
     def _real(self, path: str) -> tuple[str, ...]:
         """The components that ``path`` comes to when its links are followed."""

@@ -44,6 +44,14 @@ def _lacks_network_namespaces() -> str | None:
     return None if trial.returncode == 0 else "this machine does not allow network namespaces"
 
 
+def _lacks_fuse() -> str | None:
+    if os.geteuid() != 0:
+        return "FUSE mounts need root"
+    if not Path("/dev/fuse").exists():
+        return "this machine has no /dev/fuse"
+    return None if Path("/usr/include/fuse3/fuse.h").exists() else "fuse.h not found (Debian: libfuse3-dev)"
+
+
 def _lacks_mounts() -> str | None:
     if os.geteuid() != 0:
         return "mounting a file system needs root"
@@ -56,6 +64,7 @@ def _lacks_mounts() -> str | None:
 PARTS = {
     "aria2c": Part("aria2", ("aria2c",)),
     "curl": Part("curl", ("curl",)),
+    "faultfs": Part("gcc libc6-dev libfuse3-dev fuse3 mount", ("gcc", "fusermount3", "umount"), _lacks_fuse),
     "gcc": Part("gcc libc6-dev", ("gcc",)),
     "moosefs": Part(
         "moosefs-master moosefs-chunkserver moosefs-client fuse3 iproute2",
