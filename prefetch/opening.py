@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prefetch.arranging import arranged
 from prefetch.errors import UsageError
 from prefetch.limits import Limits, Patience
 from prefetch.manifest import Wanted, load_manifests
@@ -18,7 +19,7 @@ SYSTEM_MANIFEST = Path("/etc/prefetch/manifest.yaml")
 
 def open_volume(settings: Settings, *, create: bool = False) -> Volume:
     """The volume to work on; with ``create``, its last directory is made where it is missing."""
-    root = find_volume(settings.volume)
+    root = find_volume(settings.volume, require_mount=settings.require_mount)
     # Only the last one: a misspelt mount point must not become 37 GB on the container's disk.
     return Volume.open(root, create=create and root.absolute().parent.is_dir())
 
@@ -32,7 +33,7 @@ def find_manifests(settings: Settings, volume: Volume) -> tuple[Path, ...]:
 
 
 def wanted_on(volume: Volume, settings: Settings) -> Wanted:
-    """What the manifests want on this volume, pinned by the locks beside them.
+    """What the manifests want on this volume, pinned by the locks beside them, where ``--layout`` has it.
 
     Raises:
         UsageError: no manifest was given, and there is none in the usual places; or ``--locked`` and no lock.
@@ -48,7 +49,7 @@ def wanted_on(volume: Volume, settings: Settings) -> Wanted:
     locks = [lock for lock in map(read_lock, manifests) if lock is not None]
     if settings.locked:
         require_locked(wanted, locks)
-    return pin(wanted, locks)
+    return arranged(pin(wanted, locks), settings.layout)
 
 
 def limits_of(settings: Settings) -> Limits:

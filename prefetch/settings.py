@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from prefetch import values
+from prefetch.comfyui.paths import ExtraKind, parse_kind
 from prefetch.values import Kind
 
 __all__ = [
@@ -37,16 +38,18 @@ class Option:
         help: what it does, for the help and for docs/settings.md.
         positional: whether it is written without a ``--name`` before it.
         alone: what the option means without a value, where it may stand so.
+        flag: how it is written on a command line, where that is not its field's name.
     """
 
     kind: Kind
     help: str
     positional: bool = False
     alone: str | None = None
+    flag: str | None = None
 
 
-def _option(kind: Kind, text: str, *, positional: bool = False, alone: str | None = None) -> dict[str, Option]:
-    return {"option": Option(kind, text, positional, alone)}
+def _option(kind: Kind, text: str, **how: Any) -> dict[str, Option]:
+    return {"option": Option(kind, text, **how)}
 
 
 def _switch(text: str) -> dict[str, Option]:
@@ -158,6 +161,46 @@ class Settings:
         metadata=_switch("list also the files that stood under a model's name before and were kept"),
     )
     quick: bool = field(default=False, metadata=_switch("compare sizes and times with the record, read no model"))
+    archive: tuple[Path, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(values.path("a file's path", "image.tar", "ARCHIVE")),
+            "a saved image, an OCI layout, or a root file system's directory",
+            positional=True,
+        ),
+    )
+    volumes: tuple[Path, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(values.path("a directory's path", "/workspace", "DIR")),
+            "a place where a volume is mounted; may be given more than once; without it, /runpod-volume and /workspace",
+            flag="--volume",
+        ),
+    )
+    kind: tuple[ExtraKind, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(
+                values.Kind(
+                    parse_kind, "a kind, or a kind and its folder below the volume", "ipadapter", "KIND[=FOLDER]"
+                )
+            ),
+            "a kind of models that a custom node brings, and its folder on the volume (without one, models/KIND); may "
+            "be given more than once",
+        ),
+    )
+    require_mount: bool = field(
+        default=False,
+        metadata=_switch("refuse a --volume that is no mount point: what is put there would go with the container"),
+    )
+    layout: Literal["modern", "worker-comfyui"] = field(
+        default="modern",
+        metadata=_option(
+            values.choice("modern", "worker-comfyui"),
+            "where diffusion models and text encoders are put: as the manifest says, or in models/unet and "
+            "models/clip, where the stock runpod/worker-comfyui image looks",
+        ),
+    )
     json_: bool = field(default=False, metadata=_switch("print one JSON document on standard output, on errors too"))
     log_format: Literal["text", "json"] = field(
         default="text",
@@ -186,7 +229,7 @@ def default_of(name: str) -> object:
 
 def flag_of(name: str) -> str:
     """The option a field is given by on the command line: ``limit_rate`` → ``--limit-rate``."""
-    return "--" + name.rstrip("_").replace("_", "-")
+    return option_of(name).flag or "--" + name.rstrip("_").replace("_", "-")
 
 
 def variable_of(name: str) -> str:

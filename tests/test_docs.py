@@ -30,6 +30,7 @@ ROOMS = {
     "volume": {"errors", "report"},
     "report": {"errors"},
     "demo": {"errors"},
+    "comfyui": {"errors"},
     "image": {"errors", "report"},
 }
 """For each room the rooms it may know: docs/architecture.md."""

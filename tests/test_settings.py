@@ -121,6 +121,11 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "YES": "1",
         "REPLACED": "1",
         "QUICK": "on",
+        "ARCHIVE": "image.tar",
+        "KIND": "ipadapter, sams=models/sam",
+        "LAYOUT": "worker-comfyui",
+        "REQUIRE_MOUNT": "1",
+        "VOLUMES": "/a,/b",
         "JSON": "1",
         "LOG_FORMAT": "json",
     }
@@ -139,6 +144,11 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "claim_ttl": 3.0,
         "log_format": "json",
         "upgrade": "*",
+        "archive": (Path("image.tar"),),
+        "kind": ({"kind": "ipadapter", "folder": "models/ipadapter"}, {"kind": "sams", "folder": "models/sam"}),
+        "layout": "worker-comfyui",
+        "require_mount": True,
+        "volumes": (Path("/a"), Path("/b")),
         **dict.fromkeys(("refresh", "fail_fast", "allow_private", "quick", "json_"), True),
         **dict.fromkeys(("allow_unpinned", "locked", "check", "no_wait", "yes", "replaced"), True),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prefetch.arranging import tell_unseen
 from prefetch.job import Job
 from prefetch.opening import limits_of, open_volume, wanted_on
 from prefetch.pinning import tell_unpinned
@@ -18,5 +19,6 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     volume = open_volume(settings, create=True)
     wanted = wanted_on(volume, settings)
     tell_unpinned(wanted, listener)
+    tell_unseen(wanted, settings.layout, listener)
     job = Job(wanted, volume, limits=limits_of(settings), refresh=settings.refresh, listener=listener)
     return run_until_signal(job.run)

@@ -64,7 +64,8 @@ class Command:
         return function
 
 
-_WHAT = ("manifest", "volume", "group")
+_WHERE = ("volume", "require_mount")
+_WHAT = ("manifest", *_WHERE, "group", "layout")
 _TUNING = ("connections", "memory", "range_size", "limit_rate")
 _TRUST = ("allow_private", "allow_unpinned")
 _OTHERS = ("no_wait", "wait_timeout", "claim_ttl")
@@ -132,7 +133,7 @@ COMMANDS: tuple[Command, ...] = (
         about="Lists the models that prefetch placed here and that none of the manifests names, and partial files of "
         "such models; with --yes, removes them. Files that prefetch did not place, that changed since, or that "
         "somebody is at work on are kept.",
-        options=("manifest", "volume", "yes", "replaced", *_OUTPUT),
+        options=("manifest", *_WHERE, "layout", "yes", "replaced", *_OUTPUT),
         examples=(
             ("prefetch prune models.yaml loras.yaml --volume /workspace", "list: name every manifest in use"),
             ("prefetch prune models.yaml --yes", "remove"),
@@ -148,6 +149,34 @@ COMMANDS: tuple[Command, ...] = (
         options=("allow_private", *_OUTPUT),
         examples=(("prefetch auth check", "before 37 GB are waited for"),),
         load="prefetch.commands.auth_check:main",
+    ),
+    Command(
+        name="comfyui paths",
+        help="print the extra_model_paths.yaml that shows ComfyUI the volume",
+        about="Prints extra_model_paths.yaml for ComfyUI: every kind of model it knows, in the folders of today and of "
+        "former days, on each volume. Put it beside ComfyUI's main.py; ComfyUI reads it by itself.",
+        options=("volumes", "kind", *_OUTPUT),
+        examples=(
+            (
+                "prefetch comfyui paths > /comfyui/extra_model_paths.yaml",
+                "for both of RunPod's mounts",
+            ),
+            ("prefetch comfyui paths --volume /data --kind ipadapter", "for one, with a custom node's kind"),
+        ),
+        load="prefetch.commands.comfyui_paths:main",
+    ),
+    Command(
+        name="image audit",
+        help="tell what a container image carries, and how often",
+        about="Reads a saved image (docker save, buildah push, an OCI layout, or a root file system) once and tells "
+        "what each layer stores, what later layers hide of it, what is stored more than once, and which models "
+        "are in it, by their content.",
+        options=("archive", *_OUTPUT),
+        examples=(
+            ("prefetch image audit image.tar", "after: docker save -o image.tar IMAGE"),
+            ("prefetch image audit / --json", "the file system one stands in, as a document"),
+        ),
+        load="prefetch.commands.image_audit:main",
     ),
     Command(
         name="schema",

@@ -18,6 +18,7 @@ _ESCAPE = re.compile(rb"\\([0-7]{3})")
 def find_volume(
     given: Path | None,
     *,
+    require_mount: bool = False,
     mountinfo: Path = Path("/proc/self/mountinfo"),
     candidates: Sequence[str] = _CANDIDATES,
 ) -> Path:
@@ -25,12 +26,20 @@ def find_volume(
 
     A candidate that is an ordinary directory is no volume: what is put there is gone with the container.
 
+    Args:
+        require_mount: the given one has to be a mount point, or to lie on one other than the root.
+
     Raises:
-        UsageError: none was given and none is mounted.
+        UsageError: none was given and none is mounted, or the given one is required to be and is not.
     """
-    if given is not None:
-        return given
     mounted = _mount_points(mountinfo)
+    if given is not None:
+        if require_mount and not _is_on_one(given, mounted):
+            raise UsageError(
+                f"Nothing is mounted at {given}: what is put there is gone with the container.",
+                remedy="Attach the volume there, or unset PREFETCH_REQUIRE_MOUNT.",
+            )
+        return given
     for candidate in candidates:
         if candidate in mounted:
             return Path(candidate)
@@ -38,6 +47,11 @@ def find_volume(
         f"No volume was named, and nothing is mounted at {' or '.join(candidates)}.",
         remedy="Pass the directory that models belong below as --volume DIR.",
     )
+
+
+def _is_on_one(path: Path, mounted: set[str]) -> bool:
+    whole = Path(os.path.realpath(path))
+    return any(str(folder) in mounted for folder in (whole, *whole.parents) if folder != folder.parent)
 
 
 def _mount_points(mountinfo: Path) -> set[str]:

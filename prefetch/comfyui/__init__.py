@@ -1,0 +1,1 @@
+"""What ComfyUI wants to find where: workflows, model folders, nodes."""
