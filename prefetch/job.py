@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -18,9 +20,11 @@ from prefetch.scores import Scores
 from prefetch.signals import interrupted
 from prefetch.survey import Standing, State, survey
 from prefetch.volume.applied import AppliedModel, read_applied, write_applied
+from prefetch.volume.history import PastRun, remember_run
 from prefetch.volume.inventory import Inventory, Record
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_leftovers
+from prefetch.volume.owner import Owner
 
 __all__ = ["Job"]
 
@@ -64,7 +68,32 @@ class Job:
         if stopped is not None:
             for entry in self._wanted.entries:
                 self._scores.left(entry.model.path, stopped, size=entry.model.size, sha256=entry.model.sha256)
-        return self._scores.finish(str(self._volume.root), stopped)
+        result = self._scores.finish(str(self._volume.root), stopped)
+        self._remember_run(result)
+        return result
+
+    def _remember_run(self, result: RunResult) -> None:
+        """Keep the run in the volume's history, unless it found everything there: workers start all the time."""
+        statuses = Counter(model.status for model in result.models)
+        if result.exit_code == 0 and statuses["present"] == len(result.models):
+            return
+        ended, owner, milliseconds = time.time(), Owner.current(), round(result.seconds * 1000)
+        run = PastRun(
+            started_ms=round(ended * 1000) - milliseconds,
+            milliseconds=milliseconds,
+            exit_code=result.exit_code,
+            code=None if result.error is None else result.error.code,
+            models=len(self._wanted.entries),
+            fetched=statuses["downloaded"],
+            failed=statuses["failed"] + statuses["waiting"],
+            bytes_downloaded=result.bytes_downloaded,
+            bytes_resumed=sum(model.bytes_resumed for model in result.models),
+            host=owner.host,
+            pid=owner.pid,
+        )
+        with suppress(PrefetchError):
+            # A volume that is full has no room for this either, and the run's own result tells it.
+            remember_run(self._volume, run)
 
     async def _work(self) -> None:
         with suppress(PrefetchError):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from prefetch import values
 from prefetch.comfyui.paths import ExtraKind, parse_kind
-from prefetch.values import Kind
+from prefetch.values import Endpoint, Kind
 
 __all__ = [
     "PREFIX",
@@ -199,6 +199,51 @@ class Settings:
             values.choice("modern", "worker-comfyui"),
             "where diffusion models and text encoders are put: as the manifest says, or in models/unet and "
             "models/clip, where the stock runpod/worker-comfyui image looks",
+        ),
+    )
+    history: bool = field(default=False, metadata=_switch("list the runs of the past instead"))
+    listen: Endpoint | None = field(
+        default=None,
+        metadata=_option(
+            values.endpoint("an address of this machine and a port", "127.0.0.1:9464", "HOST:PORT"),
+            "serve /metrics, /healthz and /readyz there while the command runs",
+        ),
+    )
+    listen_token_file: Path | None = field(
+        default=None,
+        metadata=_option(
+            values.path("a file's path", "/run/secrets/prefetch-token", "FILE"),
+            "a file with the bearer token that requests must carry",
+        ),
+    )
+    listen_basic_file: Path | None = field(
+        default=None,
+        metadata=_option(
+            values.path("a file's path", "/run/secrets/prefetch-login", "FILE"),
+            "a file with the name:password that requests must carry",
+        ),
+    )
+    insecure_listen: bool = field(
+        default=False, metadata=_switch("listen on an address that others reach without a token or a password")
+    )
+    linger: float = field(
+        default=0.0,
+        metadata=_option(
+            values.seconds(0, example="60"), "go on listening for so many seconds after the run, for a last scrape"
+        ),
+    )
+    textfile: Path | None = field(
+        default=None,
+        metadata=_option(
+            values.path("a file's path", "/metrics/prefetch.prom", "FILE"),
+            "write the metrics to this file, every five seconds and at the end, for node_exporter's textfile collector",
+        ),
+    )
+    pushgateway: str | None = field(
+        default=None,
+        metadata=_option(
+            values.name("an address", "https://pushgateway.example.com:9091", "URL"),
+            "push the metrics there, every ten seconds and at the end",
         ),
     )
     json_: bool = field(default=False, metadata=_switch("print one JSON document on standard output, on errors too"))

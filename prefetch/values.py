@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = [
+    "Endpoint",
     "Kind",
     "choice",
+    "endpoint",
     "name",
     "parse_size",
     "parse_switch",
@@ -62,6 +64,24 @@ class Kind:
         return self.metavar is None
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address of this machine and a port to listen on; port 0 is any that is free."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        from ipaddress import ip_address
+
+        return self.host == "localhost" or ip_address(self.host).is_loopback
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 def several(kind: Kind) -> Kind:
     """The same kind of value any number of times."""
     return replace(kind, many=True)
@@ -80,6 +100,11 @@ def path(expects: str, example: str, metavar: str) -> Kind:
 def name(expects: str, example: str, metavar: str) -> Kind:
     """Any text but a blank one."""
     return Kind(_not_blank, expects, example, metavar)
+
+
+def endpoint(expects: str, example: str, metavar: str) -> Kind:
+    """An `Endpoint`."""
+    return Kind(_endpoint, expects, example, metavar)
 
 
 def choice(*words: str) -> Kind:
@@ -134,6 +159,20 @@ def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("blank")
     return text
+
+
+def _endpoint(text: str) -> Endpoint:
+    from ipaddress import ip_address
+
+    host, _, port = text.strip().rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address without brackets")
+    if host != "localhost":
+        # No other name: which of its addresses would be meant, and who else would reach them?
+        ip_address(host)
+    return Endpoint(host, _within(_int(port), 0, 65535))
 
 
 def _one_of(text: str, words: tuple[str, ...]) -> str:

@@ -126,6 +126,14 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "LAYOUT": "worker-comfyui",
         "REQUIRE_MOUNT": "1",
         "VOLUMES": "/a,/b",
+        "HISTORY": "1",
+        "LISTEN": "[::1]:9464",
+        "LISTEN_TOKEN_FILE": "/run/token",
+        "LISTEN_BASIC_FILE": "login",
+        "INSECURE_LISTEN": "1",
+        "LINGER": "60",
+        "TEXTFILE": "/metrics/prefetch.prom",
+        "PUSHGATEWAY": "https://push.example.com",
         "JSON": "1",
         "LOG_FORMAT": "json",
     }
@@ -142,6 +150,12 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "quota": 100_000_000_000,
         "wait_timeout": 1.5,
         "claim_ttl": 3.0,
+        "listen": {"host": "::1", "port": 9464},
+        "listen_token_file": Path("/run/token"),
+        "listen_basic_file": Path("login"),
+        "linger": 60.0,
+        "textfile": Path("/metrics/prefetch.prom"),
+        "pushgateway": "https://push.example.com",
         "log_format": "json",
         "upgrade": "*",
         "archive": (Path("image.tar"),),
@@ -151,6 +165,7 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "volumes": (Path("/a"), Path("/b")),
         **dict.fromkeys(("refresh", "fail_fast", "allow_private", "quick", "json_"), True),
         **dict.fromkeys(("allow_unpinned", "locked", "check", "no_wait", "yes", "replaced"), True),
+        **dict.fromkeys(("history", "insecure_listen"), True),
     }
     assert asdict(load_settings({})) == expected
 

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import os
+
 from prefetch.arranging import tell_unseen
 from prefetch.job import Job
+from prefetch.manifest import Wanted
+from prefetch.monitor.asked import Asked, asked_of
 from prefetch.opening import limits_of, open_volume, wanted_on
 from prefetch.pinning import tell_unpinned
-from prefetch.report.events import Listener
+from prefetch.report.events import Event, Listener, Space
 from prefetch.report.result import RunResult
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
+from prefetch.volume.history import last_success
+from prefetch.volume.layout import Volume
 
 __all__ = ["main"]
 
 
 def main(settings: Settings, listener: Listener) -> RunResult:
     """Bring the manifests' models onto the volume."""
+    asked = asked_of(settings, os.environ)
     volume = open_volume(settings, create=True)
     wanted = wanted_on(volume, settings)
     tell_unpinned(wanted, listener)
     tell_unseen(wanted, settings.layout, listener)
-    job = Job(wanted, volume, limits=limits_of(settings), refresh=settings.refresh, listener=listener)
-    return run_until_signal(job.run)
+    if asked is None:
+        return run_until_signal(_job(wanted, volume, settings, listener).run)
+    return _watched(asked, wanted, volume, settings, listener)
+
+
+def _job(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> Job:
+    return Job(wanted, volume, limits=limits_of(settings), refresh=settings.refresh, listener=listener)
+
+
+def _watched(asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> RunResult:
+    # Who asks for no metrics need not wait for what makes them.
+    from prefetch.monitor.watch import watched
+    from prefetch.report.board import Board
+    from prefetch.volume.space import measure
+
+    board = Board()
+    board.expect((entry.model.path, entry.model.size) for entry in wanted.entries)
+    board.remember_success(last_success(volume))
+
+    def tell(event: Event) -> None:
+        board(event)
+        listener(event)
+
+    def look() -> Space:
+        room = measure(volume, quota=settings.quota)
+        return Space(room.capacity, room.quota, room.used)
+
+    job = _job(wanted, volume, settings, tell)
+    return watched(job.run, asked=asked, board=board, measure=look, listener=tell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from prefetch.commands.history import history
 from prefetch.opening import open_volume
 from prefetch.report import humanize
 from prefetch.report.events import Listener
@@ -19,9 +20,11 @@ __all__ = ["main"]
 
 
 def main(settings: Settings, listener: Listener) -> RunResult:
-    """List what was placed here, and what is on its way."""
+    """List what was placed here, and what is on its way; or what was done here."""
     began = time.monotonic()
     volume = open_volume(settings)
+    if settings.history:
+        return history(volume, began=began)
     here = [_standing(record, volume) for record in sorted(Inventory(volume).all(), key=lambda record: record.path)]
     coming = find_unfinished(volume)
     owners = who_is_at_work(volume)

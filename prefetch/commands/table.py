@@ -69,6 +69,15 @@ _WHAT = ("manifest", *_WHERE, "group", "layout")
 _TUNING = ("connections", "memory", "range_size", "limit_rate")
 _TRUST = ("allow_private", "allow_unpinned")
 _OTHERS = ("no_wait", "wait_timeout", "claim_ttl")
+_WATCHED = (
+    "listen",
+    "listen_token_file",
+    "listen_basic_file",
+    "insecure_listen",
+    "linger",
+    "textfile",
+    "pushgateway",
+)
 _OUTPUT = ("json_", "log_format")
 
 COMMANDS: tuple[Command, ...] = (
@@ -77,10 +86,22 @@ COMMANDS: tuple[Command, ...] = (
         help="put the manifest's models on the volume",
         about="Fetches what is missing, in parallel, goes on where an earlier run stopped, verifies every byte and "
         "puts each model under its name only when it is whole. What is there already is not fetched again.",
-        options=(*_WHAT, "refresh", *_TUNING, "quota", *_OTHERS, "fail_fast", "locked", *_TRUST, *_OUTPUT),
+        options=(
+            *_WHAT,
+            "refresh",
+            *_TUNING,
+            "quota",
+            *_OTHERS,
+            "fail_fast",
+            "locked",
+            *_TRUST,
+            *_WATCHED,
+            *_OUTPUT,
+        ),
         examples=(
             ("prefetch run models.yaml --volume /workspace", "the usual case"),
             ("prefetch run models.yaml --group i2v --group vae", "a part of the manifest"),
+            ("prefetch run --listen 127.0.0.1:9464 --linger 60", "with metrics for Prometheus"),
             ("prefetch run --limit-rate 50M --quota 100G", "gently, on a volume of 100 GB"),
         ),
         load="prefetch.commands.run:main",
@@ -122,9 +143,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="status",
         help="tell what is on the volume and what is running",
-        about="Reads the volume's own records: what was placed there, what is unfinished, and who is at work.",
-        options=("volume", *_OUTPUT),
-        examples=(("prefetch status --volume /workspace", "what is here"),),
+        about="Reads the volume's own records: what was placed there, what is unfinished, and who is at work; or, with "
+        "--history, the runs of the past.",
+        options=("volume", "history", *_OUTPUT),
+        examples=(
+            ("prefetch status --volume /workspace", "what is here"),
+            ("prefetch status --history", "what was done here, the latest first"),
+        ),
         load="prefetch.commands.status:main",
     ),
     Command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from prefetch.errors import PrefetchError
@@ -28,7 +28,8 @@ class ModelResult:
 class RunResult:
     """What a command did. ``seconds`` is wall time; ``bytes_downloaded`` counts every body byte, re-fetches too.
 
-    ``text`` is what a person gets on standard output instead of the document: the table of plan and status.
+    ``text`` is what a person gets on standard output instead of the document: the table of plan and status. ``more``
+    are keys that only this command's document has.
     """
 
     exit_code: int
@@ -38,6 +39,7 @@ class RunResult:
     models: Sequence[ModelResult] = field(default_factory=tuple)
     error: PrefetchError | None = None
     text: str = ""
+    more: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The document of ``--json``, on one line."""
@@ -50,6 +52,7 @@ class RunResult:
             "seconds": round(self.seconds, 3),
             "bytes_downloaded": self.bytes_downloaded,
             "models": [asdict(model) for model in self.models],
+            **self.more,
         }
         return json.dumps(document, ensure_ascii=False)
 

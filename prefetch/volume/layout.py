@@ -4,6 +4,7 @@
           partial/     models on their way, with their journals
           inventory/   what we know of each model that stands there
           applied/     what the last run of each manifest came to
+          history/     the latest runs
           replaced/    what stood under a model's name before and was not ours
           tmp/         small files before they are renamed to their names
 """
