@@ -36,6 +36,7 @@ OTHERS = """\
 | `PREFETCH_TOKENS` | tokens for other hosts: `https://host=VARIABLE`, several with commas. See [access.md](access.md) |
 | `PREFETCH_HEADERS`, `PREFETCH_HEADERS_FILE` | other headers for other hosts, as JSON. See [access.md](access.md) |
 | `HF_HOME`, `HF_TOKEN_PATH` | where the token lies that `hf auth login` stored, for when `HF_TOKEN` is not set |
+| `HF_HUB_CACHE`, `HF_HOME` | a cache: [its models](durability.md#copies-that-are-here-already) are not fetched |
 | `HF_HUB_DISABLE_IMPLICIT_TOKEN` | `1`: do not use that stored token |
 | `HF_HUB_OFFLINE` | `1`: the Hub is not asked; a model that would have to be asked for is an error |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | the proxy, as `http://host:port`, and the hosts that need none |

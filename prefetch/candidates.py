@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
 from prefetch.manifest import Model
+from prefetch.nearby import Copy, Nearby
 from prefetch.net.origin import Origin
 from prefetch.report.events import Listener, Notice, Resolving, Retried
+from prefetch.sources.file import FileOrigin
 from prefetch.sources.lazy import LazyOrigin
-from prefetch.sources.refs import parse_source, pinned_to
+from prefetch.sources.refs import FileRef, parse_source, pinned_to
 from prefetch.sources.remote import RemoteFile
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing
@@ -22,11 +24,16 @@ __all__ = ["Candidate", "find"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model that is to be had from ``remote``; ``origins`` are that host and the mirrors after it."""
+    """A model that is to be had from ``remote``; ``origins`` are that host and the mirrors after it.
+
+    Attributes:
+        copy: a copy on this machine, which comes before all hosts; None where there is none.
+    """
 
     standing: Standing
     remote: RemoteFile
     origins: tuple[Origin, ...]
+    copy: FileOrigin | None = None
 
     @property
     def path(self) -> str:
@@ -43,21 +50,64 @@ class Candidate:
 
 
 async def find(
-    standings: Iterable[Standing], resolver: Resolver, *, listener: Listener
+    standings: Iterable[Standing], resolver: Resolver, *, listener: Listener, nearby: Nearby | None = None
 ) -> dict[str, Candidate | PrefetchError]:
-    """Ask the host of each standing's model; by path, what it said, or why it cannot be had from any host."""
+    """Ask the host of each standing's model; by path, what it said, or why it cannot be had from any host.
+
+    Args:
+        nearby: where copies may be on this machine; the host of a pinned model that has one there is not asked.
+    """
     wanted = {standing.path: standing for standing in standings}
-    listener(Resolving(len(wanted)))
-    finder = _Finder(resolver, listener)
-    await finder.ask_together(wanted.values())
-    found = await asyncio.gather(*map(finder.find, wanted.values()))
-    return dict(zip(wanted, found, strict=True))
+    finder = _Finder(resolver, listener, nearby)
+    copied = await asyncio.to_thread(finder.copied, list(wanted.values()))
+    asked = [standing for path, standing in wanted.items() if path not in copied]
+    if asked:
+        listener(Resolving(len(asked)))
+    await finder.ask_together(asked)
+    found = await asyncio.gather(*map(finder.find, asked))
+    answers = copied | {standing.path: answer for standing, answer in zip(asked, found, strict=True)}
+    return {path: answers[path] for path in wanted}
 
 
 @dataclass(frozen=True, slots=True)
 class _Finder:
     resolver: Resolver
     listener: Listener
+    nearby: Nearby | None
+
+    def copied(self, standings: Iterable[Standing]) -> dict[str, Candidate | PrefetchError]:
+        """The pinned models that have a copy on this machine. Blocking."""
+        found = ((standing, self._copy_of_pinned(standing)) for standing in standings)
+        return {standing.path: self._from_copy(standing, copy) for standing, copy in found if copy is not None}
+
+    def _copy_of_pinned(self, standing: Standing) -> Copy | None:
+        sha256 = standing.model.sha256
+        return None if sha256 is None else self._copy(standing, sha256, standing.model.size, standing.entry.commit)
+
+    def _copy(self, standing: Standing, sha256: str, size: int | None, commit: str | None) -> Copy | None:
+        if self.nearby is None:
+            return None
+        return self.nearby.find(parse_source(standing.model.source), sha256=sha256, size=size, commit=commit)
+
+    def _from_copy(self, standing: Standing, copy: Copy) -> Candidate:
+        """A model that is copied; its hosts are only asked if the copy turns out to be something else."""
+        model = standing.model
+        origin = FileOrigin(copy.path, size=copy.size)
+        remote = RemoteFile(model.source, str(FileRef(copy.path)), origin, copy.size, model.sha256)
+        hosts = [self._lazy(model, model.source, commit=standing.entry.commit)]
+        hosts += [self._lazy(model, mirror) for mirror in model.mirrors]
+        return Candidate(standing, remote, (origin, *hosts), origin)
+
+    async def _preferring_copy(self, candidate: Candidate) -> Candidate:
+        """The candidate with a copy on this machine first, now that its host has told which file it is."""
+        sha256, size, commit = candidate.sha256, candidate.size, candidate.remote.commit
+        if sha256 is None:
+            return candidate
+        copy = await asyncio.to_thread(self._copy, candidate.standing, sha256, size, commit)
+        if copy is None:
+            return candidate
+        origin = FileOrigin(copy.path, size=copy.size)
+        return replace(candidate, origins=(origin, *candidate.origins), copy=origin)
 
     async def ask_together(self, standings: Iterable[Standing]) -> None:
         """Have the resolver know, from a few questions, what it will be asked for one by one."""
@@ -82,7 +132,7 @@ class _Finder:
                 first_error = first_error or error
                 continue
             mirrors = (self._lazy(model, mirror) for mirror in sources[number + 1 :])
-            return Candidate(standing, remote, (remote.origin, *mirrors))
+            return await self._preferring_copy(Candidate(standing, remote, (remote.origin, *mirrors)))
         assert first_error is not None
         return first_error
 
@@ -94,8 +144,8 @@ class _Finder:
         ref = pinned_to(parse_source(source), commit)
         return await self.resolver.resolve(ref, source=source, sha256=model.sha256, size=model.size, on_retry=retried)
 
-    def _lazy(self, model: Model, source: str) -> LazyOrigin:
-        return LazyOrigin(partial(self._resolve, model, source), host=_host(source))
+    def _lazy(self, model: Model, source: str, *, commit: str | None = None) -> LazyOrigin:
+        return LazyOrigin(partial(self._resolve, model, source, commit=commit), host=_host(source))
 
 
 def _host(source: str) -> str:

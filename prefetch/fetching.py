@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,10 +13,11 @@ from prefetch.candidates import Candidate, find
 from prefetch.errors import BusyError, Interrupted, PrefetchError
 from prefetch.leases import busy
 from prefetch.limits import Limits
+from prefetch.nearby import Nearby, cache_places
 from prefetch.net.client import open_session
 from prefetch.placing import Placed, Placing, identity_of
 from prefetch.plan import Link, Plan, make_plan
-from prefetch.report.events import Claims, Event, Listener, Planned, Progress, Space
+from prefetch.report.events import Claims, DoneStatus, Event, Listener, Planned, Progress, Space
 from prefetch.scores import Scores
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing, State
@@ -60,6 +62,7 @@ class Fetching:
         self._turns = Turns(volume, inventory, patience=limits.patience, listener=listener)
         self._current: dict[str, Candidate] = {}
         self._spent: Counter[str] = Counter()
+        self._copied: Counter[str] = Counter()
 
     async def fetch(self, absent: Sequence[Standing]) -> None:
         """Bring every one of ``absent`` onto the volume, or have its failure in the scores.
@@ -69,7 +72,9 @@ class Fetching:
         """
         private = self._limits.allow_private
         async with open_session(connections=self._limits.connections, allow_private=private) as session:
-            found = await find(absent, Resolver.from_environment(session), listener=self._listener)
+            nearby = Nearby(cache_places(os.environ, self._volume.root))
+            resolver = Resolver.from_environment(session)
+            found = await find(absent, resolver, listener=self._listener, nearby=nearby)
             candidates = [candidate for candidate in found.values() if isinstance(candidate, Candidate)]
             for path, error in found.items():
                 if isinstance(error, PrefetchError):
@@ -192,7 +197,9 @@ class Fetching:
 
     def _ended(self, outcome: Outcome, candidate: Candidate) -> None:
         self._turns.done(candidate, outcome.error)
-        received = self._spent[outcome.path] = self._spent[outcome.path] + outcome.received
+        copied = 0 if candidate.copy is None else candidate.copy.served - self._copied[outcome.path]
+        self._copied[outcome.path] += copied
+        received = self._spent[outcome.path] = self._spent[outcome.path] + outcome.received - copied
         if isinstance(outcome.error, BusyError):
             return
         if outcome.error is not None:
@@ -208,9 +215,8 @@ class Fetching:
             return
         placed = self._placed[outcome.path]
         self._tell_kept(placed)
-        self._scores.done(
-            "downloaded", placed.record, received=received, resumed=outcome.resumed, seconds=outcome.seconds
-        )
+        status: DoneStatus = "adopted" if candidate.copy is not None and received == 0 else "downloaded"
+        self._scores.done(status, placed.record, received=received, resumed=outcome.resumed, seconds=outcome.seconds)
 
     def _link(self, link: Link) -> None:
         standing, error = link.standing, self._scores.error_of(link.same_as)

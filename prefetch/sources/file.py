@@ -22,6 +22,13 @@ class FileOrigin:
     def __init__(self, path: str, *, size: int) -> None:
         self._path = path
         self._size = size
+        self._ended = 0
+        self._bodies: set[_FileBody] = set()
+
+    @property
+    def served(self) -> int:
+        """Bytes that were read from it so far."""
+        return self._ended + sum(body.received for body in self._bodies)
 
     @property
     def host(self) -> str:
@@ -37,10 +44,14 @@ class FileOrigin:
     @asynccontextmanager
     async def _open(self, start: int, stop: int) -> AsyncIterator[Body]:
         descriptor = await asyncio.to_thread(_open_regular, self._path)
+        body = _FileBody(self._path, descriptor, start, stop, total=self._size)
+        self._bodies.add(body)
         try:
-            yield _FileBody(self._path, descriptor, start, stop, total=self._size)
+            yield body
         finally:
             os.close(descriptor)
+            self._bodies.remove(body)
+            self._ended += body.received
 
 
 class _FileBody:

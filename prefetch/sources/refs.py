@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from prefetch.net.urls import SecretURL, is_loopback_host, redact
 
-__all__ = ["CivitaiRef", "FileRef", "HttpRef", "HuggingFaceRef", "SourceRef", "parse_source", "pinned_to"]
+__all__ = ["CivitaiRef", "FileRef", "HttpRef", "HuggingFaceRef", "RepoKind", "SourceRef", "parse_source", "pinned_to"]
 
 RepoKind = Literal["model", "dataset", "space"]
 
