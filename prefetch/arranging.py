@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from prefetch.comfyui.stock import is_seen, stock_path
-from prefetch.manifest import Wanted
-from prefetch.manifest.wanted import merge
 from prefetch.report.events import Listener, Notice
+from prefetch.report.humanize import enumerated
+
+if TYPE_CHECKING:
+    from prefetch.manifest import Wanted
 
 __all__ = ["arranged", "tell_unseen"]
-
-_MOST_NAMED = 5
 
 
 def arranged(wanted: Wanted, layout: str) -> Wanted:
@@ -22,19 +24,19 @@ def arranged(wanted: Wanted, layout: str) -> Wanted:
     """
     if layout == "modern":
         return wanted
+    from prefetch.manifest.wanted import merge
+
     models = ((entry, stock_path(entry.model.path)) for entry in wanted.entries)
-    return merge(
+    moved = merge(
         entry if path == entry.model.path else replace(entry, model=entry.model.model_copy(update={"path": path}))
         for entry, path in models
     )
+    return replace(wanted, entries=moved.entries, inputs=wanted.inputs and replace(wanted.inputs, layout=layout))
 
 
-def tell_unseen(wanted: Wanted, layout: str, listener: Listener) -> None:
-    """Name the models that the layout's image will not find, whatever their path."""
-    if layout == "modern":
-        return
-    unseen = [entry.model.path for entry in wanted.entries if not is_seen(entry.model.path)]
+def tell_unseen(paths: Iterable[str], listener: Listener) -> None:
+    """Name the models that the stock image will not find, whatever the layout."""
+    unseen = [path for path in paths if not is_seen(path)]
     if unseen:
-        more = f" and {len(unseen) - _MOST_NAMED} more" if len(unseen) > _MOST_NAMED else ""
-        named = ", ".join(unseen[:_MOST_NAMED])
-        listener(Notice("warning", f"The stock runpod/worker-comfyui image does not look for {named}{more}."))
+        named = enumerated(unseen)
+        listener(Notice("warning", f"The stock runpod/worker-comfyui image does not look for {named}."))

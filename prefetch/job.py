@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from prefetch.adoption import Adoption
 from prefetch.errors import PrefetchError
+from prefetch.inputs import Inputs
 from prefetch.limits import Limits
 from prefetch.manifest import Wanted
 from prefetch.pinning import is_unpinned_pickle, unpinned_pickle
@@ -19,7 +20,7 @@ from prefetch.report.result import RunResult
 from prefetch.scores import Scores
 from prefetch.signals import interrupted
 from prefetch.survey import Standing, State, survey
-from prefetch.volume.applied import AppliedModel, read_applied, write_applied
+from prefetch.volume.applied import Applied, AppliedModel, read_applied, write_applied
 from prefetch.volume.history import PastRun, remember_run
 from prefetch.volume.inventory import Inventory, Record
 from prefetch.volume.layout import Volume
@@ -99,14 +100,16 @@ class Job:
         with suppress(PrefetchError):
             # Nothing that is there must fail because of what need not be there.
             clear_leftovers(self._volume)
-        applied = read_applied(self._volume, self._wanted.fingerprint) or []
-        standings = survey(self._wanted.entries, self._volume, self._inventory, applied=applied)
+        inputs = self._wanted.inputs
+        applied = None if inputs is None else read_applied(self._volume, inputs.key)
+        known = () if applied is None else applied.models
+        standings = survey(self._wanted.entries, self._volume, self._inventory, applied=known)
         settled = await asyncio.gather(*map(self._is_settled, standings))
         absent = [standing for standing, done in zip(standings, settled, strict=True) if not done]
         if allowed := [standing for standing in absent if not self._is_refused(standing)]:
             await self._fetch(allowed)
-        if self._scores.all_well:
-            self._remember(standings, before=applied)
+        if self._scores.all_well and inputs is not None:
+            self._remember(standings, inputs, before=applied)
 
     async def _is_settled(self, standing: Standing) -> bool:
         """Whether nothing is left to do for a model, as far as can be told without the network."""
@@ -153,12 +156,21 @@ class Job:
         self._inventory.flush()
         self._inventory = Inventory(self._volume)
 
-    def _remember(self, standings: Iterable[Standing], *, before: list[AppliedModel]) -> None:
+    def _remember(self, standings: Iterable[Standing], inputs: Inputs, *, before: Applied | None) -> None:
         """Note what was applied, for those who only want to know whether it is still there."""
-        records = map(self._record_of, standings)
-        models = [record.to_applied() for record in records if record is not None]
-        if models != before:
-            write_applied(self._volume, self._wanted.fingerprint, models)
+        applied = Applied(
+            includes=inputs.includes,
+            locked=self._wanted.locked,
+            models=[model for standing in standings if (model := self._applied(standing)) is not None],
+        )
+        if applied != before:
+            write_applied(self._volume, inputs.key, applied)
+
+    def _applied(self, standing: Standing) -> AppliedModel | None:
+        record, model = self._record_of(standing), standing.model
+        if record is None:
+            return None
+        return record.to_applied(pinned=model.sha256 is not None, node_path=model.node_path, groups=model.groups)
 
     def _record_of(self, standing: Standing) -> Record | None:
         untouched = standing.state is State.PRESENT and not self._refresh

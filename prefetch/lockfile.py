@@ -8,19 +8,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from prefetch.errors import ManifestError
-from prefetch.manifest import Model
+from prefetch.inputs import MAX_BYTES, digest
 from prefetch.sources.refs import parse_source
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, decode, has_fields
 
-__all__ = ["MAX_BYTES", "Disagreement", "Lock", "LockedModel", "compare", "lock_path", "parse_lock"]
+if TYPE_CHECKING:
+    from prefetch.manifest import Model
 
-MAX_BYTES = 16 << 20
+__all__ = ["Disagreement", "Lock", "LockedModel", "compare", "parse_lock"]
 
 _VERSION = 1
 _FIELDS: dict[str, Kinds] = {
@@ -72,9 +72,10 @@ class LockedModel:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The models of a lock by their path."""
+    """The models of a lock by their path; ``sha256`` is the file's own, where it was read from one."""
 
     models: Mapping[str, LockedModel]
+    sha256: str | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, models: Iterable[LockedModel]) -> Lock:
@@ -96,11 +97,6 @@ class Disagreement:
     message: str
 
 
-def lock_path(manifest: Path) -> Path:
-    """Where the lock of a manifest stands."""
-    return manifest.with_name(f"{manifest.stem}.lock.json")
-
-
 def parse_lock(data: bytes, *, file: str) -> Lock:
     """The lock in ``data``, trusted in nothing.
 
@@ -115,7 +111,7 @@ def parse_lock(data: bytes, *, file: str) -> Lock:
             f"{file}: the lock's version is not {_VERSION}.", remedy="Install a prefetch that reads it."
         )
     models = [_model(item, f"{file}: models[{index}]") for index, item in enumerate(document["models"])]
-    lock = Lock.of(models)
+    lock = replace(Lock.of(models), sha256=digest(data))
     if len(lock.models) != len(models):
         raise ManifestError(f"{file}: a path stands in it twice.", remedy=_REMEDY)
     return lock

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prefetch.arranging import arranged
 from prefetch.errors import UsageError
 from prefetch.limits import Limits, Patience
-from prefetch.manifest import Wanted, load_manifests
-from prefetch.pinning import pin, read_lock, require_locked
 from prefetch.settings import Settings
 from prefetch.volume.layout import Volume, find_volume
+
+if TYPE_CHECKING:
+    from prefetch.manifest import Wanted
 
 __all__ = ["find_manifests", "limits_of", "open_volume", "wanted_on"]
 
@@ -45,8 +46,13 @@ def wanted_on(volume: Volume, settings: Settings) -> Wanted:
             f"No manifest was given, and there is neither {volume.root / 'prefetch.yaml'} nor {SYSTEM_MANIFEST}.",
             remedy="Name one, as in: prefetch run models.yaml --volume /workspace",
         )
+    # YAML and pydantic take a fifth of a second to import, which a run with nothing to do need not pay.
+    from prefetch.arranging import arranged
+    from prefetch.manifest import load_manifests
+    from prefetch.pinning import pin, read_lock, require_locked
+
     wanted = load_manifests(manifests, groups=settings.group)
-    locks = [lock for lock in map(read_lock, manifests) if lock is not None]
+    locks = list(map(read_lock, manifests))
     if settings.locked:
         require_locked(wanted, locks)
     return arranged(pin(wanted, locks), settings.layout)

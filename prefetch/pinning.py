@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from prefetch.errors import ManifestError, UsageError
-from prefetch.lockfile import MAX_BYTES, Lock, LockedModel, lock_path, parse_lock
-from prefetch.manifest import Entry, Model, Wanted
+from prefetch.inputs import MAX_BYTES, lock_path
+from prefetch.lockfile import Lock, LockedModel, parse_lock
 from prefetch.report.events import Listener, Notice
-from prefetch.report.humanize import printable
+from prefetch.report.humanize import enumerated
+
+if TYPE_CHECKING:
+    from prefetch.manifest import Entry, Model, Wanted
 
 __all__ = ["is_unpinned_pickle", "pin", "read_lock", "require_locked", "tell_unpinned", "unpinned_pickle"]
 
 _PICKLES = frozenset({".pth", ".pt", ".ckpt", ".bin"})
-_SHOWN = 5
 
 
 def read_lock(manifest: Path) -> Lock | None:
@@ -34,29 +37,38 @@ def read_lock(manifest: Path) -> Lock | None:
         raise ManifestError(f"{path}: the lock cannot be read: {error.strerror}.", remedy="Check its rights.") from None
 
 
-def pin(wanted: Wanted, locks: Iterable[Lock]) -> Wanted:
-    """Every entry with the size, hash and commit of the first lock that agrees with what the manifest says of it."""
-    known = list(locks)
-    return Wanted(tuple(_pinned(entry, known) for entry in wanted.entries))
+def pin(wanted: Wanted, locks: Sequence[Lock | None]) -> Wanted:
+    """Every entry with the size, hash and commit of the first lock that agrees with what the manifest says of it.
+
+    Args:
+        locks: one for each manifest that was given, None where none is beside it.
+    """
+    known = [lock for lock in locks if lock is not None]
+    digests = tuple(None if lock is None else lock.sha256 for lock in locks)
+    return replace(
+        wanted,
+        entries=tuple(_pinned(entry, known) for entry in wanted.entries),
+        inputs=wanted.inputs and replace(wanted.inputs, locks=digests),
+        locked=all(_locked(entry.model, known) is not None for entry in wanted.entries),
+    )
 
 
-def require_locked(wanted: Wanted, locks: Iterable[Lock]) -> None:
+def require_locked(wanted: Wanted, locks: Iterable[Lock | None]) -> None:
     """Raise UsageError unless every entry stands in a lock that agrees with it."""
-    known = list(locks)
+    known = [lock for lock in locks if lock is not None]
     strangers = [entry.model.path for entry in wanted.entries if _locked(entry.model, known) is None]
     if strangers:
         raise UsageError(
-            f"--locked: no lock agrees with the manifest on {_list(strangers)}.",
+            f"--locked: no lock agrees with the manifest on {enumerated(strangers)}.",
             remedy="Run prefetch lock with the manifest, and keep the lock beside it.",
         )
 
 
-def tell_unpinned(wanted: Wanted, listener: Listener) -> None:
+def tell_unpinned(paths: Sequence[str], listener: Listener) -> None:
     """Say which models have no hash beforehand: whatever their host has today is taken."""
-    loose = [entry.model.path for entry in wanted.entries if entry.model.sha256 is None]
-    if loose:
-        verb = "is" if len(loose) == 1 else "are"
-        listener(Notice("info", f"{_list(loose)} {verb} not pinned; prefetch lock pins every model of a manifest."))
+    if paths:
+        they = f"{enumerated(paths)} {'is' if len(paths) == 1 else 'are'}"
+        listener(Notice("info", f"{they} not pinned; prefetch lock pins every model of a manifest."))
 
 
 def is_unpinned_pickle(model: Model) -> bool:
@@ -83,8 +95,3 @@ def _pinned(entry: Entry, locks: Sequence[Lock]) -> Entry:
 def _locked(model: Model, locks: Iterable[Lock]) -> LockedModel | None:
     candidates = (lock.models.get(model.path) for lock in locks)
     return next((locked for locked in candidates if locked is not None and locked.agrees(model)), None)
-
-
-def _list(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(map(printable, paths[:_SHOWN])) + more

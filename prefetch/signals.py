@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine
@@ -49,6 +48,8 @@ def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         Interrupted: a signal came, and the work stopped or did not stop in half a second. The process is then to end
             through `leave_at_once`, for a thread may still hang.
     """
+    import asyncio  # takes a fiftieth of a second, which a command without an event loop need not pay
+
     try:
         with _Stopper() as stopper, asyncio.Runner() as runner:
             return runner.run(stopper.run(main))
@@ -76,6 +77,8 @@ class _Stopper:
 
     async def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Await ``main()``, to be cancelled by the first signal."""
+        import asyncio
+
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         self._cancel = partial(loop.call_soon_threadsafe, task.cancel)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 from prefetch.net.urls import redact
 
@@ -25,6 +24,8 @@ def shown(value: object) -> str:
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
     """A sentence with the known word nearest to ``word``, or ``otherwise`` if none is near."""
+    from difflib import get_close_matches
+
     # Without the dashes, which all options share.
     bare = {name.lstrip("-"): name for name in known}
     matches = get_close_matches(word.lstrip("-"), bare, n=1)

@@ -11,6 +11,7 @@ from prefetch.manifest import Entry, Model
 from prefetch.volume.applied import AppliedModel
 from prefetch.volume.inventory import Inventory, Record, matches
 from prefetch.volume.layout import Volume
+from prefetch.volume.looking import Looking
 
 __all__ = ["Standing", "State", "satisfies", "survey"]
 
@@ -55,11 +56,12 @@ def survey(
             one document instead of a thousand, each of which costs a network file system some round trips.
     """
     known = {model["path"]: Record.from_applied(model) for model in applied}
-    return [_look(entry, volume, inventory, known) for entry in entries]
+    looking = Looking(volume)
+    return [_look(entry, looking, inventory, known) for entry in entries]
 
 
-def _look(entry: Entry, volume: Volume, inventory: Inventory, known: Mapping[str, Record]) -> Standing:
-    stat = volume.stat(entry.model.path)
+def _look(entry: Entry, looking: Looking, inventory: Inventory, known: Mapping[str, Record]) -> Standing:
+    stat = looking.stat(entry.model.path)
     if stat is None:
         return Standing(entry, State.MISSING, None, None)
     record = known.get(entry.model.path)

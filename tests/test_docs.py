@@ -25,9 +25,9 @@ BY_NAME = {command.name: command for command in COMMANDS}
 ROOMS = {
     "net": {"errors"},
     "sources": {"errors", "net"},
-    "manifest": {"errors", "net", "sources", "volume", "yamlfile"},
+    "manifest": {"errors", "inputs", "net", "sources", "volume", "yamlfile"},
     "transfer": {"errors", "net", "report", "signals", "volume"},
-    "volume": {"errors", "report"},
+    "volume": {"errors", "inputs", "report"},
     "report": {"errors"},
     "monitor": {"errors", "net", "report", "settings", "signals", "values"},
     "demo": {"errors"},

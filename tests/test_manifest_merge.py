@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from prefetch.errors import ManifestError
-from prefetch.manifest import Entry, Model, Place, load_manifests
-from prefetch.manifest.wanted import merge
+from prefetch.manifest import Place, load_manifests
 from tests.test_manifest import SHA, complaint, write
 
 
@@ -195,37 +191,3 @@ def test_number_of_files(tmp_path: Path) -> None:
     assert len(paths(write(tmp_path, "m.yaml", manifest(include=", ".join(names[:63]))))) == 63
     write(tmp_path, "m.yaml", manifest(include=", ".join(names)))
     assert complaint(tmp_path) == "m.yaml:4: more than 64 manifests are included. Put several of them into one file."
-
-
-def entry(number: int, **more: object) -> Entry:
-    model = Model.model_validate({"path": f"models/{number}", "source": "hf://o/r/a", **more})
-    return Entry(model, Place("m.yaml", number))
-
-
-@given(st.lists(st.integers(0, 20)), st.randoms(use_true_random=False))
-def test_the_fingerprint_of_a_set_knows_no_order(numbers: list[int], random: Random) -> None:
-    entries = [entry(number) for number in numbers]
-    shuffled = random.sample(entries, len(entries))
-    assert merge(entries).fingerprint == merge(shuffled).fingerprint
-    assert merge([*entries, entry(99)]).fingerprint != merge(entries).fingerprint
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"source": "hf://o/r/b"},
-        {"sha256": SHA},
-        {"size": 1},
-        {"sha256": SHA, "mirrors": ["hf://o/r/b"]},
-        {"node_path": "b"},
-    ],
-    ids=str,
-)
-def test_the_fingerprint_changes_with_the_content(change: dict[str, object]) -> None:
-    assert entry(1, **change).model.fingerprint != entry(1).model.fingerprint
-
-
-def test_the_fingerprint_is_the_same_in_every_version() -> None:
-    model = entry(1, sha256=SHA.upper(), groups=["i2v"], size=None).model
-    assert model.fingerprint == entry(1, sha256=SHA).model.fingerprint
-    assert model.fingerprint == "c2e922c3e4a39c8e6c7930e641a6e22129289af92f46eaf4a0bcffb5defa22ec"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from prefetch import __version__
 from prefetch.errors import PrefetchError, UsageError, VolumeError
 from prefetch.volume import files
 from prefetch.volume.layout import Volume
+from prefetch.volume.looking import Looking
 
 
 @pytest.fixture
@@ -206,3 +208,41 @@ def test_a_link_to_the_volume_itself_is_no_model(volume: Volume) -> None:
     assert volume.stat("x") is None
     with pytest.raises(PrefetchError):
         volume.open_file("x")
+
+
+def test_looking_at_many_finds_what_looking_at_one_finds(volume: Volume, outside: Path) -> None:
+    root = volume.root
+    (root / "models/vae").mkdir(parents=True)
+    (root / "models/vae/x").write_bytes(b"x")
+    (root / "models/link").symlink_to("vae/x")
+    (root / "models/out").symlink_to(outside / "x")
+    (outside / "x").write_bytes(b"x")
+    (root / "alias").symlink_to("models")
+    (root / "away").symlink_to(outside)
+    (root / "itself").symlink_to(".")
+    (root / "loop").symlink_to("loop")
+    with volume.writing("tmp"):
+        (root / "state").symlink_to(".prefetch")
+    names = ("x", "vae", "vae/x", "link", "out", "none", "loop", "vae/x/y", "tmp", "FORMAT", "models/vae/x")
+    parents = ("", "models/", "alias/", "away/", "itself/", "state/", "none/", "models/vae/")
+    looking = Looking(volume)
+    found = {f"{parent}{name}": looking.stat(f"{parent}{name}") for parent in parents for name in names}
+    assert found == {path: volume.stat(path) for path in found}
+    assert {path for path, stat in found.items() if stat is not None} >= {"alias/link", "itself/models/vae/x"}
+
+
+def test_looking_follows_the_way_to_a_directory_once(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    (volume.root / "models").mkdir()
+    for number in range(100):
+        (volume.root / f"models/{number}").write_bytes(b"x")
+    looked = Counter[str]()
+    lstat = os.lstat
+
+    def counting(path: str) -> os.stat_result:
+        looked[str(path)] += 1
+        return lstat(path)
+
+    monkeypatch.setattr(os, "lstat", counting)
+    looking = Looking(volume)
+    assert all(looking.stat(f"models/{number}") for number in range(100))
+    assert sum(looked.values()) <= 100 + 2 * len(volume.root.parts)

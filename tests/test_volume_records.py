@@ -17,7 +17,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from prefetch.errors import VolumeError
-from prefetch.volume.applied import read_applied, write_applied
+from prefetch.inputs import Included
+from prefetch.volume.applied import Applied, read_applied, write_applied
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.inventory import Inventory, Record, matches, modified
 from prefetch.volume.layout import Volume
@@ -177,36 +178,47 @@ def test_times_are_compared_in_whole_seconds(tmp_path: Path, nanoseconds: int) -
 # What was applied ---------------------------------------------------------------------------------------------------
 
 
+APPLIED = RECORD.to_applied(pinned=True, node_path=None, groups=())
+DOCUMENT: dict[str, Any] = {"version": 2, "includes": [], "locked": False, "models": [APPLIED]}
+
+
 def test_what_was_applied_is_read(volume: Volume) -> None:
     assert read_applied(volume, "key") is None
     assert not volume.state.exists()
-    models = [RECORD.to_applied(), replace(RECORD, path="y", commit=None, url=None, node_path=None).to_applied()]
-    write_applied(volume, "key", models)
-    assert read_applied(volume, "key") == models
+    other = replace(RECORD, path="y", commit=None, url=None).to_applied(pinned=False, node_path="x/y", groups=["g"])
+    written = Applied((Included(0, "sub/x.yaml", "0" * 64),), True, [APPLIED, other])
+    write_applied(volume, "key", written)
+    assert read_applied(volume, "key") == written
     assert read_applied(volume, "other") is None
     document = json.loads((volume.state / "applied/key.json").read_text())
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert set(document["models"][0]) == {
-        "path", "source", "url", "commit", "size", "sha256", "mtime", "node_path", "groups",
+        "path", "source", "url", "commit", "size", "sha256", "mtime", "pinned", "node_path", "groups",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "document",
     [
-        {"version": 2, "models": []},
-        {"version": 1},
-        {"version": 1, "models": [1]},
-        {"version": 1, "models": [{}]},
-        {"version": 1, "models": [RECORD.to_applied() | {"path": "/x"}]},
-        {"version": 1, "models": [RECORD.to_applied() | {"node_path": "../x"}]},
-        {"version": 1, "models": [RECORD.to_applied() | {"groups": [None]}]},
+        DOCUMENT | {"version": 1},
+        DOCUMENT | {"version": 3},
+        {"version": 2},
+        DOCUMENT | {"locked": 1},
+        DOCUMENT | {"models": [1]},
+        DOCUMENT | {"models": [{}]},
+        DOCUMENT | {"models": [{**APPLIED, "path": "/x"}]},
+        DOCUMENT | {"models": [{**APPLIED, "node_path": "../x"}]},
+        DOCUMENT | {"models": [{**APPLIED, "groups": [None]}]},
+        DOCUMENT | {"includes": [{}]},
+        DOCUMENT | {"includes": [{"root": 0, "name": "../x", "sha256": ""}]},
+        DOCUMENT | {"includes": [{"root": -1, "name": "x", "sha256": ""}]},
         [],
     ],
 )
 def test_what_was_not_applied_is_not_read(volume: Volume, document: object) -> None:
-    write_applied(volume, "key", [])
-    assert read_applied(volume, "key") == []
+    with volume.writing("applied"):
+        (volume.state / "applied/key.json").write_text(json.dumps(DOCUMENT))
+    assert read_applied(volume, "key") == Applied((), False, [APPLIED])
     (volume.state / "applied/key.json").write_text(json.dumps(document))
     assert read_applied(volume, "key") is None
 
@@ -214,7 +226,15 @@ def test_what_was_not_applied_is_not_read(volume: Volume, document: object) -> N
 @pytest.mark.parametrize("key", ["", "../x", "a/b", "a.b", "a" * 129, "a\n"])
 def test_a_key_names_a_file_and_no_path(volume: Volume, key: str) -> None:
     with pytest.raises(ValueError, match="no key"):
-        write_applied(volume, key, [])
+        write_applied(volume, key, Applied((), False, []))
+
+
+def test_the_oldest_of_many_are_dropped(volume: Volume) -> None:
+    for number in range(64):
+        write_applied(volume, f"key{number}", Applied((), False, []))
+        os.utime(volume.state / f"applied/key{number}.json", (number, number))
+    write_applied(volume, "new", Applied((), False, []))
+    assert {path.stem for path in (volume.state / "applied").iterdir()} == {"new", *(f"key{n}" for n in range(1, 64))}
 
 
 def test_reading_what_was_applied_costs_no_import() -> None:

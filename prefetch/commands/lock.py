@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from prefetch.errors import PrefetchError, UsageError
-from prefetch.lockfile import Disagreement, Lock, LockedModel, compare, lock_path
+from prefetch.inputs import lock_path
+from prefetch.lockfile import Disagreement, Lock, LockedModel, compare
 from prefetch.manifest import Wanted, load_manifests
 from prefetch.opening import limits_of, open_volume
 from prefetch.pinning import read_lock

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 
-from prefetch.arranging import tell_unseen
-from prefetch.job import Job
-from prefetch.manifest import Wanted
-from prefetch.monitor.asked import Asked, asked_of
-from prefetch.opening import limits_of, open_volume, wanted_on
-from prefetch.pinning import tell_unpinned
-from prefetch.report.events import Event, Listener, Space
+from prefetch.errors import PrefetchError
+from prefetch.monitor.asked import asked_of
+from prefetch.opening import find_manifests, open_volume
+from prefetch.report.events import Listener, RunStarted
 from prefetch.report.result import RunResult
 from prefetch.settings import Settings
-from prefetch.signals import run_until_signal
-from prefetch.volume.history import last_success
+from prefetch.telling import tell_of
+from prefetch.unchanged import find_applied, still_stands
+from prefetch.volume.applied import AppliedModel
 from prefetch.volume.layout import Volume
 
 __all__ = ["main"]
@@ -24,35 +24,34 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     """Bring the manifests' models onto the volume."""
     asked = asked_of(settings, os.environ)
     volume = open_volume(settings, create=True)
-    wanted = wanted_on(volume, settings)
-    tell_unpinned(wanted, listener)
-    tell_unseen(wanted, settings.layout, listener)
-    if asked is None:
-        return run_until_signal(_job(wanted, volume, settings, listener).run)
-    return _watched(asked, wanted, volume, settings, listener)
+    if asked is None and (models := _unchanged(settings, volume)) is not None:
+        return _nothing_to_do(models, volume, settings, listener)
+    from prefetch.running import run_on
+
+    return run_on(volume, settings, asked, listener)
 
 
-def _job(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> Job:
-    return Job(wanted, volume, limits=limits_of(settings), refresh=settings.refresh, listener=listener)
+def _unchanged(settings: Settings, volume: Volume) -> list[AppliedModel] | None:
+    """The models of a run that has nothing to do; None for any other run."""
+    if settings.refresh:
+        return None
+    manifests = find_manifests(settings, volume)
+    models = find_applied(volume, manifests, groups=settings.group, layout=settings.layout, locked=settings.locked)
+    return models if models is not None and still_stands(volume, models) else None
 
 
-def _watched(asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> RunResult:
-    # Who asks for no metrics need not wait for what makes them.
-    from prefetch.monitor.watch import watched
-    from prefetch.report.board import Board
-    from prefetch.volume.space import measure
+def _nothing_to_do(models: Sequence[AppliedModel], volume: Volume, settings: Settings, listener: Listener) -> RunResult:
+    from prefetch.scores import Scores
+    from prefetch.volume.inventory import Record
+    from prefetch.volume.leftovers import clear_leftovers
 
-    board = Board()
-    board.expect((entry.model.path, entry.model.size) for entry in wanted.entries)
-    board.remember_success(last_success(volume))
-
-    def tell(event: Event) -> None:
-        board(event)
-        listener(event)
-
-    def look() -> Space:
-        room = measure(volume, quota=settings.quota)
-        return Space(room.capacity, room.quota, room.used)
-
-    job = _job(wanted, volume, settings, tell)
-    return watched(job.run, asked=asked, board=board, measure=look, listener=tell)
+    scores = Scores(listener)
+    unpinned = [model["path"] for model in models if not model["pinned"]]
+    tell_of([model["path"] for model in models], unpinned, layout=settings.layout, listener=listener)
+    listener(RunStarted(str(volume.root), len(models)))
+    with suppress(PrefetchError):
+        clear_leftovers(volume)
+    volume.confirm()
+    for model in models:
+        scores.done("present", Record.from_applied(model))
+    return scores.finish(str(volume.root), None)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefetch.errors import ManifestError
+from prefetch.inputs import Included, Inputs, digest
 from prefetch.manifest.model import Manifest
 from prefetch.manifest.problems import Place, Problem, manifest_error, shown
 from prefetch.manifest.validate import validate
@@ -29,7 +30,7 @@ def load_manifests(paths: Sequence[str | Path], *, groups: Sequence[str] = ()) -
     """
     loader = _Loader()
     wanted = merge(entry for path in paths for entry in loader.entries(Path(path)))
-    return select(wanted, groups)
+    return select(replace(wanted, inputs=loader.inputs(list(map(Path, paths)))), groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +53,36 @@ class _Loader:
     """Reads every file once, however many others include it."""
 
     def __init__(self) -> None:
-        self._read: set[str] = set()
+        self._read: dict[str, str] = {}
+        self._included: list[tuple[Path, Path]] = []
 
     def entries(self, path: Path, chain: tuple[Path, ...] = ()) -> Iterator[Entry]:
         """The entries of ``path``, then those of its includes."""
         real = os.path.realpath(path)
         if real in self._read:
             return
-        self._read.add(real)
-        document = _read(path)
+        data = _read(path)
+        self._read[real] = digest(data)
+        if chain:
+            self._included.append((chain[0], path))
+        document = _parsed(data, path)
         manifest = validate(document, str(path))
         for index, model in enumerate(manifest.models):
             yield Entry(model, Place(str(path), line_of(document, ("models", index))))
         for include in _includes(manifest, document, (*chain, path)):
             self._check(include)
             yield from self.entries(include.path, include.chain)
+
+    def inputs(self, roots: Sequence[Path]) -> Inputs:
+        """The SHA-256 of every file that was read, once the entries of ``roots`` were asked for."""
+        includes = (
+            Included(roots.index(root), os.path.relpath(path, root.parent), self._digest(path))
+            for root, path in self._included
+        )
+        return Inputs(manifests=tuple(map(self._digest, roots)), includes=tuple(includes))
+
+    def _digest(self, path: Path) -> str:
+        return self._read[os.path.realpath(path)]
 
     def _check(self, include: _Include) -> None:
         real = os.path.realpath(include.path)
@@ -93,14 +109,18 @@ def _includes(manifest: Manifest, document: object, chain: tuple[Path, ...]) -> 
         yield _Include(Place(str(chain[-1]), line_of(document, ("include", index))), name, chain)
 
 
-def _read(path: Path) -> object:
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return parse_yaml(file.read(MAX_BYTES + 1))
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
-        problem = Problem(
-            Place(str(path)), f"the manifest cannot be read: {error.strerror}.", "Check its path and rights."
-        )
+        message = f"the manifest cannot be read: {error.strerror}."
+        raise manifest_error([Problem(Place(str(path)), message, "Check its path and rights.")]) from None
+
+
+def _parsed(data: bytes, path: Path) -> object:
+    try:
+        return parse_yaml(data)
     except YamlError as error:
-        problem = Problem(Place(str(path), error.line), error.message, "Correct the file, then run the command again.")
-    raise manifest_error([problem])
+        remedy = "Correct the file, then run the command again."
+        raise manifest_error([Problem(Place(str(path), error.line), error.message, remedy)]) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Annotated, Any, Literal
 
@@ -92,12 +91,6 @@ class Model(BaseModel):
                 "https://."
             )
         return self
-
-    @property
-    def fingerprint(self) -> str:
-        """64 hex digits that change with anything that says which file stands where; groups do not."""
-        content = self.model_dump(exclude={"groups"}, exclude_defaults=True)
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class Manifest(BaseModel):

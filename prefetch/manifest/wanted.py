@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from prefetch.errors import UsageError
+from prefetch.inputs import Inputs
 from prefetch.manifest.model import Model
 from prefetch.manifest.problems import Place, Problem, manifest_error, nearest, shown
 
@@ -24,14 +24,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The entries of a run in the manifests' order, no two with the same path."""
+    """The entries of a run in the manifests' order, no two with the same path.
+
+    Attributes:
+        inputs: the files they were read from, None where they came from elsewhere.
+        locked: whether a lock pins every one of them.
+    """
 
     entries: tuple[Entry, ...]
-
-    @property
-    def fingerprint(self) -> str:
-        """64 hex digits that are the same for the same models in whatever order, files and groups."""
-        return hashlib.sha256("\n".join(sorted(e.model.fingerprint for e in self.entries)).encode()).hexdigest()
+    inputs: Inputs | None = None
+    locked: bool = False
 
 
 def merge(entries: Iterable[Entry]) -> Wanted:
@@ -68,7 +70,9 @@ def select(wanted: Wanted, groups: Sequence[str]) -> Wanted:
     for group in groups:
         if group not in known:
             raise _unknown_group(group, sorted(known))
-    return Wanted(tuple(entry for entry in wanted.entries if not set(groups).isdisjoint(entry.model.groups)))
+    chosen = tuple(entry for entry in wanted.entries if not set(groups).isdisjoint(entry.model.groups))
+    inputs = wanted.inputs and replace(wanted.inputs, groups=tuple(groups))
+    return replace(wanted, entries=chosen, inputs=inputs)
 
 
 def _contradiction(first: Entry, second: Entry) -> Problem | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "eta", "percent", "printable", "rate", "shorten", "size"]
+from collections.abc import Sequence
+
+__all__ = ["count", "duration", "enumerated", "eta", "percent", "printable", "rate", "shorten", "size"]
 
 _NEVER = 100 * 86_400
+_NAMED = 5
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -59,6 +62,12 @@ def percent(done: int, total: int) -> str:
 def count(number: int, noun: str) -> str:
     """A number and its noun: ``1 model``, ``7 models``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """The first names and how many more there are: ``a, b and 3 more``."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(printable, names[:_NAMED])) + more
 
 
 def printable(text: str) -> str:

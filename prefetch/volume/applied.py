@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any, TypedDict, cast
 
+from prefetch.inputs import Included
 from prefetch.volume import files
 from prefetch.volume.documents import read_document, write_document
 from prefetch.volume.layout import Volume
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
 
-__all__ = ["AppliedModel", "forget_applied", "forget_applied_of", "read_applied", "write_applied"]
+__all__ = ["Applied", "AppliedModel", "forget_applied", "forget_applied_of", "read_applied", "write_applied"]
 
-_VERSION = 1
+_VERSION = 2
+_KEPT = 64
 _KEY = re.compile(r"[0-9A-Za-z_-]{1,128}")
-_FIELDS: dict[str, Kinds] = {
+_FIELDS: dict[str, Kinds] = {"includes": list, "locked": bool, "models": list}
+_OF_INCLUDE: dict[str, Kinds] = {"root": int, "name": str, "sha256": str}
+_OF_MODEL: dict[str, Kinds] = {
     "path": str,
     "source": str,
     "url": OPTIONAL_TEXT,
@@ -29,13 +34,17 @@ _FIELDS: dict[str, Kinds] = {
     "size": int,
     "sha256": str,
     "mtime": int,
+    "pinned": bool,
     "node_path": OPTIONAL_TEXT,
     "groups": list,
 }
 
 
 class AppliedModel(TypedDict):
-    """One model as it stood after the run: ``size`` in bytes, ``mtime`` in whole seconds."""
+    """One model as it stood after the run: ``size`` in bytes, ``mtime`` in whole seconds.
+
+    ``pinned``, ``node_path`` and ``groups`` are what the manifest said of it.
+    """
 
     path: str
     source: str
@@ -44,23 +53,50 @@ class AppliedModel(TypedDict):
     size: int
     sha256: str
     mtime: int
+    pinned: bool
     node_path: str | None
     groups: list[str]
 
 
-def write_applied(volume: Volume, key: str, models: Sequence[AppliedModel]) -> None:
-    """Record that the manifest which ``key`` (letters, digits, ``-`` and ``_``) stands for was applied."""
-    write_document(volume, "applied", _name(key), {"version": _VERSION, "models": list(models)})
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a run came to.
+
+    Attributes:
+        includes: the manifests that were included.
+        locked: whether a lock pinned every model.
+        models: in the manifests' order.
+    """
+
+    includes: tuple[Included, ...]
+    locked: bool
+    models: list[AppliedModel]
 
 
-def read_applied(volume: Volume, key: str) -> list[AppliedModel] | None:
+def write_applied(volume: Volume, key: str, applied: Applied) -> None:
+    """Record what was applied by the inputs that ``key`` (letters, digits, ``-`` and ``_``) stands for."""
+    document = {
+        "version": _VERSION,
+        "includes": list(map(asdict, applied.includes)),
+        "locked": applied.locked,
+        "models": applied.models,
+    }
+    write_document(volume, "applied", _name(key), document)
+    with files.os_errors("forgetting what was applied"), volume.writing("applied") as directory:
+        for name in _newest_first(directory)[_KEPT:]:
+            files.remove(name, dir_fd=directory)
+
+
+def read_applied(volume: Volume, key: str) -> Applied | None:
     """What `write_applied` recorded; None if there is none, or any part of it cannot be trusted."""
     document = read_document(volume, "applied", _name(key))
-    if document is None or document.get("version") != _VERSION or not isinstance(document.get("models"), list):
+    if document is None or document.get("version") != _VERSION or not has_fields(document, _FIELDS):
         return None
-    if not all(map(_is_model, document["models"])):
+    includes, models = document["includes"], document["models"]
+    if not all(map(_is_include, includes)) or not all(map(_is_model, models)):
         return None
-    return cast(list[AppliedModel], document["models"])
+    named = tuple(Included(**{name: include[name] for name in _OF_INCLUDE}) for include in includes)
+    return Applied(named, document["locked"], cast(list[AppliedModel], models))
 
 
 def forget_applied(volume: Volume) -> None:
@@ -81,8 +117,13 @@ def forget_applied_of(volume: Volume, paths: Iterable[str]) -> None:
 
 
 def _paths_in(volume: Volume, key: str) -> set[str]:
-    models = read_applied(volume, key) if _KEY.fullmatch(key) else None
-    return {model["path"] for model in models or ()}
+    applied = read_applied(volume, key) if _KEY.fullmatch(key) else None
+    return {model["path"] for model in applied.models} if applied is not None else set()
+
+
+def _newest_first(directory: int) -> list[str]:
+    found = {name: files.lstat(name, dir_fd=directory) for name in _names(directory)}
+    return sorted(found, key=lambda name: -status.st_mtime_ns if (status := found[name]) is not None else 0)
 
 
 def _names(directory: int) -> list[str]:
@@ -100,13 +141,22 @@ def _name(key: str) -> str:
     return f"{key}.json"
 
 
+def _is_include(document: Any) -> bool:
+    return isinstance(document, dict) and has_fields(document, _OF_INCLUDE) and _are_paths(document["name"])
+
+
 def _is_model(document: Any) -> bool:
-    if not isinstance(document, dict) or not has_fields(document, _FIELDS):
+    if not isinstance(document, dict) or not has_fields(document, _OF_MODEL):
         return False
+    groups = all(isinstance(group, str) for group in document["groups"])
+    return groups and _are_paths(document["path"], document["node_path"])
+
+
+def _are_paths(*paths: str | None) -> bool:
     try:
-        for path in (document["path"], document["node_path"]):
+        for path in paths:
             if path is not None:
                 check_model_path(path)
     except ValueError:
         return False
-    return all(isinstance(group, str) for group in document["groups"])
+    return True

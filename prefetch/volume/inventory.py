@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,14 +79,14 @@ class Record:
             source=model["source"],
             url=model["url"],
             commit=model["commit"],
-            pinned=True,
+            pinned=model["pinned"],
             placed=False,
             node_path=model["node_path"],
             groups=tuple(model["groups"]),
         )
 
-    def to_applied(self) -> AppliedModel:
-        """The part of it that says what was applied."""
+    def to_applied(self, *, pinned: bool, node_path: str | None, groups: Iterable[str]) -> AppliedModel:
+        """The part of it that says what was applied, with what the manifest says of the model now."""
         return AppliedModel(
             path=self.path,
             source=self.source,
@@ -95,8 +95,9 @@ class Record:
             size=self.size,
             sha256=self.sha256,
             mtime=self.mtime,
-            node_path=self.node_path,
-            groups=list(self.groups),
+            pinned=pinned,
+            node_path=node_path,
+            groups=list(groups),
         )
 
 

@@ -145,6 +145,16 @@ class Volume:
             raise from_os_error(error, what=f"looking at {path}") from error
         return found if stat.S_ISREG(found.st_mode) else None
 
+    def real_directory(self, path: str) -> str | None:
+        """The absolute path that a directory comes to, through links that stay on the volume; None for one that leaves.
+
+        ``path`` is the part of a model's path before its last slash, empty for the volume itself.
+        """
+        try:
+            return "/".join((os.fspath(self.root), *(self._real(path) if path else ())))
+        except _LeavesVolume:
+            return None
+
     def check_target(self, path: str) -> None:
         """Raise VolumeError, saying what is in the way, if no file could ever be placed at ``path``."""
         check_model_path(path)

@@ -10,7 +10,6 @@ from prefetch.volume import claims, files, generations
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Inventory, matches
 from prefetch.volume.layout import Volume
-from prefetch.volume.partial import Partial
 
 __all__ = ["OLD", "clear_leftovers", "clear_partials"]
 
@@ -55,6 +54,8 @@ def _clear_partials(volume: Volume, directory: int, limit: float) -> None:
                 generations.remove(directory, other.generation)
         elif _stands(other.journal.identity, volume, inventory):
             if other.free:
+                from prefetch.volume.partial import Partial
+
                 # Through a generation of our own: only who has reserved a higher number may act on what is free.
                 Partial.open(volume, other.journal.identity).discard()
             elif forgotten:

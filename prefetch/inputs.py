@@ -1,0 +1,94 @@
+"""What a run is asked with, as bytes: by these another run knows, without reading YAML, that it is asked the same.
+
+Standard library only: the container's entrypoint comes through here before every start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["MAX_BYTES", "Included", "Inputs", "digest", "lock_path", "read_inputs", "unchanged"]
+
+MAX_BYTES = 16 << 20
+"""The largest manifest, and the largest lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Included:
+    """A manifest that another one includes: ``name`` is relative to the folder of the ``root``-th manifest given."""
+
+    root: int
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The SHA-256 of everything that says what is wanted.
+
+    Attributes:
+        manifests: of each manifest that was given, in order.
+        locks: of the lock beside each, None where there is none.
+        groups: the names that select models; none for all of them.
+        layout: where models are put, as ``--layout`` says it.
+        includes: the manifests that those include.
+    """
+
+    manifests: tuple[str, ...] = ()
+    locks: tuple[str | None, ...] = ()
+    groups: tuple[str, ...] = ()
+    layout: str = "modern"
+    includes: tuple[Included, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """64 hex digits that change with all but the includes, whose names nobody knows before reading YAML."""
+        content = [self.manifests, self.locks, sorted(set(self.groups)), self.layout]
+        return digest(json.dumps(content, separators=(",", ":")).encode())
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of ``data``, as 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def lock_path(manifest: Path) -> Path:
+    """Where the lock of a manifest stands."""
+    return manifest.with_name(f"{manifest.stem}.lock.json")
+
+
+def read_inputs(manifests: Sequence[Path]) -> Inputs | None:
+    """What these files hold now, but for their includes; None where one is not there, or can be read only once."""
+    try:
+        found = [_of_file(manifest) for manifest in manifests]
+        locks = [_of_file(lock_path(manifest)) for manifest in manifests]
+    except OSError:
+        return None
+    roots = tuple(sha256 for sha256 in found if sha256 is not None)
+    return Inputs(roots, tuple(locks)) if len(roots) == len(manifests) else None
+
+
+def unchanged(includes: Iterable[Included], manifests: Sequence[Path]) -> bool:
+    """Whether the includes that were found below ``manifests`` still hold what they held."""
+    try:
+        return all(_of_file(manifests[include.root].parent / include.name) == include.sha256 for include in includes)
+    except (OSError, IndexError):
+        return False
+
+
+def _of_file(path: Path) -> str | None:
+    """None where nothing is there; OSError for what is no regular file: a pipe would be empty for the next reader."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{os.fspath(path)} is no regular file")
+    with path.open("rb") as file:
+        return digest(file.read(MAX_BYTES + 1))

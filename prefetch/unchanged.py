@@ -1,0 +1,58 @@
+"""Whether all that the last complete run of the same manifests came to still stands: a run with nothing to do.
+
+Reads the manifests' bytes, one document on the volume and the status of each model; no YAML, no record, no model.
+Standard library only: the container's entrypoint comes through here before every start.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from prefetch.inputs import read_inputs, unchanged
+from prefetch.volume.applied import Applied, AppliedModel, read_applied
+from prefetch.volume.layout import Volume
+from prefetch.volume.looking import Looking
+
+__all__ = ["find_applied", "still_stands"]
+
+
+def find_applied(
+    volume: Volume, manifests: Sequence[Path], *, groups: Sequence[str], layout: str, locked: bool
+) -> list[AppliedModel] | None:
+    """What the last complete run of these very manifests and locks came to, or of that what is in any of ``groups``.
+
+    Args:
+        locked: only where a lock pinned every model.
+
+    Returns:
+        None where there was no such run, or what it found is nothing: whoever reads the manifests will tell why.
+    """
+    inputs = read_inputs(manifests)
+    if inputs is None or not manifests:
+        return None
+    for chosen in dict.fromkeys(((), tuple(groups))):
+        applied = read_applied(volume, replace(inputs, groups=chosen, layout=layout).key)
+        if applied is not None and unchanged(applied.includes, manifests) and (applied.locked or not locked):
+            return _in_groups(applied, () if chosen else groups) or None
+    return None
+
+
+def still_stands(volume: Volume, models: Iterable[AppliedModel]) -> bool:
+    """Whether every one of these files looks as it did when it was verified."""
+    looking = Looking(volume)
+    return all(_is_same(looking.stat(model["path"]), model) for model in models)
+
+
+def _in_groups(applied: Applied, groups: Sequence[str]) -> list[AppliedModel]:
+    known = {group for model in applied.models for group in model["groups"]}
+    if not known.issuperset(groups):
+        return []
+    return [model for model in applied.models if not groups or not set(groups).isdisjoint(model["groups"])]
+
+
+def _is_same(stat: os.stat_result | None, model: AppliedModel) -> bool:
+    # In whole seconds, rounded down: the volume keeps no more, and the float of `os.stat_result` can round up.
+    return stat is not None and (stat.st_size, stat.st_mtime_ns // 1_000_000_000) == (model["size"], model["mtime"])
