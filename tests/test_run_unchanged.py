@@ -157,6 +157,13 @@ def test_a_lock_counts_from_when_it_is_there(runs: Runs) -> None:
     assert run(runs)["error"]["code"] == "manifest"
 
 
+def test_another_layout_is_another_run(runs: Runs) -> None:
+    write_manifest(runs.commands.home / "m.yaml", [FIRST.entry(path="models/text_encoders/x.safetensors")])
+    for layout, path in (("modern", "text_encoders"), ("worker-comfyui", "clip"), ("modern", "text_encoders")):
+        document = run(runs, "--layout", layout)
+        assert [model["path"] for model in document["models"]] == [f"models/{path}/x.safetensors"]
+
+
 def test_refresh_asks_again(runs: Runs) -> None:
     before = len(runs.origin.requests)
     assert run(runs, "--refresh")["returncode"] == 0
