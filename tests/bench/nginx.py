@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.bench.accesslog import AccessLog
 from tests.bench.link import Link
 from tests.support.slots import tool_environment
 
-__all__ = ["Nginx", "nginx_serving"]
+__all__ = ["Nginx", "free_port", "nginx_serving"]
 
 SHIM = Path(__file__).with_name("accept_paced.c")
 START_SECONDS = 10.0
@@ -52,6 +52,7 @@ http {{
         root {folder};
         {location}
     }}
+    {hub}
 }}
 """
 
@@ -70,13 +71,20 @@ class Nginx:
 
 
 @contextmanager
-def nginx_serving(folder: Path, *, work: Path, link: Link) -> Iterator[Nginx]:
-    """Serve ``folder`` on a free port of 127.0.0.1; ``work`` is for its own files."""
-    nginx = Nginx(_free_port(), _write_certificates(work), AccessLog(work / "access.log"))
+def nginx_serving(
+    folder: Path, *, work: Path, link: Link, hub: Callable[[str], str] = lambda endpoint: ""
+) -> Iterator[Nginx]:
+    """Serve ``folder`` on a free port of 127.0.0.1; ``work`` is for its own files.
+
+    Args:
+        hub: more of the configuration's http block, made from the endpoint at which the folder is served.
+    """
+    nginx = Nginx(free_port(), _write_certificates(work), AccessLog(work / "access.log"))
     with ExitStack() as cleanup:
         gate_port = cleanup.enter_context(gate.gate(link.delay)) if link.delay else 0
         configuration = work / "nginx.conf"
-        configuration.write_text(_configuration(nginx, folder, work=work, gate_port=gate_port))
+        more = hub(nginx.endpoint)
+        configuration.write_text(_configuration(nginx, folder, work=work, gate_port=gate_port, hub=more))
         # In a session of its own, so that Ctrl-C reaches us and not it; and it ends with us, however we end.
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", "nginx", "-c", str(configuration), "-p", str(work)],
@@ -89,7 +97,7 @@ def nginx_serving(folder: Path, *, work: Path, link: Link) -> Iterator[Nginx]:
         yield nginx
 
 
-def _configuration(nginx: Nginx, folder: Path, *, work: Path, gate_port: int) -> str:
+def _configuration(nginx: Nginx, folder: Path, *, work: Path, gate_port: int, hub: str) -> str:
     return CONFIGURATION.format(
         work=work,
         folder=folder,
@@ -99,6 +107,7 @@ def _configuration(nginx: Nginx, folder: Path, *, work: Path, gate_port: int) ->
         user="user root;" if os.geteuid() == 0 else "",
         gate=gate.CONFIGURATION.format(port=gate_port) if gate_port else "",
         location=gate.LOCATION if gate_port else "",
+        hub=hub.replace("{gate}", gate.LOCATION if gate_port else ""),
     )
 
 
@@ -119,7 +128,8 @@ def _pacing(work: Path, link: Link) -> dict[str, str]:
     return {"LD_PRELOAD": str(library), "PACE": str(link.pace), "SLOWED": str(link.slowed)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,10 +1,11 @@
-"""What everybody downloads from: a Hub that only answers questions, and nginx behind its redirects for the bytes."""
+"""What everybody downloads from: a Hub that only answers questions, and nginx for its redirects and the bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +17,8 @@ from prefetch.demo.log import RequestLog
 from prefetch.demo.repo import Repo
 from tests.bench.filesets import FileSet
 from tests.bench.link import Link
-from tests.bench.nginx import Nginx, nginx_serving
+from tests.bench.nginx import Nginx, free_port, nginx_serving
+from tests.bench.redirects import configuration
 
 __all__ = ["REPO", "Origin", "origin_for"]
 
@@ -38,28 +40,33 @@ class Origin:
 @contextmanager
 def origin_for(files: FileSet, *, work: Path, link: Link) -> Iterator[Origin]:
     """Serve ``files`` as the repository `REPO`; ``work`` is for the servers' own files."""
-    sockets = wire.listen(0)
-    endpoint = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     work.mkdir(parents=True, exist_ok=True)
-    with nginx_serving(files.folder, work=work, link=link) as cdn:
-        hub = Hub(endpoint, link=lambda file, content: _signed(cdn, file, content), repos=[_repo(files)])
-        distance = wire.Link(delay=link.delay)
-        server = wire.Server("hub", hub, sockets, script=Script(), log=RequestLog(), link=distance)
-        server.start()
-        try:
-            yield Origin(endpoint, cdn)
-        finally:
-            server.stop()
+    port, sockets, repo = free_port(), wire.listen(0), _repo(files)
+    endpoint = f"http://127.0.0.1:{port}"
+    hub = Hub(endpoint, link=_no_link, repos=[repo])
+    stand_in = wire.Server("hub", hub, sockets, script=Script(), log=RequestLog(), link=wire.Link())
+    redirects = partial(
+        configuration,
+        repo.files,
+        repo=REPO,
+        commit=repo.snapshots()["main"].commit,
+        port=port,
+        stand_in=stand_in.port,
+    )
+    stand_in.start()
+    try:
+        with nginx_serving(files.folder, work=work, link=link, hub=lambda cdn: redirects(cdn=cdn)) as nginx:
+            yield Origin(endpoint, nginx)
+    finally:
+        stand_in.stop()
 
 
 def _repo(files: FileSet) -> Repo:
     return Repo(id=REPO, files={file.path: file.content for file in files.files})
 
 
-def _signed(cdn: Nginx, file: str, content: Content) -> str:
-    """A link of the length and shape that the Hub's CDN has; nginx does not look at the query."""
-    signature = f"X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature={content.sha256}"
-    return f"{_url(cdn, file.removeprefix(REPO + '/'))}?{signature}"
+def _no_link(file: str, content: Content) -> str:
+    raise AssertionError(f"nginx redirects for {file}")
 
 
 def _url(cdn: Nginx, path: str) -> str:

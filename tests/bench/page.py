@@ -24,8 +24,9 @@ outside the clock where it did not count, so that no turn counts whose files are
 - **the limit**: curl receives to /dev/null on 16 connections, dd writes in blocks of 8 MiB, openssl hashes on all
   cores, each the same bytes, all three at once, until the last has ended. **dd alone** is the writing by itself.
 - **x**: seconds over somebody's in the same round, the median of all rounds (with the least and the greatest).
-- **CPU**: user and system seconds of the whole process tree. **peak**: the greatest sum of its processes' proportional
-  set sizes, looked at twenty times a second. A file system's own processes count as nobody's.
+- **CPU**: user and system seconds of the whole process tree. **peak**: the greatest sum of its processes' resident
+  sets, looked at twenty times a second; what they share counts for each. The origin and a file system's own processes
+  count as nobody's.
 - **spread**: slowest less fastest round, over the median. Above 25 % a row is worthless and says so.
 - MooseFS is a real one, new for each turn. The origin and it run on the same cores as the programs, so all figures are
   lower than on machines of their own; the ratios are what counts.

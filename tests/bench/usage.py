@@ -16,6 +16,7 @@ from threading import Event, Thread
 __all__ = ["Usage", "run_measured", "started_alone"]
 
 SAMPLE_SECONDS = 0.05
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 LOOK_UP_SECONDS = 0.5
 
 
@@ -26,7 +27,8 @@ class Usage:
     Attributes:
         seconds: wall time from its start to its end.
         cpu_seconds: user and system time of it and of every process it waited for.
-        peak_bytes: the greatest sum of the tree's proportional set sizes, looked at twenty times a second.
+        peak_bytes: the greatest sum of the tree's resident sets, looked at twenty times a second; what processes share
+            counts for each of them.
         facts: what else is known of it, by name.
     """
 
@@ -98,7 +100,7 @@ class _MemoryWatch:
 
     def run(self) -> None:
         while not self.over.wait(SAMPLE_SECONDS):
-            self.peak = max(self.peak, sum(map(_proportional_set_size, _tree(self.pid))))
+            self.peak = max(self.peak, sum(map(_resident_set_size, _tree(self.pid))))
 
 
 @contextmanager
@@ -130,9 +132,11 @@ def _children(pid: int) -> list[int]:
     return [int(child) for line in tasks for child in line.split()]
 
 
-def _proportional_set_size(pid: int) -> int:
+def _resident_set_size(pid: int) -> int:
+    # Not the proportional one: the kernel walks every page for it, and so takes the more of what is measured the more
+    # memory there is.
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
     except OSError:
         return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+    return int(pages) * PAGE_SIZE
