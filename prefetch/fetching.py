@@ -15,7 +15,7 @@ from prefetch.leases import busy
 from prefetch.limits import Limits
 from prefetch.nearby import Nearby, cache_places
 from prefetch.net.client import open_session
-from prefetch.placing import Placed, Placing, identity_of
+from prefetch.placing import Placed, Placing, Ready, identity_of
 from prefetch.plan import Link, Plan, make_plan
 from prefetch.report.events import Claims, DoneStatus, Event, Listener, Planned, Progress, Space
 from prefetch.scores import Scores
@@ -23,12 +23,14 @@ from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing, State
 from prefetch.transfer.engine import Engine
 from prefetch.transfer.flow import Flow
-from prefetch.transfer.order import Order, Outcome
+from prefetch.transfer.order import Finished, Order, Outcome
 from prefetch.turns import Turns
+from prefetch.volume.draft import Draft
 from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_partials
+from prefetch.volume.partial import Partial
 from prefetch.volume.space import check_space, measure
 from prefetch.volume.waiting import find_unfinished, resumable_bytes
 
@@ -153,6 +155,7 @@ class Fetching:
             flow=self._flow,
             fail_fast=self._limits.fail_fast,
             listener=self._hear,
+            place=self._place,
             on_outcome=lambda outcome: self._ended(outcome, by_path[outcome.path]),
         )
         await engine.run([self._order(candidate) for candidate in candidates])
@@ -176,24 +179,55 @@ class Fetching:
             size=candidate.size,
             sha256=candidate.sha256,
             git_sha1=candidate.remote.git_sha1,
+            open_now=partial(self._open_now, candidate),
             open=partial(self._open, candidate),
-            publish=partial(self._publish, candidate),
             lost=partial(self._turns.lost, candidate),
         )
+
+    def _open_now(self, candidate: Candidate) -> Incoming | None:
+        taken = self._turns.take_now(candidate)
+        if taken is None:
+            return None
+        self._current[candidate.path] = taken
+        return self._placing.open(taken)
 
     def _open(self, candidate: Candidate) -> Incoming:
         candidate = self._current[candidate.path] = self._turns.take(candidate)
         return self._placing.open(candidate)
 
-    def _publish(self, candidate: Candidate, partial_file: Incoming, sha256: str) -> None:
-        candidate = self._current[candidate.path]
+    def _place(self, finished: Sequence[Finished]) -> list[PrefetchError | None]:
+        errors: dict[str, PrefetchError] = {}
+        small: list[Ready] = []
+        for each in finished:
+            candidate = self._current[each.path]
+            try:
+                # Else a process that slept would put its file where another one has just put the same.
+                self._turns.confirm(candidate)
+            except PrefetchError as error:
+                each.incoming.close()
+                errors[each.path] = error
+                continue
+            if isinstance(each.incoming, Draft):
+                small.append(Ready(candidate, each.incoming, each.sha256))
+            else:
+                errors |= self._place_large(candidate, each.incoming, each.sha256)
+        errors |= self._place_small(small)
+        return [errors.get(each.path) for each in finished]
+
+    def _place_large(self, candidate: Candidate, partial_file: Partial, sha256: str) -> dict[str, PrefetchError]:
         try:
-            # Else a process that slept would put its file where another one has just put the same.
-            self._turns.confirm(candidate)
-        except PrefetchError:
-            partial_file.close()
-            raise
-        self._placed[candidate.path] = self._placing.publish(candidate, partial_file, sha256)
+            self._placed[candidate.path] = self._placing.publish(candidate, partial_file, sha256)
+        except PrefetchError as error:
+            return {candidate.path: error}
+        return {}
+
+    def _place_small(self, ready: Sequence[Ready]) -> dict[str, PrefetchError]:
+        try:
+            outcomes = self._placing.publish_together(ready) if ready else {}
+        except PrefetchError as error:
+            return {each.candidate.path: error for each in ready}
+        self._placed |= {path: each for path, each in outcomes.items() if isinstance(each, Placed)}
+        return {path: each for path, each in outcomes.items() if isinstance(each, PrefetchError)}
 
     def _ended(self, outcome: Outcome, candidate: Candidate) -> None:
         self._turns.done(candidate, outcome.error)

@@ -22,7 +22,7 @@ from prefetch.signals import interrupted
 from prefetch.survey import Standing, State, survey
 from prefetch.volume.applied import Applied, AppliedModel, read_applied, write_applied
 from prefetch.volume.history import PastRun, remember_run
-from prefetch.volume.inventory import Inventory, Record
+from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_leftovers
 from prefetch.volume.owner import Owner
@@ -152,9 +152,7 @@ class Job:
             listener=self._listener,
         )
         await fetching.fetch(absent)
-        # Others may have recorded models meanwhile.
         self._inventory.flush()
-        self._inventory = Inventory(self._volume)
 
     def _remember(self, standings: Iterable[Standing], inputs: Inputs, *, before: Applied | None) -> None:
         """Note what was applied, for those who only want to know whether it is still there."""
@@ -167,11 +165,7 @@ class Job:
             write_applied(self._volume, inputs.key, applied)
 
     def _applied(self, standing: Standing) -> AppliedModel | None:
-        record, model = self._record_of(standing), standing.model
+        record, model = self._scores.record_of(standing.path), standing.model
         if record is None:
             return None
         return record.to_applied(pinned=model.sha256 is not None, node_path=model.node_path, groups=model.groups)
-
-    def _record_of(self, standing: Standing) -> Record | None:
-        untouched = standing.state is State.PRESENT and not self._refresh
-        return standing.record if untouched else self._inventory.get(standing.path)

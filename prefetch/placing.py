@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prefetch.errors import VolumeError
+from prefetch.errors import PrefetchError, VolumeError
 from prefetch.manifest import Model
 from prefetch.survey import Standing, State
 from prefetch.volume.blocks import BLOCK_SIZE
@@ -17,11 +18,12 @@ from prefetch.volume.inventory import Inventory, Record, modified
 from prefetch.volume.layout import Volume
 from prefetch.volume.partial import Identity, Partial
 from prefetch.volume.publish import Published, link, publish
+from prefetch.volume.together import publish_together
 
 if TYPE_CHECKING:
     from prefetch.candidates import Candidate
 
-__all__ = ["Found", "Placed", "Placing", "identity_of"]
+__all__ = ["Found", "Placed", "Placing", "Ready", "identity_of"]
 
 
 def identity_of(candidate: Candidate) -> Identity:
@@ -52,6 +54,15 @@ class Found:
     digests: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A small file that is whole and right, and whose it is."""
+
+    candidate: Candidate
+    draft: Draft
+    sha256: str
+
+
 class Placing:
     """The one place that writes final names and records on a volume."""
 
@@ -63,13 +74,13 @@ class Placing:
         """Where the candidate's bytes go: with what an earlier run left, and what is whole of a damaged file."""
         identity, standing = identity_of(candidate), candidate.standing
         if identity.size is not None and identity.size <= BLOCK_SIZE:
-            return Draft(self._volume, identity)
+            return Draft(identity)
         partial = Partial.open(self._volume, identity)
         if standing.state is State.CHANGED and standing.record is not None:
             self._keep_what_is_whole(partial, standing.record, candidate.sha256)
         return partial
 
-    def publish(self, candidate: Candidate, partial: Incoming, sha256: str) -> Placed:
+    def publish(self, candidate: Candidate, partial: Partial, sha256: str) -> Placed:
         """Put the finished file under its name and record it."""
         digests, standing = partial.digests(), candidate.standing
         placed = self._placed_meanwhile(standing, partial.size, sha256)
@@ -78,11 +89,34 @@ class Placing:
         else:
             partial.discard()
         record = _record(standing.model, placed.stat, sha256, candidate=candidate)
-        if digests is None:
-            self._inventory.put_small(record)
-        else:
-            self._inventory.put(record, digests)
+        self._inventory.put(record, digests)
         return Placed(record, placed.kept_at)
+
+    def publish_together(self, ready: Sequence[Ready]) -> dict[str, Placed | PrefetchError]:
+        """Do the same for small files; by path, what came of it."""
+        outcomes: dict[str, Placed | PrefetchError] = {}
+        for each, done in zip(ready, self._found_or_published(ready), strict=True):
+            candidate = each.candidate
+            if isinstance(done, Published):
+                record = _record(candidate.standing.model, done.stat, each.sha256, candidate=candidate)
+                outcomes[candidate.path] = Placed(record, done.kept_at)
+            else:
+                outcomes[candidate.path] = done
+        self._inventory.put_small(each.record for each in outcomes.values() if isinstance(each, Placed))
+        return outcomes
+
+    def _found_or_published(self, ready: Sequence[Ready]) -> list[Published | PrefetchError]:
+        found = [self._found(each) for each in ready]
+        left = [each for each, there in zip(ready, found, strict=True) if there is None]
+        wanted = [(each.draft, each.candidate.standing.record) for each in left]
+        published = iter(publish_together(self._volume, wanted))
+        return [next(published) if there is None else there for there in found]
+
+    def _found(self, ready: Ready) -> Published | PrefetchError | None:
+        try:
+            return self._placed_meanwhile(ready.candidate.standing, ready.draft.size, ready.sha256)
+        except PrefetchError as error:
+            return error
 
     def read(self, standing: Standing) -> Found:
         """Hash the file that stands there."""

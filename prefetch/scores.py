@@ -22,11 +22,13 @@ class Scores:
         self._began = time.monotonic()
         self._results: dict[str, ModelResult] = {}
         self._errors: dict[str, PrefetchError] = {}
+        self._records: dict[str, Record] = {}
 
     def done(
         self, status: DoneStatus, record: Record, *, received: int = 0, resumed: int = 0, seconds: float = 0.0
     ) -> None:
         """A model stands under its name, verified."""
+        self._records[record.path] = record
         self._results[record.path] = ModelResult(record.path, status, record.size, record.sha256, received, resumed)
         self._listener(ModelDone(record.path, status, record.size, record.sha256, record.pinned, seconds))
 
@@ -67,6 +69,10 @@ class Scores:
     def error_of(self, path: str) -> PrefetchError | None:
         """Why a model failed; None if it did not."""
         return self._errors.get(path)
+
+    def record_of(self, path: str) -> Record | None:
+        """The record of a model that is there, verified; None of one that is not."""
+        return self._records.get(path)
 
     @property
     def verified(self) -> dict[str, str]:

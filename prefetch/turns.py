@@ -34,6 +34,8 @@ class Turns:
         self._leases = Leases(volume, life=patience.life, before_release=inventory.flush)
         self._queue = Queue(volume, patience, threads=self._threads, listener=listener)
         self._behind: dict[str, Candidate] = {}
+        self._sharing: dict[str, list[Candidate]] = {}
+        self._looked_at: dict[str, Candidate] = {}
         self.note = self._leases.note
 
     @property
@@ -51,6 +53,10 @@ class Turns:
         # Neighbours among the small ones share a claim, so that hosts can share the small ones.
         candidates.sort(key=_key)
         self._leases.expect(map(_key, candidates))
+        self._looked_at.clear()
+        self._sharing.clear()
+        for candidate in filter(_is_small, candidates):
+            self._sharing.setdefault(_key(candidate), []).append(candidate)
 
     def take(self, candidate: Candidate) -> Candidate:
         """Own the model from here on.
@@ -66,10 +72,18 @@ class Turns:
         label = "small models" if _is_small(candidate) else path
         size = None if _is_small(candidate) else candidate.size
         self._leases.take(key, label, size, outbid=self._queue.outbid.get(key))
-        fresh = self.look_again(candidate)
-        if fresh.standing.state is State.PRESENT and fresh.standing.record != candidate.standing.record:
-            raise busy(path, None)
-        return fresh
+        # What is true of one is asked for all that share its claim, so that the others can be taken at once.
+        for other in self._sharing.pop(key, ()):
+            self._looked_at[other.path] = self.look_again(other)
+        fresh = self._looked_at.pop(path, None)
+        return _unless_placed(self.look_again(candidate) if fresh is None else fresh, candidate)
+
+    def take_now(self, candidate: Candidate) -> Candidate | None:
+        """Do as `take` does where that takes no look at the volume; None where it does."""
+        if self._leases.lost(_key(candidate)) is not None:
+            return None
+        fresh = self._looked_at.pop(candidate.path, None)
+        return None if fresh is None else _unless_placed(fresh, candidate)
 
     def look_again(self, candidate: Candidate) -> Candidate:
         """The candidate with what stands at its path now, by records that are read anew."""
@@ -105,6 +119,12 @@ class Turns:
         """Release everything, if that is possible at once."""
         self._leases.close(within=WHEN_STOPPED)
         self._threads.close()
+
+
+def _unless_placed(fresh: Candidate, before: Candidate) -> Candidate:
+    if fresh.standing.state is State.PRESENT and fresh.standing.record != before.standing.record:
+        raise busy(fresh.path, None)
+    return fresh
 
 
 def _is_small(candidate: Candidate) -> bool:

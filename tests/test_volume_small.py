@@ -16,7 +16,8 @@ from prefetch.volume.draft import Draft
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Inventory, Record
 from prefetch.volume.layout import Volume
-from prefetch.volume.publish import publish
+from prefetch.volume.publish import Published
+from prefetch.volume.together import publish_together
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def volume(tmp_path: Path) -> Volume:
     return Volume.open(tmp_path)
 
 
-def draft(volume: Volume, size: int, path: str = "models/m.bin") -> Draft:
-    return Draft(volume, Identity(path, size, None, "https://host/m.bin", None))
+def draft(size: int, path: str = "models/m.bin") -> Draft:
+    return Draft(Identity(path, size, None, "https://host/m.bin", None))
 
 
 def record(path: str, **keys: object) -> Record:
@@ -45,52 +46,64 @@ def record(path: str, **keys: object) -> Record:
     return replace(known, **keys)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("size", [0, 1, 100_000, BLOCK_SIZE])
-def test_a_draft_becomes_the_model(volume: Volume, size: int) -> None:
-    data = os.urandom(size)
-    incoming = draft(volume, size)
-    if size:
+def filled(data: bytes, path: str = "models/m.bin") -> Draft:
+    incoming = draft(len(data), path)
+    if data:
         incoming.write(0, data)
-        assert incoming.matches(0, data)
-        view = incoming.read(0, memoryview(bytearray(BLOCK_SIZE)))
-        assert view is not None
-        assert bytes(view) == data
-    publish(volume, incoming, "models/m.bin", ours=None)
-    assert (volume.root / "models/m.bin").read_bytes() == data
-    assert list((volume.state / "tmp").iterdir()) == []
+    return incoming
 
 
-def test_a_draft_that_is_given_up_leaves_nothing(volume: Volume) -> None:
-    incoming = draft(volume, 10)
-    incoming.write(0, b"0123456789")
-    incoming.close()
-    assert list((volume.state / "tmp").iterdir()) == []
+def drafts_on(volume: Volume) -> list[Path]:
+    return list((volume.state / "tmp").iterdir())
 
 
-def test_a_draft_whose_host_never_answered_was_never_a_file(volume: Volume) -> None:
-    draft(volume, 10).close()
-    assert not volume.state.exists()
+def test_drafts_become_models(volume: Volume) -> None:
+    contents = {f"models/{place}/m{size}.bin": os.urandom(size) for place in "ab" for size in (0, 1, BLOCK_SIZE)}
+    published = publish_together(volume, [(filled(data, path), None) for path, data in contents.items()])
+    assert all(isinstance(each, Published) and each.kept_at is None for each in published)
+    assert {path: (volume.root / path).read_bytes() for path in contents} == contents
+    assert drafts_on(volume) == []
 
 
-def test_a_draft_that_is_not_whole_is_not_published(volume: Volume) -> None:
-    with pytest.raises(VolumeError, match="not whole"):
-        publish(volume, draft(volume, 10), "models/m.bin", ours=None)
-    assert not (volume.root / "models/m.bin").exists()
+def test_what_stood_there_is_kept_unless_it_was_ours(volume: Volume) -> None:
+    (volume.root / "models").mkdir()
+    for name in ("users.bin", "ours.bin"):
+        (volume.root / "models" / name).write_bytes(b"old")
+    status = (volume.root / "models/ours.bin").stat()
+    ours = record("models/ours.bin", size=3, mtime=int(status.st_mtime))
+    wanted = [(filled(b"new", "models/users.bin"), None), (filled(b"new", "models/ours.bin"), ours)]
+    users, own = publish_together(volume, wanted)
+    assert isinstance(users, Published)
+    assert isinstance(own, Published)
+    assert own.kept_at is None
+    assert users.kept_at is not None
+    assert (volume.root / users.kept_at).read_bytes() == b"old"
 
 
-def test_what_the_volume_gives_back_wrong_is_not_the_block(volume: Volume) -> None:
-    incoming = draft(volume, 10)
-    incoming.write(0, b"0123456789")
-    (file,) = (volume.state / "tmp").iterdir()
-    file.write_bytes(b"0123456780")
-    assert incoming.read(0, memoryview(bytearray(BLOCK_SIZE))) is None
-    assert not incoming.claimed
+def test_one_that_cannot_be_placed_does_not_hold_up_the_others(volume: Volume, tmp_path: Path) -> None:
+    (volume.root / "models/taken.bin").mkdir(parents=True)
+    (volume.root / "file").write_bytes(b"")
+    (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
+    (volume.root / "away").symlink_to(tmp_path.parent / "elsewhere")
+    paths = ("models/taken.bin", "file/m.bin", "away/m.bin", "models/unfilled.bin", "models/fine.bin")
+    wanted = [(draft(3, path) if "unfilled" in path else filled(b"abc", path), None) for path in paths]
+    *failed, fine = publish_together(volume, wanted)
+    assert [isinstance(error, VolumeError) for error in failed] == [True] * 4
+    assert isinstance(fine, Published)
+    assert (volume.root / "models/fine.bin").read_bytes() == b"abc"
+    assert list((tmp_path.parent / "elsewhere").iterdir()) == []
+    assert drafts_on(volume) == []
+
+
+def test_a_draft_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="one block of 10 bytes"):
+        draft(10).write(0, b"012345678")
 
 
 def test_small_records_share_a_document(volume: Volume) -> None:
     inventory = Inventory(volume)
     for number in range(FULL + 5):
-        inventory.put_small(record(f"models/{number}.bin"))
+        inventory.put_small([record(f"models/{number}.bin")])
     for number in (3, FULL + 3):
         path = f"models/{number}.bin"
         assert inventory.get(path) == record(path), "written or not, it is known at once"
@@ -104,7 +117,7 @@ def test_small_records_share_a_document(volume: Volume) -> None:
 def test_the_newest_record_of_a_small_model_counts(volume: Volume) -> None:
     for mtime in (1, 2, 3):
         inventory = Inventory(volume)
-        inventory.put_small(record("models/m.bin", mtime=mtime))
+        inventory.put_small([record("models/m.bin", mtime=mtime)])
         inventory.flush()
     assert Inventory(volume).get("models/m.bin") == record("models/m.bin", mtime=3)
 
@@ -112,7 +125,7 @@ def test_the_newest_record_of_a_small_model_counts(volume: Volume) -> None:
 def test_a_model_that_became_small_is_not_told_by_its_old_record(volume: Volume) -> None:
     inventory = Inventory(volume)
     inventory.put(record("models/m.bin", mtime=1), None)
-    inventory.put_small(record("models/m.bin", mtime=2))
+    inventory.put_small([record("models/m.bin", mtime=2)])
     inventory.flush()
     assert Inventory(volume).get("models/m.bin") == record("models/m.bin", mtime=2)
     inventory.put(record("models/m.bin", mtime=3), b"")
@@ -123,7 +136,7 @@ def test_a_model_that_became_small_is_not_told_by_its_old_record(volume: Volume)
 def test_one_of_many_can_be_forgotten(volume: Volume) -> None:
     inventory = Inventory(volume)
     for number in range(3):
-        inventory.put_small(record(f"models/{number}.bin"))
+        inventory.put_small([record(f"models/{number}.bin")])
     inventory.flush()
     Inventory(volume).remove("models/1.bin")
     assert {known.path for known in Inventory(volume).all()} == {"models/0.bin", "models/2.bin"}
@@ -134,7 +147,7 @@ def test_one_of_many_can_be_forgotten(volume: Volume) -> None:
 )
 def test_a_batch_of_nonsense_is_no_record(volume: Volume, text: str) -> None:
     inventory = Inventory(volume)
-    inventory.put_small(record("models/m.bin"))
+    inventory.put_small([record("models/m.bin")])
     inventory.flush()
     (batch,) = (volume.state / "inventory").iterdir()
     batch.write_text(text)
@@ -144,7 +157,7 @@ def test_a_batch_of_nonsense_is_no_record(volume: Volume, text: str) -> None:
 
 def test_a_batch_cannot_name_a_place_outside(volume: Volume) -> None:
     inventory = Inventory(volume)
-    inventory.put_small(record("models/m.bin"))
+    inventory.put_small([record("models/m.bin")])
     inventory.flush()
     (batch,) = (volume.state / "inventory").iterdir()
     document = json.loads(batch.read_text())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import socket
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -25,6 +25,7 @@ class Scope(enum.Enum):
     INTERNAL = enum.auto()  # private, link-local (cloud metadata services), shared, multicast, reserved, unspecified
 
 
+@lru_cache(maxsize=1024)
 def scope_of(address: str) -> Scope:
     """The scope of a literal IP address; an IPv6 address that carries an IPv4 one has the scope of that.
 

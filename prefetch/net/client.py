@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -13,7 +13,7 @@ import aiohttp
 from prefetch import __version__
 from prefetch.errors import UsageError
 from prefetch.net.addresses import AddressGuard
-from prefetch.net.urls import SecretURL
+from prefetch.net.urls import OriginKey, SecretURL
 
 __all__ = ["USER_AGENT", "Session", "open_session", "proxy_for"]
 
@@ -31,6 +31,15 @@ class Session:
 
     http: aiohttp.ClientSession
     guard: AddressGuard
+    _proxies: dict[OriginKey, SecretURL | None] = field(default_factory=dict, repr=False)
+
+    def proxy_for(self, url: SecretURL) -> SecretURL | None:
+        """What `proxy_for` says, asked once for each host: it goes through the whole environment."""
+        if url.origin not in self._proxies:
+            proxy = self._proxies[url.origin] = proxy_for(url)
+            if proxy is not None:
+                self.guard.trust(proxy.host)
+        return self._proxies[url.origin]
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from prefetch.errors import SourceError
-from prefetch.net.client import Session, proxy_for
+from prefetch.net.client import Session
 from prefetch.net.credentials import Credential, headers_for
 from prefetch.net.failures import connection_error
 from prefetch.net.urls import SecretURL
@@ -109,9 +109,7 @@ async def _send(
     session: Session, url: SecretURL, headers: Mapping[str, str], credentials: Sequence[Credential], began_at: str
 ) -> aiohttp.ClientResponse:
     await session.guard.admit(url.host, began_at=began_at)
-    proxy = proxy_for(url)
-    if proxy:
-        session.guard.trust(proxy.host)
+    proxy = session.proxy_for(url)
     try:
         async with asyncio.timeout(_ANSWER_TIMEOUT):
             return await session.http.get(

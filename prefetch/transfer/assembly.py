@@ -14,7 +14,7 @@ from prefetch.transfer.frontier import Frontier
 from prefetch.transfer.judge import Judge
 from prefetch.transfer.threads import Spawn, Threads
 from prefetch.volume.blocks import BLOCK_SIZE
-from prefetch.volume.incoming import Incoming
+from prefetch.volume.partial import Partial
 
 __all__ = ["Assembly"]
 
@@ -34,7 +34,7 @@ class Assembly:
 
     def __init__(
         self,
-        partial: Incoming,
+        partial: Partial,
         judge: Judge,
         *,
         threads: Threads,
@@ -112,6 +112,9 @@ class Assembly:
         """Take nothing more in, and report nothing more."""
         self._retired = True
         self._frontier.retire()
+
+    def put_away(self) -> None:
+        """Its bytes are on the volume, and none in memory."""
 
     async def restart(self) -> bool:
         """Drop every byte that is here; False if that failed, or another call did it meanwhile."""

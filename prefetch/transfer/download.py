@@ -13,12 +13,14 @@ from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.flow import Flow
 from prefetch.transfer.judge import Judge
 from prefetch.transfer.order import Order
+from prefetch.transfer.parcel import Parcel
 from prefetch.transfer.runs import Runs
 from prefetch.transfer.segment import Segment
 from prefetch.transfer.stalls import Speedometer
 from prefetch.transfer.threads import Spawn, Threads
 from prefetch.transfer.worklist import Worklist
 from prefetch.volume.blocks import BLOCK_SIZE
+from prefetch.volume.draft import Draft
 from prefetch.volume.incoming import Incoming
 
 __all__ = ["Download"]
@@ -67,6 +69,18 @@ class Download:
         self._spawn = spawn
         self._listener = listener
         self._changed = changed
+        self._assembly: Assembly | Parcel
+        if isinstance(partial, Draft):
+            self._assembly = Parcel(
+                partial,
+                Judge(order),
+                threads=threads,
+                buffers=buffers,
+                flow=flow,
+                spawn=spawn,
+                complete=self._complete,
+            )
+            return
         self._assembly = Assembly(
             partial,
             Judge(order),
@@ -219,6 +233,10 @@ class Download:
         while self._restarts:
             await asyncio.wait(self._restarts)
         await self._assembly.quiet()
+
+    def put_away(self) -> None:
+        """The file has its name, or never will have one."""
+        self._assembly.put_away()
 
     # Inside ------------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from prefetch.transfer.download import Download
 from prefetch.transfer.fetcher import Fetcher
 from prefetch.transfer.flow import Flow
 from prefetch.transfer.limits import Budget, RateLimit
-from prefetch.transfer.order import Order, Outcome
+from prefetch.transfer.order import Finished, Order, Outcome, Place
 from prefetch.transfer.peers import Peers
+from prefetch.transfer.publisher import Publisher
 from prefetch.transfer.scheduler import Scheduler
 from prefetch.transfer.stalls import Speedometer
 from prefetch.transfer.tally import Tally
@@ -38,6 +39,7 @@ class Engine:
         limit_rate: bytes a second over all connections, None for no cap.
         flow: takes what is moved, over all transfers of a run.
         fail_fast: begin nothing new after the first failure.
+        place: gives what is finished its name.
         on_outcome: called once for each order, in the event loop, as soon as it ended.
     """
 
@@ -51,6 +53,7 @@ class Engine:
         flow: Flow,
         fail_fast: bool,
         listener: Listener,
+        place: Place,
         on_outcome: Callable[[Outcome], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,6 +80,7 @@ class Engine:
         )
         self._blocks = Threads(4)
         self._files = Threads(8)
+        self._publisher = Publisher(place, self._files)
         self._unended: dict[Order, float] = {}
         self._all_ended = asyncio.Event()
 
@@ -128,7 +132,9 @@ class Engine:
         """Open the order's partial file; None when that failed and the order has its outcome."""
         self._unended[order] = self._clock()
         try:
-            partial = await self._files.run(order.open)
+            partial = order.open_now()
+            if partial is None:
+                partial = await self._files.run(order.open)
         except PrefetchError as error:
             self._end(order, Outcome(order.path, order.size, None, 0, 0, self._age(order), error))
             return None
@@ -154,13 +160,14 @@ class Engine:
         order, error, sha256 = download.order, download.error, download.sha256
         try:
             if error is None:
-                await self._files.run(order.publish, download.partial, sha256)
+                error = await self._publisher.publish(Finished(order.path, download.partial, sha256))
             elif download.worthless:
                 await self._files.run(download.partial.discard)
             else:
                 await self._files.run(download.partial.close)
         except PrefetchError as failure:
             error = failure
+        download.put_away()
         self._scheduler.ended(download)
         self._end(order, self._outcome(download, error))
 

@@ -18,7 +18,7 @@ from prefetch.transfer.flow import Flow
 from prefetch.transfer.threads import Spawn, Threads
 
 if TYPE_CHECKING:
-    from prefetch.volume.incoming import Incoming
+    from prefetch.volume.partial import Partial
 
 __all__ = ["Frontier"]
 
@@ -42,7 +42,7 @@ class Frontier:
 
     def __init__(
         self,
-        partial: Incoming,
+        partial: Partial,
         *,
         threads: Threads,
         buffers: Buffers,

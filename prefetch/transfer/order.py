@@ -12,7 +12,7 @@ from prefetch.net.origin import Origin
 if TYPE_CHECKING:
     from prefetch.volume.incoming import Incoming
 
-__all__ = ["Order", "Outcome"]
+__all__ = ["Finished", "Order", "Outcome", "Place"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,8 +25,8 @@ class Order:
         size: bytes, None where no host tells.
         sha256: the digest it must have, None where nobody knows it.
         git_sha1: the git blob hash it must have, for files the Hub keeps in git.
+        open_now: what `open` returns, where that takes no look at the volume; None where it does.
         open: makes or resumes the partial file. Called once, in a thread.
-        publish: places the finished partial file, whose SHA-256 it is told. Called once, in a thread.
         lost: why the order is not ours any more, None while it is. Asked all the time.
     """
 
@@ -35,9 +35,22 @@ class Order:
     size: int | None
     sha256: str | None
     git_sha1: str | None
+    open_now: Callable[[], Incoming | None]
     open: Callable[[], Incoming]
-    publish: Callable[[Incoming, str], None]
     lost: Callable[[], PrefetchError | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A file all of whose bytes are here; ``sha256`` is what they have, and what was wanted."""
+
+    path: str
+    incoming: Incoming
+    sha256: str
+
+
+Place = Callable[[Sequence[Finished]], Sequence[PrefetchError | None]]
+"""Gives finished files their names, and says of each why that failed, if it did. Called in threads."""
 
 
 @dataclass(frozen=True, slots=True)

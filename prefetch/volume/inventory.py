@@ -117,9 +117,12 @@ class Inventory:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
         self._batches = Batches(volume, _DIRECTORY)
+        self._ours: dict[str, Record] = {}
 
     def get(self, path: str) -> Record | None:
-        """The record of the model at ``path``."""
+        """The record of the model at ``path``: the one that was put here last, else what is on the volume."""
+        if (ours := self._ours.get(path)) is not None:
+            return ours
         record = _record(read_document(self._volume, _DIRECTORY, f"{_stem(path)}.json"))
         if record is None:
             record = _record(self._batches.get(path))
@@ -139,14 +142,19 @@ class Inventory:
                 files.replace(f"{stem}.blocks", digests, dir_fd=directory, temporary=temporary)
             # After the digests: a record never stands beside those of an older file for longer than it takes to read.
             files.replace(f"{stem}.json", encode(asdict(record)), dir_fd=directory, temporary=temporary)
+        self._ours[record.path] = record
 
-    def put_small(self, record: Record) -> None:
-        """Record a model of one block, by `flush` at the latest: its record is lost with the process until then."""
-        with files.os_errors(f"recording {record.path}"), self._volume.reading(_DIRECTORY) as directory:
+    def put_small(self, records: Iterable[Record]) -> None:
+        """Record models of one block, by `flush` at the latest: their records are lost with the process until then."""
+        by_name = {f"{_stem(record.path)}.json": record for record in records}
+        with files.os_errors("recording small models"), self._volume.reading(_DIRECTORY) as directory:
             if directory is not None:
                 # An older record of its own would be found before the batch.
-                files.remove(f"{_stem(record.path)}.json", dir_fd=directory)
-        self._batches.add(record.path, {**asdict(record), "groups": list(record.groups)})
+                for name in by_name.keys() & _documents(directory):
+                    files.remove(name, dir_fd=directory)
+        for record in by_name.values():
+            self._batches.add(record.path, {**asdict(record), "groups": list(record.groups)})
+            self._ours[record.path] = record
 
     def flush(self) -> None:
         """Write the records that are waiting for others."""
@@ -182,6 +190,8 @@ class Inventory:
 
     def remove(self, *paths: str) -> None:
         """Forget the models at ``paths``."""
+        for path in paths:
+            self._ours.pop(path, None)
         with files.os_errors("forgetting models"), self._volume.reading(_DIRECTORY) as directory:
             if directory is not None:
                 for stem in map(_stem, paths):

@@ -17,17 +17,18 @@ from typing import Protocol
 from prefetch.errors import HashMismatch, PrefetchError
 from prefetch.volume import files
 from prefetch.volume.blocks import BLOCK_SIZE
-from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Record, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.partial import Identity, Partial
 
-__all__ = ["Published", "link", "publish"]
+__all__ = ["Published", "Rename", "link", "place_in", "publish", "rename_from"]
 
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 
-class _Rename(Protocol):
+class Rename(Protocol):
+    """Gives a file another name, in another directory. Raises OSError."""
+
     def __call__(self, name: str, /, *, dir_fd: int) -> None: ...
 
 
@@ -44,7 +45,7 @@ class Published:
     kept_at: str | None
 
 
-def publish(volume: Volume, partial: Incoming, path: str, *, ours: Record | None) -> Published:
+def publish(volume: Volume, partial: Partial, path: str, *, ours: Record | None) -> Published:
     """Give a partial file, whose content the caller has verified, its final name. It is closed in any case.
 
     Args:
@@ -91,36 +92,48 @@ def link(volume: Volume, existing: str, path: str, *, sha256: str, ours: Record 
         if not _second_name(volume, existing, draft, temporary):
             return _copy(volume, existing, path, sha256, ours)
         try:
-            return _place(volume, path, ours, functools.partial(_rename, draft, temporary))
+            return _place(volume, path, ours, functools.partial(rename_from, draft, temporary))
         finally:
             # It could not be placed; or the very file was placed meanwhile, and then a rename does nothing.
             files.remove(draft, dir_fd=temporary)
 
 
-def _place(volume: Volume, path: str, ours: Record | None, rename: _Rename) -> Published:
+def place_in(volume: Volume, path: str, directory: int, ours: Record | None, rename: Rename) -> Published:
+    """Have a file stand at ``path``, whose directory is open; its name is only durable once that is flushed.
+
+    Raises:
+        OSError, VolumeError: the volume refused, or something else than a file stands there.
+    """
     name = path.rpartition("/")[2]
-    volume.check_target(path)
+    standing = files.lstat(name, dir_fd=directory)
+    if standing is not None and not stat.S_ISREG(standing.st_mode):
+        volume.check_target(path)
+
+    # Before the rename, which would take a user's file from the volume without a word.
+    kept_at = None if standing is None else _keep(volume, path, directory, standing, ours)
+
+    # The one moment at which the new content appears: whoever opens the name gets the old file or the new one.
+    rename(name, dir_fd=directory)
+    return Published(os.stat(name, dir_fd=directory, follow_symlinks=False), kept_at)
+
+
+def _place(volume: Volume, path: str, ours: Record | None, rename: Rename) -> Published:
     directory = volume.directory(path)
     try:
         with files.os_errors(f"moving {path} into its place"):
-            # Before the rename, which would take a user's file from the volume without a word.
-            kept_at = _keep(volume, path, directory, ours)
-
-            # The one moment at which the new content appears: whoever opens the name gets the old file or the new one.
-            rename(name, dir_fd=directory)
+            placed = place_in(volume, path, directory, ours, rename)
 
             # The name itself has to be on the disk before anything relies on it, like a record or a deletion.
             files.flush(directory)
-            return Published(os.stat(name, dir_fd=directory, follow_symlinks=False), kept_at)
+            return placed
     finally:
         os.close(directory)
 
 
-def _keep(volume: Volume, path: str, directory: int, ours: Record | None) -> str | None:
+def _keep(volume: Volume, path: str, directory: int, standing: os.stat_result, ours: Record | None) -> str | None:
     """Keep what stands at ``path`` and is not ours below ``.prefetch/replaced``; returns where."""
     *parents, name = path.split("/")
-    standing = files.lstat(name, dir_fd=directory)
-    if standing is None or _is_ours(ours, standing):
+    if _is_ours(ours, standing):
         return None
     with volume.writing("replaced") as replaced:
         shelves = map(str, itertools.count(1))
@@ -173,7 +186,8 @@ def _second_name(volume: Volume, existing: str, draft: str, temporary: int) -> b
     return True
 
 
-def _rename(draft: str, temporary: int, name: str, *, dir_fd: int) -> None:
+def rename_from(draft: str, temporary: int, name: str, *, dir_fd: int) -> None:
+    """A `Rename` of the file ``draft`` in the directory ``temporary``."""
     os.rename(draft, name, src_dir_fd=temporary, dst_dir_fd=dir_fd)
 
 

@@ -1,0 +1,133 @@
+"""A small file between connection and volume: one block, hashed where it was received and kept there until placed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+
+from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.flow import Flow
+from prefetch.transfer.judge import Judge
+from prefetch.transfer.threads import Spawn, Threads
+from prefetch.volume.draft import Draft
+
+__all__ = ["Parcel"]
+
+AT_ONCE = 1 << 18
+"""Bytes up to which hashing takes less time than handing them to a thread."""
+
+
+class Parcel:
+    """Does for a `Draft` what an `Assembly` does for a partial file, and is used like one."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        judge: Judge,
+        *,
+        threads: Threads,
+        buffers: Buffers,
+        flow: Flow,
+        spawn: Spawn,
+        complete: Callable[[], None],
+    ) -> None:
+        self.judge = judge
+        self.doubting = False
+        self.refetched = 0
+        self._draft = draft
+        self._threads = threads
+        self._buffers = buffers
+        self._flow = flow
+        self._spawn = spawn
+        self._complete = complete
+        self._buffer: bytearray | None = None
+        self._hashing: set[asyncio.Task[None]] = set()
+        self._retired = False
+        self._hashes: tuple[str, str | None] | None = None if draft.size else self._hashes_of(memoryview(b""))
+
+    @property
+    def hashes(self) -> tuple[str, str | None]:
+        """SHA-256 and, where it was asked for, the git hash of the file; of nothing before it is here."""
+        return self._hashes or self._hashes_of(memoryview(b""))
+
+    @property
+    def bytes_hashed(self) -> int:
+        return self._draft.size if self._hashes is not None else 0
+
+    @property
+    def settling(self) -> bool:
+        return bool(self._hashing)
+
+    def settle(self, index: int, buffer: bytearray, length: int) -> None:
+        """Take a buffer whose first ``length`` bytes are the file."""
+        data = memoryview(buffer)[:length]
+        self.judge.look_at(data, self._draft.size)
+        if self.doubting:
+            self.refetched += length
+        self.put_away()
+        if self._retired:
+            self._buffers.release(buffer)
+            return
+        self._buffer = buffer
+        self._draft.write(index, data)
+        # Not at once: whoever brought the block looks at the judge first.
+        task = self._spawn(self._hash(data))
+        self._hashing.add(task)
+        task.add_done_callback(self._hashing.discard)
+
+    def drain(self) -> None:
+        """Say so if all of the file is here."""
+        if self._hashes is not None and not self._hashing and not self._retired:
+            self._complete()
+
+    def flush(self) -> None:
+        """Nothing of it is on the volume yet."""
+
+    async def learn_size(self, size: int) -> None:
+        """Its size was known from the beginning."""
+
+    def retire(self) -> None:
+        """Take nothing more in, and report nothing more."""
+        self._retired = True
+
+    async def restart(self) -> bool:
+        """Drop what is here; False if it is not wanted any more."""
+        await self.quiet()
+        self.put_away()
+        self._hashes = None
+        return not self._retired
+
+    async def quiet(self) -> None:
+        """Wait until nothing reads the bytes any more."""
+        while self._hashing:
+            await asyncio.wait(self._hashing)
+
+    def put_away(self) -> None:
+        """Let go of the bytes: the file has its name, or never will have one."""
+        if self._buffer is not None:
+            self._draft.restart()
+            self._buffers.release(self._buffer)
+            self._buffer = None
+
+    async def _hash(self, data: memoryview) -> None:
+        began = time.perf_counter()
+        if len(data) <= AT_ONCE:
+            self._hashes = self._hashes_of(data)
+        else:
+            self._hashes = await self._threads.run(self._hashes_of, data)
+        self._flow.count_hashed(len(data), time.perf_counter() - began)
+        self._hashing.clear()
+        if not self.judge.is_right(*self._hashes):
+            # It will be fetched again, and that takes a buffer: all of them may be waiting for one.
+            self.put_away()
+        if not self._retired:
+            self._complete()
+
+    def _hashes_of(self, data: memoryview) -> tuple[str, str | None]:
+        git = None
+        if self.judge.needs_git_hash:
+            git = hashlib.sha1(f"blob {len(data)}\0".encode(), usedforsecurity=False)
+            git.update(data)
+        return hashlib.sha256(data).hexdigest(), None if git is None else git.hexdigest()
