@@ -74,6 +74,8 @@ PARTS = {
     "mounts": Part("mount util-linux", ("mount", "umount", "setpriv"), _lacks_mounts),
     "nginx": Part("nginx-light", ("nginx",)),
     "openssl": Part("openssl", ("openssl",)),
+    "prometheus": Part("prometheus", ("prometheus", "promtool")),
+    "pushgateway": Part("prometheus-pushgateway", ("prometheus-pushgateway",)),
     "wget": Part("wget", ("wget",)),
 }
 
