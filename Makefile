@@ -2,6 +2,7 @@
 # make run MANIFEST=m.yaml VOLUME=/dir  a real manifest onto a real volume
 # make test [ARGS="-k name"]            the tests; what the machine lacks is skipped and named
 # make check                            lint, format, types
+# make docs                             the documentation as a site, in build/docs
 # make bench [ARGS="--only a --rounds 3"]  the benchmark beside other downloaders
 # make torture [ARGS="--seconds 150"]   writers on one volume, killed again and again; needs root
 #
@@ -16,7 +17,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench torture requirements clean
+.PHONY: help run test check format docs bench torture requirements clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -40,6 +41,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet -b html -c docs . build/docs
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench $(ARGS)
 
@@ -52,7 +56,7 @@ requirements: $(VENV)/.dev
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A venv without pip is one whose making was cut short, so pip is what tells that it is there.
 $(BIN)/pip:

@@ -68,6 +68,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(file), f"{page.name} links to {target}"
 
 
+def test_every_page_is_listed_in_the_sites_contents() -> None:
+    listed = set((DOCS / "index.md").read_text(encoding="utf-8").splitlines())
+    assert {page.stem for page in DOCS.glob("*.md")} - listed == {"index"}
+
+
 def command_lines(page: Path) -> Iterator[list[str]]:
     """Every ``prefetch …`` in code, as words, without comments and what follows a pipe or a redirection."""
     text = page.read_text(encoding="utf-8")
