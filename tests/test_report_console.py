@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Sequence
 
 import pytest
 
@@ -115,15 +116,15 @@ def test_a_name_cannot_move_the_cursor() -> None:
     assert row.isprintable() and "\\x1b[2J\\rx" in row
 
 
-def on_terminal(mode: str, width: int = 80, **environ: str) -> tuple[str, str]:
-    """What the driver sends to a terminal, and its standard output."""
+def on_terminal(mode: str, width: int = 80, *, within: Sequence[str] = (), **environ: str) -> tuple[str, str]:
+    """What the driver, ``within`` some other program, sends to a terminal, and its standard output."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     kept = {
         key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR")
     }
     process = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, mode],
+        [*within, sys.executable, "-c", DRIVER, mode],
         stderr=theirs,
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
@@ -203,3 +204,22 @@ def test_a_terminal_that_cannot_be_drawn_on_gets_plain_lines(environ: dict[str, 
     sent, output = on_terminal("drawn", 100, **environ)
     assert output == "False"
     assert "\x1b" not in sent and "progress: 1/3 models" in sent
+
+
+FIRST_PROCESS = ("unshare", "--pid", "--fork", "--mount-proc")
+"""What makes a program the first process of its container, and its terminal the container's log."""
+
+
+@pytest.mark.needs("mounts")
+def test_the_log_of_a_pod_is_plain_though_it_is_a_terminal() -> None:
+    sent, _ = on_terminal("drawn", 100, within=FIRST_PROCESS, RUNPOD_POD_ID="abc123")
+    assert "\x1b" not in sent and not re.search(r"\r(?!\n)", sent)
+    assert "downloaded models/a.gguf" in sent and "progress: " in sent
+
+
+@pytest.mark.needs("mounts")
+@pytest.mark.parametrize(("within", "environ"), [(FIRST_PROCESS, {}), ((), {"RUNPOD_POD_ID": "abc123"})])
+def test_a_person_at_a_terminal_has_bars(within: Sequence[str], environ: dict[str, str]) -> None:
+    """Another container's first process, as with ``docker run -it``; a shell in a pod, by SSH."""
+    sent, _ = on_terminal("drawn", 100, within=within, **environ)
+    assert "\x1b[" in sent

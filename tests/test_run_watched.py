@@ -183,6 +183,17 @@ def test_a_failed_run_leaves_the_last_success_of_the_volume(runs: Runs, tmp_path
     assert success and ended and success < ended
 
 
+def test_a_run_that_could_not_begin_is_left_behind_too(runs: Runs, tmp_path: Path) -> None:
+    textfile = tmp_path / "prefetch.prom"
+    assert runs.run().returncode == 0
+    assert runs.run("--textfile", str(textfile), entries=[{"path": "models/x"}]).returncode == 2
+    text = textfile.read_text()
+    assert value(text, "prefetch_last_run_exit_code") == 2
+    assert value(text, "prefetch_run_active") == 0
+    success = value(text, "prefetch_last_success_timestamp_seconds")
+    assert success and success < (value(text, "prefetch_last_run_timestamp_seconds") or 0)
+
+
 def test_a_stopped_run_leaves_its_last_state(runs: Runs, tmp_path: Path) -> None:
     textfile = tmp_path / "prefetch.prom"
     with runs.start("--limit-rate", "2M", "--textfile", str(textfile)) as process:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from prefetch.errors import PrefetchError
-from prefetch.monitor.asked import asked_of
+from prefetch.errors import Interrupted, PrefetchError
+from prefetch.monitor.asked import Asked, asked_of
 from prefetch.opening import find_manifests, open_volume
 from prefetch.report.events import Listener, RunStarted
 from prefetch.report.result import RunResult
@@ -23,12 +23,34 @@ __all__ = ["main"]
 def main(settings: Settings, listener: Listener) -> RunResult:
     """Bring the manifests' models onto the volume."""
     asked = asked_of(settings, os.environ)
+    try:
+        return _run(settings, asked, listener)
+    except Interrupted:
+        raise
+    except PrefetchError as error:
+        if asked is not None:
+            from prefetch.monitor.watch import leave_failure
+
+            leave_failure(asked, error, last_success=_last_success(settings), listener=listener)
+        raise
+
+
+def _run(settings: Settings, asked: Asked | None, listener: Listener) -> RunResult:
     volume = open_volume(settings, create=True)
     if asked is None and (models := _unchanged(settings, volume)) is not None:
         return _nothing_to_do(models, volume, settings, listener)
     from prefetch.running import run_on
 
     return run_on(volume, settings, asked, listener)
+
+
+def _last_success(settings: Settings) -> float | None:
+    """When a run last ended well, as far as the volume can be had and tells it."""
+    from prefetch.volume.history import last_success
+
+    with suppress(PrefetchError):
+        return last_success(open_volume(settings))
+    return None
 
 
 def _unchanged(settings: Settings, volume: Volume) -> list[AppliedModel] | None:

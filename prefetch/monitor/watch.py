@@ -15,12 +15,12 @@ from prefetch.monitor.server import Server, application
 from prefetch.net.daemon import in_daemon_thread
 from prefetch.report import humanize
 from prefetch.report.board import Board
-from prefetch.report.events import Listener, Notice, RunFinished, Space
+from prefetch.report.events import Listener, Notice, RunFinished, RunStarted, Space
 from prefetch.report.metrics import registry_of
 from prefetch.report.result import RunResult
 from prefetch.signals import run_until_signal
 
-__all__ = ["readiness", "watched"]
+__all__ = ["leave_failure", "readiness", "watched"]
 
 PATIENCE = 10.0
 AT_A_SIGNAL = 2.0
@@ -53,11 +53,24 @@ def watched(work: Work, *, asked: Asked, board: Board, measure: Measure, listene
     return result
 
 
+def leave_failure(asked: Asked, error: PrefetchError, *, last_success: float | None, listener: Listener) -> None:
+    """Leave behind that a run ended with ``error`` before there was anything to watch."""
+    board = Board()
+    board.remember_success(last_success)
+    board(RunStarted("", 0))
+    board(RunFinished(False, error.exit_code, 0.0, 0, 0, 0))
+    _Watch(asked, board, _unknown, listener).leave_behind(within=PATIENCE)
+
+
 def readiness(board: Board) -> str:
     """One word on what is wanted: whether it is there and verified."""
     if board.running or board.last_run is None:
         return "working"
     return "ready" if board.last_run.ok else "failed"
+
+
+def _unknown() -> Space:
+    return Space(None, None, None)
 
 
 def _is_stopped(result: RunResult) -> bool:
