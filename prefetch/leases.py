@@ -16,7 +16,7 @@ from prefetch.volume.claims import Claim, Own, Seen
 from prefetch.volume.layout import Volume, VolumeGone
 from prefetch.volume.owner import Owner
 
-__all__ = ["Leases", "busy"]
+__all__ = ["Leases", "busy", "owner_of"]
 
 MOST_BETWEEN_BEATS = 2.0
 FRESH = 1.0
@@ -51,6 +51,7 @@ class Leases:
         self._users: Counter[str] = Counter()
         self._own: dict[str, Own] = {}
         self._progress: dict[str, Transfer] = {}
+        self._since: dict[str, float] = {}
         # Read by the event loop without the lock, which a thread may hold while the volume hangs.
         self._alive: dict[str, float] = {}
         self._gone: VolumeGone | None = None
@@ -78,7 +79,7 @@ class Leases:
                 own = claims.take(directory, key, claim, outbid=outbid)
             if not isinstance(own, Own):
                 raise busy(path, own)
-            self._own[key], self._alive[key] = own, began
+            self._own[key], self._alive[key], self._since[key] = own, began, began
             self._start()
 
     @property
@@ -149,7 +150,7 @@ class Leases:
                 numbers = claims.highest(directory)
                 for key in keys:
                     own = self._own[key]
-                    own.claim = self._told(own.claim)
+                    own.claim = self._told(key, own.claim)
                     if key in self._alive and claims.beat(directory, own, numbers):
                         self._alive[key] = began
                     else:
@@ -160,11 +161,10 @@ class Leases:
             # What could not be written is told by the time that has passed since it could.
             return
 
-    def _told(self, claim: Claim) -> Claim:
+    def _told(self, key: str, claim: Claim) -> Claim:
         now = self._progress.get(claim.path)
-        if now is None:
-            return replace(claim, beat=claim.beat + 1)
-        return replace(claim, beat=claim.beat + 1, size=now.size, done=now.done, speed=int(now.speed))
+        claim = replace(claim, beat=claim.beat + 1, age=int(self._clock() - self._since[key]))
+        return claim if now is None else replace(claim, size=now.size, done=now.done, speed=int(now.speed))
 
     def _release(self) -> None:
         finished = [key for key in self._own if not self._users[key]]
@@ -173,7 +173,7 @@ class Leases:
                 self._before_release()
         for key in finished:
             own = self._own.pop(key)
-            own.claim = replace(self._told(own.claim), released=True)
+            own.claim = replace(self._told(key, own.claim), released=True)
             if self._alive.pop(key, None) is not None:
                 with suppress(OSError, PrefetchError), self._volume.writing(claims.DIRECTORY) as directory:
                     claims.release(directory, own)
@@ -181,8 +181,13 @@ class Leases:
 
 def busy(path: str, seen: Seen | None) -> BusyError:
     """The error for a model that somebody else has."""
-    claim = seen.claim if seen is not None else None
-    who = f"process {claim.owner.pid} on {claim.owner.host}" if claim is not None else "another process"
     return BusyError(
-        f"{path} is being fetched by {who}.", remedy="Run again without --no-wait, or with a longer --wait-timeout."
+        f"{path} is being fetched by {owner_of(seen)}.",
+        remedy="Run again without --no-wait, or with a longer --wait-timeout.",
     )
+
+
+def owner_of(seen: Seen | None) -> str:
+    """The owner of a claim, in words."""
+    claim = seen.claim if seen is not None else None
+    return f"process {claim.owner.pid} on {claim.owner.host}" if claim is not None else "another process"

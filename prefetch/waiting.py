@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prefetch.errors import BusyError, PrefetchError
-from prefetch.leases import busy
+from prefetch.leases import busy, owner_of
 from prefetch.limits import Patience
-from prefetch.report.events import Listener, Waiting
+from prefetch.report.events import Listener, Notice, Waiting
 from prefetch.transfer.threads import Threads
 from prefetch.volume import claims
 from prefetch.volume.claims import Seen
@@ -70,7 +70,7 @@ class Queue:
         while True:
             answer = await self._threads.run(self._look, {model.key for model in behind})
             seen = answer or {}
-            free = [model.path for model in behind if answer is not None and self._is_free(model.key, seen)]
+            free = [model.path for model in behind if answer is not None and self._is_free(model, seen)]
             if free:
                 return free, {}
             if self._is_over():
@@ -110,19 +110,26 @@ class Queue:
             )
         return seen
 
-    def _is_free(self, key: str, seen: dict[str, Seen]) -> bool:
-        claim = seen.get(key)
+    def _is_free(self, model: Behind, seen: dict[str, Seen]) -> bool:
+        claim = seen.get(model.key)
         if claim is None or claim.free:
             return True
-        if self._lives[key].is_over(self._life_of(claim)):
-            self.outbid[key] = claim
-            return True
-        return False
+        life = self._lives[model.key]
+        if not life.is_over(self._life_of(claim)):
+            return False
+        if self.outbid.get(model.key) != claim:
+            self.outbid[model.key] = claim
+            self._listener(Notice("warning", _given_up(model, claim, life)))
+        return True
 
     def _life_of(self, seen: Seen) -> float:
         """Its owner beats as often as its own setting wants."""
         claim = seen.claim
         return max(self._patience.life, min(claim.life_ms / 1000, 3600.0) if claim is not None else 0.0)
+
+
+def _given_up(model: Behind, seen: Seen, life: Life) -> str:
+    return f"{owner_of(seen)} gives no sign of life for {life.silent:.0f} s: {model.path} is taken over from it."
 
 
 def _event(model: Behind, seen: Seen | None) -> Waiting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -92,6 +93,7 @@ def test_who_sleeps_too_long_is_outbid_and_harms_nobody(runs: Runs) -> None:
         sleeper.send_signal(signal.SIGSTOP)
         outcome = runs.run(*TTL)
         assert outcome.returncode == 0, outcome.stderr
+        assert f"process {sleeper.pid} on {os.uname().nodename} gives no sign of life for " in outcome.stderr
         published = (runs.volume / MODELS[0].path).stat()
         sleeper.send_signal(signal.SIGCONT)
         code, document = ended(sleeper)
@@ -137,5 +139,11 @@ def test_status_shows_every_owner(runs: Runs) -> None:
         owner.send_signal(signal.SIGSTOP)
         shown = runs.commands.run("status", "--volume", runs.volume)
         assert "no sign of life in " in shown.stdout
+        (told,) = runs.commands.run("status", "--volume", runs.volume, "--json").document["owners"]
+        assert (told["path"], told["pid"], told["size"]) == (MODELS[0].path, owner.pid, MODELS[0].content.size)
+        assert told["host"] == os.uname().nodename
+        assert min(told["done"], told["speed"], told["age"]) >= 0
+        assert told["silent"] > 0
     shown = runs.commands.run("status", "--volume", runs.volume)
     assert "at work" not in shown.stdout
+    assert runs.commands.run("status", "--volume", runs.volume, "--json").document["owners"] == []

@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,3 +104,25 @@ def test_a_number_no_process_can_have_proves_nothing(pid: int) -> None:
 
 def test_an_owner_of_an_unknown_boot_is_not_here() -> None:
     assert not Owner("", "", 0, 1, 1).here
+
+
+def test_another_mount_of_the_same_host_may_still_write() -> None:
+    me = Owner.current(mount=7)
+    assert me.wrote_through(7)
+    assert not me.wrote_through(8)
+    assert not replace(me, host="elsewhere").wrote_through(7)
+
+
+def test_a_pod_has_one_container_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNPOD_POD_ID", "pod1")
+    me = Owner.current()
+    before = replace(me, host="another name", pid_namespace=1)
+    assert not me.gone()
+    assert before.gone()
+    assert replace(before, boot_id="another host").gone()
+    assert not before.proven_dead(), "good enough for a claim, not for what it wrote"
+    others: list[dict[str, Any]] = [{"pod": "pod2"}, {"pod": ""}, {"boot_id": ""}, {"pid_namespace": 0}]
+    for other in others:
+        assert not replace(before, **other).gone()
+    monkeypatch.delenv("RUNPOD_POD_ID")
+    assert not before.gone()

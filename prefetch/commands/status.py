@@ -33,6 +33,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         volume=str(volume.root),
         seconds=time.monotonic() - began,
         models=[*here, *map(_on_its_way, coming)],
+        more={"owners": list(map(_owner, owners))},
         text=_table(here, coming, owners),
     )
 
@@ -49,6 +50,20 @@ def _on_its_way(partial: Unfinished) -> ModelResult:
     status = "fetching" if partial.at_work else "unfinished"
     identity = partial.identity
     return ModelResult(identity.path, status, identity.size, identity.sha256, bytes_resumed=partial.bytes_here)
+
+
+def _owner(one: AtWork) -> dict[str, object]:
+    claim = one.claim
+    return {
+        "path": claim.path,
+        "host": claim.owner.host,
+        "pid": claim.owner.pid,
+        "size": claim.size,
+        "done": claim.done,
+        "speed": claim.speed,
+        "age": claim.age,
+        "silent": None if one.still is None else round(one.still, 1),
+    }
 
 
 def _table(here: Sequence[ModelResult], coming: Sequence[Unfinished], owners: Sequence[AtWork]) -> str:
@@ -77,4 +92,5 @@ def _work(owner: AtWork) -> str:
     if owner.still is not None:
         beat = f"no sign of life in {humanize.duration(owner.still)}"
     whole = f" of {humanize.size(claim.size)}" if claim.size is not None else ""
-    return f"{claim.path}: {humanize.size(claim.done)}{whole}, process {claim.owner.pid} on {claim.owner.host}, {beat}"
+    who = f"process {claim.owner.pid} on {claim.owner.host} for {humanize.duration(claim.age)}"
+    return f"{claim.path}: {humanize.size(claim.done)}{whole}, {who}, {beat}"

@@ -40,6 +40,7 @@ _FIELDS: dict[str, Kinds] = {
     "done": int,
     "speed": int,
     "beat": int,
+    "age": int,
     "life_ms": int,
     "released": bool,
 }
@@ -55,6 +56,7 @@ class Claim:
         done: bytes of it that are on the volume.
         speed: bytes a second.
         beat: grows with every writing.
+        age: for how many seconds its owner has had it by then.
         life_ms: for how many milliseconds the counter may stand still.
         released: whether its owner is done with it.
     """
@@ -65,6 +67,7 @@ class Claim:
     done: int = 0
     speed: int = 0
     beat: int = 0
+    age: int = 0
     life_ms: int
     released: bool = False
 
@@ -88,9 +91,9 @@ class Seen:
 
     @property
     def free(self) -> bool:
-        """Whether its owner has let go of it, or is a process of this host that is gone."""
+        """Whether its owner has let go of it, or is known to be gone."""
         claim = self.claim
-        return claim is not None and (claim.released or claim.owner.proven_dead())
+        return claim is not None and (claim.released or claim.owner.gone())
 
 
 @dataclass(slots=True)

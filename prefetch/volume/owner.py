@@ -1,4 +1,4 @@
-"""Who writes a partial file, and whether that process can be proven to be gone."""
+"""Who has a claim or writes a partial file, and whether that process can be proven to be gone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from prefetch.volume.untrusted import Kinds, has_fields
 
 __all__ = ["Owner"]
 
-_FIELDS: dict[str, Kinds] = {"host": str, "boot_id": str, "pid_namespace": int, "pid": int, "started": int}
+_FIELDS: dict[str, Kinds] = {
+    "host": str,
+    "boot_id": str,
+    "pid_namespace": int,
+    "pid": int,
+    "started": int,
+    "pod": str,
+    "mount": int,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,8 @@ class Owner:
         boot_id: the kernel's own, new at every boot; empty where it is not to be had.
         pid_namespace: the inode number of the namespace in which ``pid`` counts; 0 where it is not to be had.
         started: the process's start time in clock ticks since the boot; 0 where it is not to be had.
+        pod: the RunPod pod or worker that it runs in; empty elsewhere.
+        mount: the device number of the file system through which it writes; 0 where that is not told.
     """
 
     host: str
@@ -29,13 +39,23 @@ class Owner:
     pid_namespace: int
     pid: int
     started: int
+    pod: str = ""
+    mount: int = 0
 
     @classmethod
-    def current(cls) -> Owner:
+    def current(cls, *, mount: int = 0) -> Owner:
         """This process."""
         pid = os.getpid()
         state = _state(pid)
-        return cls(os.uname().nodename, _boot_id(), _pid_namespace(), pid, state.started if state else 0)
+        return cls(
+            host=os.uname().nodename,
+            boot_id=_boot_id(),
+            pid_namespace=_pid_namespace(),
+            pid=pid,
+            started=state.started if state else 0,
+            pod=_pod(),
+            mount=mount,
+        )
 
     @classmethod
     def from_json(cls, document: object) -> Owner | None:
@@ -50,15 +70,22 @@ class Owner:
     @property
     def here(self) -> bool:
         """Whether it runs, or ran, where our process numbers mean the same: on this host, since this boot."""
-        known = bool(self.boot_id and self.pid_namespace)
-        return known and (self.host, self.boot_id, self.pid_namespace) == (
-            os.uname().nodename,
-            _boot_id(),
-            _pid_namespace(),
-        )
+        return self._container_known and (self.host, *self._container) == (os.uname().nodename, *_container())
+
+    def wrote_through(self, mount: int) -> bool:
+        """Whether it ran here and wrote through that very mount.
+
+        Another mount of the same file system on the same host has a cache of its own, which outlives its writers.
+        """
+        return self.here and self.mount == mount
+
+    def gone(self) -> bool:
+        """Whether it works no more: it is proven dead, or its pod has another container now, and a pod has one."""
+        replaced = bool(self.pod) and self.pod == _pod() and self._container_known and self._container != _container()
+        return replaced or self.proven_dead()
 
     def proven_dead(self) -> bool:
-        """True only if nothing that process started to write can still arrive. Whatever is not known: False."""
+        """True only if that process is known to have ended. Whatever is not known: False."""
         if not self.here or not self.started:
             return False
         try:
@@ -70,6 +97,14 @@ class Owner:
             pass
         state = _state(self.pid)
         return state is not None and (state.started != self.started or state.ended)
+
+    @property
+    def _container(self) -> tuple[str, int]:
+        return self.boot_id, self.pid_namespace
+
+    @property
+    def _container_known(self) -> bool:
+        return all(self._container)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +123,14 @@ def _state(pid: int) -> _State | None:
         return _State(int(fields[19]), fields[0] in b"ZX" and alone)
     except (OSError, ValueError, IndexError):
         return None
+
+
+def _container() -> tuple[str, int]:
+    return _boot_id(), _pid_namespace()
+
+
+def _pod() -> str:
+    return os.environ.get("RUNPOD_POD_ID", "")
 
 
 def _boot_id() -> str:
