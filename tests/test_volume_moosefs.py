@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from prefetch.volume.layout import Volume
 from prefetch.volume.partial import BLOCK_SIZE, Partial
 from prefetch.volume.publish import link, publish
 from tests.support.moosefs import MooseFS
-from tests.support.volumes import block, content, identity_of, names, read_all, write
+from tests.support.volumes import block, content, identity_of, in_child, names, read_all, write
 
 DATA = content(3 * BLOCK_SIZE + 5)
 PATH = "models/vae/x.safetensors"
@@ -73,6 +74,38 @@ def test_another_hosts_partial_file_is_copied(moosefs: MooseFS) -> None:
     assert (here.root / PATH).read_bytes() == (there.root / PATH).read_bytes() == DATA
     partial.discard()
     assert names(here.state / "partial") == []
+
+
+def test_a_dead_writers_cache_is_another_mounts_own(moosefs: MooseFS) -> None:
+    """Only the mount through which it wrote can tell that nothing of it is still to come."""
+    here = Volume.open(moosefs.folder("dead"))
+    there = Volume.open(moosefs.mount() / "dead")
+    assert in_child(lambda: write(Partial.open(there, IDENTITY), DATA, [0, 3])) == 0
+    (theirs,) = there.state.glob("partial/*.data")
+    inode = theirs.stat().st_ino
+    with closing(Partial.open(here, IDENTITY)) as mine:
+        assert read_all(mine) == {0: block(DATA, 0), 3: block(DATA, 3)}
+        assert inode in {path.stat().st_ino for path in here.state.glob("partial/*.data")}
+        write(mine, DATA, [1, 2])
+        assert publish(here, mine, PATH, ours=None).stat.st_ino != inode
+
+
+def test_what_is_recorded_of_a_file_is_what_every_host_sees_later(moosefs: MooseFS) -> None:
+    """Bytes that are written at the end of a second arrive in the next one, and the file's time with them."""
+    here = Volume.open(moosefs.folder("time"))
+    there = Volume.open(moosefs.mount() / "time")
+    shown: dict[str, int] = {}
+    for number in range(6):
+        path, data = f"models/{number}", content(BLOCK_SIZE + 1, seed=number)
+        with closing(Partial.open(here, identity_of(data, path))) as partial:
+            partial.write(1, data[BLOCK_SIZE:])
+            # Not luck: each goes on at another moment around the second's end.
+            time.sleep((-0.05 + number / 50 - time.time()) % 1)
+            partial.write(0, data[:BLOCK_SIZE])
+            shown[path] = modified(publish(here, partial, path, ours=None).stat)
+    time.sleep(1.2)
+    for volume in (here, there):
+        assert {path: modified((volume.root / path).stat()) for path in shown} == shown
 
 
 def pretend_to_be_elsewhere(directory: Path) -> None:

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from prefetch.errors import ContentError, SpaceError, VolumeError
+from prefetch.volume import files
 from prefetch.volume.hashing import block_digest, hash_file
 from prefetch.volume.layout import Volume
+from prefetch.volume.loans import Loans
 from prefetch.volume.partial import BLOCK_SIZE, Identity, Partial
 from tests.support.volumes import (
     KILLED,
@@ -232,23 +234,70 @@ def test_another_hosts_file_may_vanish_meanwhile(volume: Volume) -> None:
         partial.check_whole()
 
 
-def test_the_fullest_of_several_is_resumed_and_our_dead_ones_go(volume: Volume) -> None:
-    left_by_another(volume, [0, 2], host="elsewhere")
+def dies_with(volume: Volume, blocks: list[int]) -> None:
+    """A generation with these blocks and no others, whose writer is gone."""
 
-    def dies_with(blocks: list[int]) -> None:
+    def work() -> None:
         partial = Partial.open(volume, IDENTITY)
         partial.restart()
         write(partial, DATA, blocks)
         os._exit(KILLED)
 
-    assert in_child(lambda: dies_with([1])) == KILLED
+    assert in_child(work) == KILLED
+
+
+def test_what_several_have_is_brought_together(volume: Volume) -> None:
+    left_by_another(volume, [0, 2], host="elsewhere")
+    dies_with(volume, [1])
+
+    def killed() -> None:
+        partial = Partial.open(volume, IDENTITY)
+        assert sorted(partial.claimed) == [0, 1, 2]
+        assert partial.read(0, memoryview(bytearray(BLOCK_SIZE))) is not None
+        os._exit(KILLED)
+
+    assert in_child(killed) == KILLED
     with closing(Partial.open(volume, IDENTITY)) as partial:
-        assert sorted(partial.claimed) == [0, 2]
-    assert pairs(volume).keys() == {1, 3}
-    assert in_child(lambda: dies_with([0, 1])) == KILLED
+        assert partial.resumed_bytes == len(DATA)
+        assert whole(partial) == DATA
+        partial.check_whole()
+
+
+def test_our_dead_ones_go_once_nothing_is_borrowed_of_them(volume: Volume) -> None:
+    left_by_another(volume, [0, 2], host="elsewhere")
+    dies_with(volume, [1])
+    dies_with(volume, [2])
     with closing(Partial.open(volume, IDENTITY)) as partial:
-        assert sorted(partial.claimed) == [0, 1]
-    assert pairs(volume).keys() == {1, 5}
+        assert pairs(volume).keys() == {1, 2, 4}
+        assert whole(partial) == DATA
+    with closing(Partial.open(volume, IDENTITY)):
+        assert pairs(volume).keys() == {1, 5}
+    dies_with(volume, [1])
+    last = Partial.open(volume, IDENTITY)
+    last.discard()
+    assert pairs(volume).keys() == {1}
+
+
+def test_a_borrowed_block_that_never_comes_is_not_waited_for(tmp_path: Path) -> None:
+    pipe, hangs = tmp_path / "pipe", tmp_path / "hangs"
+    os.mkfifo(pipe)
+    hangs.write_bytes(b"x" * 4)
+    loans = Loans(patience=0.05)
+    read = files.read_into
+
+    def stuck(number: int, view: memoryview, offset: int) -> bool:
+        with pipe.open("rb"):
+            return read(number, view, offset)
+
+    loans.borrow(os.open(hangs, os.O_RDONLY), [0, 1])
+    view = memoryview(bytearray(4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "read_into", stuck)
+        assert not loans.read(0, view)
+    assert not loans.read(1, view), "its file does not answer"
+    loans.close()
+    with pipe.open("wb"):
+        assert bytes(view) == bytes(4), "it is not to come after all"
 
 
 @pytest.mark.parametrize("damage", ["block", "journal digest", "short data", "torn line"])

@@ -2,9 +2,9 @@
 
 A file's partial state is a pair KEY.GEN.data and KEY.GEN.journal. A generation belongs for ever to the process that
 created its journal with O_EXCL; nobody else ever writes to it. What an earlier generation holds is brought over in one
-of two ways: if its writer ran on this host and is gone, the data file is renamed to the new generation's name, which
-exactly one of several competitors can do; otherwise its blocks are copied, because a writer that sleeps elsewhere could
-wake up and write into what was published meanwhile.
+of two ways: if its writer ran on this host, through the same mount, and is gone, the data file is renamed to the new
+generation's name, which exactly one of several competitors can do; otherwise its blocks are copied, because a writer
+that sleeps elsewhere could wake up and write into what was published meanwhile.
 
 No number is used twice while it matters: who has created one looks again, and gives it up if a higher one is there. So
 a generation that was seen dead by the holder of a higher number stays dead.
@@ -29,7 +29,6 @@ __all__ = [
     "Earlier",
     "Generation",
     "all_of",
-    "best",
     "clear_dead",
     "clear_free",
     "open_data",
@@ -37,6 +36,7 @@ __all__ = [
     "reserve",
     "survey",
     "take_over",
+    "usable",
 ]
 
 JOURNAL_LIMIT = 256 * 1024 * 1024
@@ -67,7 +67,7 @@ class Earlier:
 
     Attributes:
         journal: None where it cannot be read or has no data file; its claims lie within the data file.
-        free: whether its writer ran on this host and can write no more.
+        free: whether its writer ran on this host, through this mount, and can write no more.
     """
 
     generation: Generation
@@ -92,7 +92,7 @@ def reserve(directory: int, identity: Identity) -> tuple[Generation, int]:
         except FileExistsError:
             continue
         try:
-            files.append(journal, header_line(identity, Owner.current()))
+            files.append(journal, header_line(identity, Owner.current(mount=_mount(directory))))
             if _highest(directory, identity.key) == own.number:
                 return own, journal
         except BaseException:
@@ -111,12 +111,12 @@ def all_of(directory: int) -> list[Earlier]:
     return [_examine(directory, generation) for generation in sorted(_generations(directory))]
 
 
-def best(earlier: Iterable[Earlier], identity: Identity) -> Earlier | None:
-    """The generation that holds most of the file ``identity``, if any holds anything of it."""
-    usable = (
+def usable(earlier: Iterable[Earlier], identity: Identity) -> list[Earlier]:
+    """The generations that hold something of the file ``identity``, the one that holds most first."""
+    holding = (
         other for other in earlier if other.claims and other.journal and identity.continues(other.journal.identity)
     )
-    return max(usable, key=lambda other: (other.claimed_bytes, other.free), default=None)
+    return sorted(holding, key=lambda other: (other.claimed_bytes, other.free), reverse=True)
 
 
 def take_over(directory: int, earlier: Earlier, own: Generation, journal: int) -> bool:
@@ -196,11 +196,17 @@ def _examine(directory: int, generation: Generation) -> Earlier:
     journal = _read_journal(directory, generation)
     if journal is None:
         return Earlier(generation, None, free=False)
-    free = journal.owner is not None and journal.owner.here and (journal.released or journal.owner.proven_dead())
+    owner = journal.owner
+    ours = owner is not None and owner.wrote_through(_mount(directory))
+    free = owner is not None and ours and (journal.released or owner.proven_dead())
     data = files.lstat(generation.data, dir_fd=directory)
     if data is None or not stat.S_ISREG(data.st_mode):
         return Earlier(generation, None, free)
     return Earlier(generation, _within(journal, data.st_size), free)
+
+
+def _mount(directory: int) -> int:
+    return os.fstat(directory).st_dev
 
 
 def _read_journal(directory: int, generation: Generation) -> Journal | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from prefetch.errors import ContentError, PrefetchError, VolumeError, from_os_error
@@ -45,6 +45,8 @@ class Partial:
         # Where a file of unknown size ends, once its short last block was written.
         self._end: int | None = None
         self._loans = Loans()
+        # Deleted at the end only: a kill must not cost what was not copied by then.
+        self._spent: list[Generation] = []
 
     @classmethod
     def open(cls, volume: Volume, identity: Identity) -> Partial:
@@ -62,18 +64,19 @@ class Partial:
             own, journal = generations.reserve(directory, identity)
             undo.callback(_give_up, journal)
             earlier = [other for other in generations.survey(directory, own.key) if other.generation < own]
-            best = generations.best(earlier, identity)
-            taken = best is not None and best.free and generations.take_over(directory, best, own, journal)
+            usable = generations.usable(earlier, identity)
+            taken = bool(usable) and usable[0].free and generations.take_over(directory, usable[0], own, journal)
             data = generations.open_data(directory, own, os.O_RDWR if taken else os.O_RDWR | os.O_CREAT | os.O_EXCL)
             undo.callback(os.close, data)
             if identity.size is not None:
                 # Never fallocate: on a network file system it writes every zero.
                 os.ftruncate(data, identity.size)
             partial = cls(volume, identity, own, journal=journal, data=data)
-            partial._bring_over(directory, best, taken=taken)
+            rest = partial._take_claims(usable) if taken else usable
+            partial._borrow_from(directory, rest)
             undo.pop_all()
             for other in earlier:
-                if other.free:
+                if other.free and other.generation not in partial._spent:
                     generations.remove(directory, other.generation)
         return partial
 
@@ -151,7 +154,7 @@ class Partial:
     def restart(self) -> None:
         """Drop everything that is here, a size that was learned too. No other call may be under way."""
         with files.os_errors(f"starting {self.identity.path} over"), self._data.use() as number:
-            self._ledger.restart(header_line(self.identity, Owner.current()))
+            self._ledger.restart(header_line(self.identity, Owner.current(mount=os.fstat(number).st_dev)))
             self._loans.clear()
             self.size, self._end = self.identity.size, None
             os.ftruncate(number, 0)
@@ -202,6 +205,8 @@ class Partial:
     def close_data(self) -> None:
         """Close the data file. A network file system may tell of a failed write as late as here."""
         try:
+            with suppress(OSError), self._data.use() as number:
+                files.pin_modified(number)
             self._data.close()
         except OSError as error:
             self._ledger.distrust()
@@ -230,7 +235,8 @@ class Partial:
             files.os_errors(f"deleting the partial file of {self.identity.path}"),
             self._volume.writing("partial") as directory,
         ):
-            generations.remove(directory, self._own)
+            for generation in (*self._spent, self._own):
+                generations.remove(directory, generation)
 
     def _check_length(self, index: int, length: int) -> None:
         if self.size is None and 0 < length <= BLOCK_SIZE:
@@ -239,15 +245,20 @@ class Partial:
         elif length == 0 or length != self.block_length(index):
             raise ValueError(f"block {index} has {self.block_length(index)} bytes, not {length}")
 
-    def _bring_over(self, directory: int, best: Earlier | None, *, taken: bool) -> None:
-        if best is None:
-            return
-        if taken:
-            self._ledger.claimed.update(best.claims)
-        else:
+    def _take_claims(self, usable: Sequence[Earlier]) -> Sequence[Earlier]:
+        """The first one's data file is ours now; returns the others."""
+        self._ledger.claimed.update(usable[0].claims)
+        return usable[1:]
+
+    def _borrow_from(self, directory: int, others: Sequence[Earlier]) -> None:
+        """Count on each of these for what the ones before it have not: none needs to hold all that was ever fetched."""
+        for other in others:
+            missing = {index: digest for index, digest in other.claims.items() if index not in self.claimed}
             # Its owner, or who was quicker to take it over, may have moved it away meanwhile.
             with suppress(FileNotFoundError):
-                self._borrow(generations.open_data(directory, best.generation, os.O_RDONLY), best.claims)
+                if missing:
+                    self._borrow(generations.open_data(directory, other.generation, os.O_RDONLY), missing)
+                    self._spent += [other.generation] if other.free else []
         self.resumed_bytes = sum(map(self.block_length, self.claimed))
 
     def _borrow(self, number: int, claims: Mapping[int, bytes]) -> None:
