@@ -48,10 +48,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Starts ``prefetch`` with nothing of the tester's environment but ``env``, and ``home`` as HOME."""
+    """Starts ``prefetch`` with nothing of the tester's environment but ``env``, and ``home`` as HOME.
+
+    ``prefix`` is a program with its arguments that is to start it.
+    """
 
     home: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
 
     def run(
         self,
@@ -91,7 +95,7 @@ class Commands:
 
     def argv(self, *arguments: str | Path) -> list[str]:
         """The command line, for tests that start it in some other way (a pseudo-terminal, another namespace)."""
-        return [sys.executable, "-m", "prefetch", *map(str, arguments)]
+        return [*self.prefix, sys.executable, "-m", "prefetch", *map(str, arguments)]
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """What the command sees: the few neutral variables, HOME, and those given; the last given wins."""

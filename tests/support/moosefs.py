@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -32,20 +33,51 @@ class MooseFS:
     slot: Slot
     _cleanup: ExitStack
     _mounts: list[Path] = field(default_factory=list)
+    _running: dict[Path | str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
         return self._mounts[0]
 
-    def mount(self) -> Path:
-        """Mount the file system once more, with caches of its own, and give the new mount point."""
+    def mount(self, *options: str) -> Path:
+        """Mount the file system once more, with caches of its own, and give the new mount point.
+
+        Args:
+            options: as they stand behind ``-o``.
+        """
         target = self.slot.mounts / str(len(self._mounts))
         target.mkdir()
         command = ["mfsmount", str(target), "-f", "-H", self.slot.inside_address]
+        command += [word for option in options for word in ("-o", option)]
         process = self._cleanup.enter_context(_running(command, log=self.slot.folder / f"mount-{target.name}.log"))
         _wait_for(lambda: _blocks(target) > 0, what="mfsmount", process=process)
         self._mounts.append(target)
+        self._running[target] = process
         return target
+
+    @contextmanager
+    def frozen(self, mount: Path) -> Iterator[None]:
+        """The client of one mount is stopped with all it has not written yet, as that of a frozen host is."""
+        self._running[mount].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.thaw(mount)
+
+    def thaw(self, mount: Path) -> None:
+        """The client of a mount that was frozen goes on."""
+        self._running[mount].send_signal(signal.SIGCONT)
+
+    def start_master(self) -> None:
+        """Start the master and wait until clients reach it."""
+        master = self._running["mfsmaster"] = _daemon(self.slot, "mfsmaster", self._cleanup)
+        address = self.slot.inside_address
+        _wait_for(lambda: _accepts(address, MASTER_PORT), what="mfsmaster", process=master)
+
+    def stop_master(self) -> None:
+        """End the master, in order: no client gets an answer until it is started again."""
+        self._running["mfsmaster"].terminate()
+        self._running["mfsmaster"].wait()
 
     def folder(self, name: str) -> Path:
         """A fresh, empty folder on the first mount."""
@@ -76,10 +108,9 @@ def moosefs_volume(*, space: int) -> Iterator[MooseFS]:
         _check_room(slot.folder, space)
         _link(slot)
         _write_configuration(slot)
-        master = _daemon(slot, "mfsmaster", cleanup)
-        _wait_for(lambda: _accepts(slot.inside_address, MASTER_PORT), what="mfsmaster", process=master)
-        _daemon(slot, "mfschunkserver", cleanup)
         filesystem = MooseFS(slot, cleanup)
+        filesystem.start_master()
+        _daemon(slot, "mfschunkserver", cleanup)
         root = filesystem.mount()
         tool("mfssettrashtime", "-r", "0", root)
         tool("mfssetgoal", "-r", "1", root)

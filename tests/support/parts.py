@@ -64,6 +64,7 @@ def _lacks_mounts() -> str | None:
 PARTS = {
     "aria2c": Part("aria2", ("aria2c",)),
     "curl": Part("curl", ("curl",)),
+    "faketime": Part("faketime", ("faketime",)),
     "faultfs": Part("gcc libc6-dev libfuse3-dev fuse3 mount", ("gcc", "fusermount3", "umount"), _lacks_fuse),
     "gcc": Part("gcc libc6-dev", ("gcc",)),
     "moosefs": Part(

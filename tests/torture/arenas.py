@@ -1,15 +1,16 @@
-"""Volumes with several hosts at work. A host has a name, process numbers and a mount of its own."""
+"""Volumes with several hosts at work."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.commands import Commands
+from tests.support.hosts import on_host
 from tests.support.moosefs import moosefs_volume
 
 __all__ = ["ARENAS", "Arena", "Host"]
@@ -17,7 +18,6 @@ __all__ = ["ARENAS", "Arena", "Host"]
 # Not the temporary folder: that may be a tmpfs, and a local disk is what is asked for.
 DISK = Path("/var/tmp")
 SPACE = 3_000_000_000
-APART = ("unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,9 @@ class Host:
     name: str
     mount: Path
 
-    def command(self, *arguments: str | Path) -> list[str]:
-        """``prefetch ARGUMENTS`` there."""
-        words = [sys.executable, "-m", "prefetch", *map(str, arguments)]
-        return [*APART, "sh", "-c", 'hostname "$0" && exec "$@"', self.name, *words] if self.name else words
+    def commands(self, here: Commands) -> Commands:
+        """The ``prefetch`` command there."""
+        return on_host(here, self.name) if self.name else here
 
 
 @dataclass(frozen=True, slots=True)

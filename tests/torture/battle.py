@@ -127,14 +127,15 @@ class Battle:
     def _start(self, host: Host) -> _Writer:
         self._started += 1
         output = self._work / f"{self._name}-{self._started}.log"
-        command = host.command(
+        commands = host.commands(Commands(self._work))
+        command = commands.argv(
             "run", self._manifest, "--volume", host.mount / self._name, "--claim-ttl", "3", "--json",
             "--connections", str(CONNECTIONS),
         )  # fmt: skip
         with output.open("wb") as log:
             process = subprocess.Popen(
                 command,
-                env=Commands(self._work).environment({"HF_ENDPOINT": self._origin.endpoint}),
+                env=commands.environment({"HF_ENDPOINT": self._origin.endpoint}),
                 cwd=self._work,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
