@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -34,6 +35,7 @@ MOVING = (
     "rate(prefetch_write_seconds_total[3s])",
     "rate(prefetch_hash_seconds_total[3s])",
 )
+BCRYPT_OF_HIDDEN_WORD = "$2b$04$vstcWcLUG3PzbDkp4L5rNOK446Tm.vcwx.4uUFKsGk3iBaK2GXzHi"
 TOKEN = "a-token-for-prometheus"
 
 
@@ -138,6 +140,8 @@ def test_prometheus_has_seen_the_run_while_it_moved(scraped: Scraped) -> None:
     done = server.value(f"prefetch_model_done_bytes{path}", at=middle)
     assert done and BLOCK <= done <= LARGE.content.size
     assert server.value("prefetch_run_active", at=middle) == 1
+    assert server.value('prefetch_claims{state="held"}', at=middle) == 1
+    assert server.value("prefetch_connections", at=middle)
     assert server.query("prefetch_model_done_bytes", at=scraped.end) == []
     grown = server.value(f"max_over_time(prefetch_model_done_bytes{path}[5m])", at=scraped.end)
     assert grown and grown >= done
@@ -258,6 +262,20 @@ def test_a_pushgateway_is_told_of_a_run_that_is_stopped_and_each_host_has_its_gr
         assert number(group, "prefetch_run_active") == 0
         assert number(group, "prefetch_last_run_exit_code") == 130
         assert not [name for name in group if name.startswith("prefetch_model_")]
+
+
+@pytest.mark.needs("pushgateway")
+@pytest.mark.parametrize(("password", "taken"), [("hidden%3Aword", True), ("another-hidden", False)])
+def test_a_pushgateway_that_wants_a_password(runs: Runs, tmp_path: Path, password: str, taken: bool) -> None:
+    with pushgateway(tmp_path, users={"ann": BCRYPT_OF_HIDDEN_WORD}) as gateway:
+        address = gateway.url.replace("http://", f"http://ann:{password}@")
+        outcome = runs.on(tmp_path / "volume").of(SMALL).run(env={"PREFETCH_PUSHGATEWAY": address})
+        login = base64.b64encode(b"ann:hidden:word").decode()
+        groups = gateway.groups(Authorization=f"Basic {login}")
+    assert outcome.returncode == 0
+    assert bool(groups) == taken
+    assert ("did not take the metrics: HTTP Error 401" in outcome.stderr) == (not taken)
+    assert "hidden" not in outcome.stderr + outcome.stdout
 
 
 def number(group: dict[str, Any], name: str, **labels: str) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
+from secrets import token_hex
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -73,9 +74,11 @@ class Textfile:
     def write(self, snapshot: Snapshot, *, within: float) -> None:
         """Replace the file. It waits for nobody, so ``within`` bounds nothing."""
         # Its name ends otherwise, so that it is not read before it is whole.
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        draft = self.path.with_name(f".{self.path.name}.{token_hex(8)}")
         try:
-            draft.write_bytes(generate_latest(snapshot))
+            # Exclusive, for others may be able to write to that directory too.
+            with draft.open("xb") as file:
+                file.write(generate_latest(snapshot))
             draft.replace(self.path)
         except OSError as error:
             with suppress(OSError):

@@ -80,7 +80,7 @@ class Engine:
         )
         self._blocks = Threads(4)
         self._files = Threads(8)
-        self._publisher = Publisher(place, self._files)
+        self._publisher = Publisher(place, self._files, self._flow)
         self._unended: dict[Order, float] = {}
         self._all_ended = asyncio.Event()
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 
 from prefetch.errors import PrefetchError
+from prefetch.transfer.flow import Flow
 from prefetch.transfer.order import Finished, Place
 from prefetch.transfer.threads import Threads
 from prefetch.volume.draft import Draft
@@ -25,9 +26,10 @@ class Publisher:
         place: does it, in ``threads``.
     """
 
-    def __init__(self, place: Place, threads: Threads) -> None:
+    def __init__(self, place: Place, threads: Threads, flow: Flow) -> None:
         self._place = place
         self._threads = threads
+        self._flow = flow
         self._waiting: deque[tuple[Finished, asyncio.Future[PrefetchError | None]]] = deque()
         self._free = asyncio.Semaphore(AT_ONCE)
 
@@ -46,6 +48,11 @@ class Publisher:
     async def _place_some(self) -> None:
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER))]
         if group:
-            failures = await self._threads.run(self._place, [finished for finished, _ in group])
+            failures, seconds = await self._threads.timed(self._place, [finished for finished, _ in group])
+            # A large model's bytes were counted as they came.
+            placed = (
+                item.incoming.size or 0 for (item, _), failure in zip(group, failures, strict=True) if not failure
+            )
+            self._flow.count_written(sum(placed), seconds)
             for (_, result), failure in zip(group, failures, strict=True):
                 result.set_result(failure)

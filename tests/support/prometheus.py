@@ -81,9 +81,9 @@ class Gateway:
 
     url: str
 
-    def groups(self) -> list[dict[str, Any]]:
+    def groups(self, **headers: str) -> list[dict[str, Any]]:
         """Every group that was pushed: its labels, and its metrics by name."""
-        answer = json.loads(ask(f"{self.url}/api/v1/metrics").body)
+        answer = json.loads(ask(f"{self.url}/api/v1/metrics", **headers).body)  # type: ignore[arg-type]
         groups: list[dict[str, Any]] = answer["data"]
         return groups
 
@@ -109,11 +109,12 @@ def prometheus(
 
 
 @contextmanager
-def pushgateway(directory: Path) -> Iterator[Gateway]:
-    """A Pushgateway that holds what it is told in memory."""
-    port = free_port()
+def pushgateway(directory: Path, *, users: Mapping[str, str] | None = None) -> Iterator[Gateway]:
+    """A Pushgateway that holds what it is told in memory, and lets in only these ``users``: bcrypt hashes by name."""
+    config, port = directory / "web.yml", free_port()
+    config.write_text(yaml.safe_dump({"basic_auth_users": dict(users or {})}))
     with _running(
-        ["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{port}", "--persistence.file="],
+        ["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{port}", f"--web.config.file={config}"],
         directory / "gateway.log",
     ):
         gateway = Gateway(f"http://127.0.0.1:{port}")
@@ -135,6 +136,6 @@ def _running(words: Sequence[str], log: Path) -> Iterator[None]:
 
 def _answers(url: str) -> bool:
     try:
-        return ask(url).status == 200
+        return ask(url).status in (200, 401)
     except OSError:
         return False
