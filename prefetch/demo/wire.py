@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import re
 import socket
 import ssl
 import struct
@@ -221,4 +222,6 @@ def _read_request(reader: BufferedReader, server: Literal["hub", "cdn", "civitai
     fields = http.client.parse_headers(reader)
     headers = {name.lower(): value for name, value in fields.items()}
     body = reader.read(int(headers.get("content-length", "0")))
-    return Request(server=server, method=words[0], target=words[1], headers=headers, body=body)
+    # A proxy is asked for a whole address.
+    target = re.sub(r"(?i)^https?://[^/]+", "", words[1])
+    return Request(server=server, method=words[0], target=target, headers=headers, body=body)

@@ -9,7 +9,7 @@ import aiohttp
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
 from prefetch.net.urls import SecretURL, redact
 
-__all__ = ["NETWORK_REMEDY", "certificate_refused", "connection_error"]
+__all__ = ["NETWORK_REMEDY", "certificate_refused", "connection_error", "proxy_wants_login"]
 
 NETWORK_REMEDY = "Check this machine's network and name servers; behind a proxy, set HTTPS_PROXY."
 
@@ -54,13 +54,18 @@ def certificate_refused(error: BaseException, host: str) -> SourceError:
     )
 
 
+def proxy_wants_login(proxy: str, host: str) -> AccessError:
+    """The error for a proxy that wants a login on the way to ``host``."""
+    return AccessError(
+        f"The proxy {proxy} wants a login for {host}.",
+        remedy="Put user:password@ before its host in HTTPS_PROXY.",
+    )
+
+
 def _proxy_refused(status: int, host: str, proxy: SecretURL | None) -> PrefetchError:
     name = proxy.host if proxy else "on the way"
     if status == 407:
-        return AccessError(
-            f"The proxy {name} wants a login for {host}.",
-            remedy="Put user:password@ before its host in HTTPS_PROXY.",
-        )
+        return proxy_wants_login(name, host)
     if status in (408, 429) or status >= 500:
         return TransientError(f"The proxy {name} answered {status} for {host}.", cause=f"proxy_{status}")
     return SourceError(f"The proxy {name} refuses {host} (status {status}).", remedy="Check HTTPS_PROXY and NO_PROXY.")

@@ -15,6 +15,7 @@ from prefetch.net.locations import Location
 from prefetch.net.request import get
 from prefetch.net.urls import OriginKey, SecretURL, origin_text
 from prefetch.sources.access import Access
+from prefetch.sources.document import fetch_document
 from prefetch.sources.refs import HttpRef
 from prefetch.sources.remote import RemoteFile
 
@@ -31,6 +32,18 @@ class Http:
         self._access = access
         for credential in access.own:
             session.guard.trust(credential.origin[1])
+
+    async def document(self, ref: HttpRef, most: int) -> bytes:
+        """All bytes of a small text; raises as `resolve` does."""
+        locator = _HttpLocator(self._session, ref, self._access, verified=False, size=None)
+        return await fetch_document(
+            self._session,
+            ref.url,
+            name=ref.name,
+            most=most,
+            credentials=locator.credentials,
+            access_remedy=locator.access_remedy,
+        )
 
     async def resolve(self, ref: HttpRef, *, source: str, sha256: str | None, size: int | None) -> RemoteFile:
         """What is at ``ref`` now; ``sha256`` and ``size`` are what the manifest says of it.

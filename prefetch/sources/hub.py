@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ import httpx2
 import huggingface_hub
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import OIDCError
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.hf_api import RepoFile, RepoFolder
 from huggingface_hub.utils import logging as hub_logging
 
 from prefetch import __version__
@@ -22,13 +23,15 @@ from prefetch.net.credentials import Secret, Token, headers_for, may_carry_secre
 from prefetch.net.urls import SecretURL, redact
 from prefetch.sources.access import Access
 from prefetch.sources.hub_errors import explain
-from prefetch.sources.refs import HuggingFaceRef
+from prefetch.sources.listing import Listed, Listing
+from prefetch.sources.refs import HuggingFaceRef, HuggingFolderRef
 
 __all__ = ["FileFacts", "Hub"]
 
 T = TypeVar("T")
 
 _TIMEOUT = 15.0  # seconds without a byte
+_MOST_FILES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class Hub:
         )
         return FileFacts(SecretURL(found.location), found.commit_hash, found.etag, found.size, token)
 
-    def revision(self, ref: HuggingFaceRef) -> tuple[str, bool]:
+    def revision(self, ref: HuggingFaceRef | HuggingFolderRef) -> tuple[str, bool]:
         """The commit that the revision of ``ref`` is, and whether the repository may be gated; raises as `facts`."""
         info, _ = self._ask(
             ref,
@@ -113,6 +116,24 @@ class Hub:
         files = [item for item in found if isinstance(item, RepoFile) and item.path in by_path]
         return {by_path[file.path]: _listed(file, commit) for file in files}
 
+    def tree(self, folder: HuggingFolderRef) -> Listing:
+        """All files below ``folder``, at the commit its revision is now; raises as `facts`."""
+        commit, _ = self.revision(folder)
+        found, _ = self._ask(
+            folder,
+            lambda token: _first(
+                self._api(token).list_repo_tree(
+                    folder.repo, folder.path or None, recursive=True, revision=commit, repo_type=folder.kind
+                )
+            ),
+        )
+        files = [item for item in found if isinstance(item, RepoFile) and item.path.startswith(folder.prefix)]
+        if len(found) > _MOST_FILES:
+            raise SourceError(
+                f"{folder} holds more than {_MOST_FILES} files.", remedy="Name a directory further down in it."
+            )
+        return Listing.of(commit, (_below(folder, file) for file in files))
+
     def _api(self, token: Token | None) -> HfApi:
         return HfApi(
             self._endpoint.reveal(),
@@ -121,7 +142,9 @@ class Hub:
             library_version=__version__,
         )
 
-    def _ask(self, ref: HuggingFaceRef, question: Callable[[Token | None], T]) -> tuple[T, Token | None]:
+    def _ask(
+        self, ref: HuggingFaceRef | HuggingFolderRef, question: Callable[[Token | None], T]
+    ) -> tuple[T, Token | None]:
         """The answer to ``question``, which is given the token to send, and that token."""
         if huggingface_hub.is_offline_mode():
             raise UsageError(
@@ -131,7 +154,8 @@ class Hub:
         try:
             return question(token), token
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            raise explain(error, ref, host=self._endpoint.host, token=token, advice=advice) from None
+            proxy = proxy_for(self._endpoint)
+            raise explain(error, ref, host=self._endpoint.host, token=token, advice=advice, proxy=proxy) from None
 
     def token(self) -> tuple[Token | None, str]:
         """The token to send, and what to tell a user whom it does not help.
@@ -168,6 +192,16 @@ class Hub:
         if url.origin != self._endpoint.origin:
             request.headers.pop("Authorization", None)
         request.headers.update(headers_for(url, self._access.own))
+
+
+def _first(items: Iterable[RepoFile | RepoFolder]) -> list[RepoFile | RepoFolder]:
+    """No more of a listing than can be used: a hostile one has no end."""
+    return list(itertools.islice(items, _MOST_FILES + 1))
+
+
+def _below(folder: HuggingFolderRef, file: RepoFile) -> Listed:
+    size, sha256 = (file.lfs.size, file.lfs.sha256) if file.lfs is not None else (file.size, None)
+    return Listed(file.path.removeprefix(folder.prefix), size, sha256)
 
 
 def _listed(file: RepoFile, commit: str) -> FileFacts:

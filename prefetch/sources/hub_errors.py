@@ -19,20 +19,25 @@ from huggingface_hub.errors import (
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
 from prefetch.net.checks import wait_asked_for
 from prefetch.net.credentials import Token, hide
-from prefetch.net.failures import NETWORK_REMEDY, certificate_refused
-from prefetch.net.urls import redact
-from prefetch.sources.refs import HuggingFaceRef
+from prefetch.net.failures import NETWORK_REMEDY, certificate_refused, proxy_wants_login
+from prefetch.net.urls import SecretURL, redact
+from prefetch.sources.refs import HuggingFaceRef, HuggingFolderRef
 
 __all__ = ["explain"]
 
+_Ref = HuggingFaceRef | HuggingFolderRef
 
-def explain(error: Exception, ref: HuggingFaceRef, *, host: str, token: Token | None, advice: str) -> PrefetchError:
+
+def explain(
+    error: Exception, ref: _Ref, *, host: str, token: Token | None, advice: str, proxy: SecretURL | None = None
+) -> PrefetchError:
     """The error of ours for what huggingface_hub raised.
 
     Args:
         host: the endpoint's host.
         token: what went along.
         advice: what to do about a token that is missing.
+        proxy: what stands between, where one does.
     """
     match error:
         case GatedRepoError():
@@ -45,10 +50,10 @@ def explain(error: Exception, ref: HuggingFaceRef, *, host: str, token: Token | 
             return _no_file(ref, host)
         case HfHubHTTPError():
             return _by_status(error, ref, host, token, advice)
-    return _unreached(error, host)
+    return _unreached(error, host, proxy)
 
 
-def _gated(error: GatedRepoError, ref: HuggingFaceRef, token: Token | None, advice: str) -> AccessError:
+def _gated(error: GatedRepoError, ref: _Ref, token: Token | None, advice: str) -> AccessError:
     message = f"{ref.repo_path} is gated: its owner gives it to those who accept its terms"
     page = f"Open https://huggingface.co/{ref.repo_path} in a browser and accept its terms"
     if token is None:
@@ -61,14 +66,15 @@ def _gated(error: GatedRepoError, ref: HuggingFaceRef, token: Token | None, advi
     return AccessError(f"{message}.", remedy=f"{page} with the account the token sent ({token.found_in}) belongs to.")
 
 
-def _no_file(ref: HuggingFaceRef, host: str) -> SourceError:
+def _no_file(ref: _Ref, host: str) -> SourceError:
+    what = "file" if isinstance(ref, HuggingFaceRef) else "directory"
     return SourceError(
-        f"{ref.repo_path} on {host} has no file {ref.path!r} at revision {ref.revision!r}.",
+        f"{ref.repo_path} on {host} has no {what} {ref.path!r} at revision {ref.revision!r}.",
         remedy=f"See https://huggingface.co/{ref.repo_path}/tree/main for what it has.",
     )
 
 
-def _missing_or_private(ref: HuggingFaceRef, host: str, token: Token | None, advice: str) -> AccessError:
+def _missing_or_private(ref: _Ref, host: str, token: Token | None, advice: str) -> AccessError:
     if token is None:
         return AccessError(f"{ref.repo_path} is missing or private on {host}.", remedy=f"Check its spelling. {advice}")
     return AccessError(
@@ -77,9 +83,7 @@ def _missing_or_private(ref: HuggingFaceRef, host: str, token: Token | None, adv
     )
 
 
-def _by_status(
-    error: HfHubHTTPError, ref: HuggingFaceRef, host: str, token: Token | None, advice: str
-) -> PrefetchError:
+def _by_status(error: HfHubHTTPError, ref: _Ref, host: str, token: Token | None, advice: str) -> PrefetchError:
     status, headers = error.response.status_code, error.response.headers
     says = hide(redact(headers.get("X-Error-Message", "")), [token.secret.reveal()] if token else [])
     shown = f"{status}: {says[:120].rstrip('.')}" if says else str(status)
@@ -87,11 +91,13 @@ def _by_status(
         name = token.found_in[0].upper() + token.found_in[1:]
         return AccessError(
             f"{name} is not accepted by {host} ({shown}).",
-            remedy="Make a new token at https://huggingface.co/settings/tokens and put it there.",
+            remedy="Make a new token at https://huggingface.co/settings/tokens and put it in place of the old one.",
         )
     if status == 401 or isinstance(error, RepositoryNotFoundError):
         return _missing_or_private(ref, host, token, advice)
-    if status in (403, 451):
+    if status == 451:
+        return AccessError(f"{host} may not give {ref.repo_path} to anybody here ({shown}).", remedy="Use a mirror.")
+    if status == 403:
         return AccessError(f"{host} refuses {ref.repo_path} ({shown}).", remedy=advice)
     if status in (404, 410):
         return _no_file(ref, host)
@@ -101,13 +107,15 @@ def _by_status(
     return SourceError(f"{host} answered {shown} for {ref}.")
 
 
-def _unreached(error: Exception, host: str) -> PrefetchError:
+def _unreached(error: Exception, host: str, proxy: SecretURL | None) -> PrefetchError:
     for inner in _chain(error):
         if isinstance(inner, ssl.SSLCertVerificationError):
             return certificate_refused(inner, host)
         if isinstance(inner, socket.gaierror):
             return TransientError(f"The name {host} could not be looked up.", cause="dns", remedy=NETWORK_REMEDY)
     match error:
+        case httpx2.ProxyError() if "407" in str(error):
+            return proxy_wants_login(proxy.host if proxy else "on the way", host)
         case httpx2.TimeoutException():
             return TransientError(f"{host} did not answer in time.", cause="timeout")
         case httpx2.ConnectError() | httpx2.ProxyError():

@@ -18,11 +18,13 @@ from prefetch.net.locations import Location
 from prefetch.net.request import follow
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.access import Access
-from prefetch.sources.refs import HuggingFaceRef
+from prefetch.sources.document import fetch_document
+from prefetch.sources.refs import HuggingFaceRef, HuggingFolderRef
 from prefetch.sources.remote import RemoteFile
 
 if TYPE_CHECKING:
     from prefetch.sources.hub import FileFacts, Hub
+    from prefetch.sources.listing import Listing
 
 __all__ = ["HuggingFace"]
 
@@ -96,6 +98,26 @@ class HuggingFace:
         except SourceError:
             # A mirror of the Hub may have its files and not its listings.
             return
+
+    async def document(self, ref: HuggingFaceRef, most: int) -> bytes:
+        """All bytes of a small text; raises as `resolve` does."""
+        facts = await self.facts(ref)
+        locator = _HubLocator(self, ref, None)
+        location = locator.first_location(facts)
+        assert location is not None
+        return await fetch_document(
+            self._session,
+            location.url,
+            name=ref.name,
+            most=most,
+            credentials=location.credentials,
+            access_remedy=locator.access_remedy,
+            began_at=location.began_at,
+        )
+
+    async def tree(self, folder: HuggingFolderRef) -> Listing:
+        """Ask the Hub once what ``folder`` holds; see `Hub.tree`."""
+        return await in_daemon_thread(lambda: self._library().tree(folder), name="hub")
 
     async def _facts_once(self, ref: HuggingFaceRef) -> FileFacts:
         told = self._told.get(ref)

@@ -11,7 +11,19 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from prefetch.net.urls import SecretURL, is_loopback_host, redact
 
-__all__ = ["CivitaiRef", "FileRef", "HttpRef", "HuggingFaceRef", "RepoKind", "SourceRef", "parse_source", "pinned_to"]
+__all__ = [
+    "CivitaiRef",
+    "FileRef",
+    "HttpRef",
+    "HuggingFaceRef",
+    "HuggingFolderRef",
+    "RepoKind",
+    "SourceRef",
+    "names_folder",
+    "parse_folder",
+    "parse_source",
+    "pinned_to",
+]
 
 RepoKind = Literal["model", "dataset", "space"]
 
@@ -24,6 +36,9 @@ _SCHEMES = ("hf://", "https://", "http://", "file://")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _CIVITAI = re.compile(r"(?i:civitai):([0-9]{1,18})(?:/([0-9]{1,18}))?")
+_TREE = re.compile(
+    r"(?i)(https://(?:www\.)?(?:huggingface\.co|hf\.co)/(?:(?:datasets|spaces)/)?[^/?#]+/[^/?#]+/)tree(?=/)"
+)
 _FILE = re.compile(r"(?i:file://(?:localhost)?)(/.*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
@@ -54,6 +69,33 @@ class HuggingFaceRef:
     def __str__(self) -> str:
         revision = "" if self.revision == "main" else "@" + quote(self.revision, safe="")
         return f"hf://{self.repo_path}{revision}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFolderRef:
+    """One directory in a repository on the Hub, with all below it; ``path`` is empty for the whole repository."""
+
+    repo: str
+    path: str
+    revision: str = "main"
+    kind: RepoKind = "model"
+
+    @property
+    def repo_path(self) -> str:
+        """The repository as it stands in addresses."""
+        return _PREFIXES[self.kind] + self.repo
+
+    @property
+    def prefix(self) -> str:
+        """What the path of every file below it begins with."""
+        return f"{self.path}/" if self.path else ""
+
+    def file(self, name: str) -> HuggingFaceRef:
+        """The file at ``name`` below it."""
+        return HuggingFaceRef(self.repo, self.prefix + name, self.revision, self.kind)
+
+    def __str__(self) -> str:
+        return str(self.file("x"))[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +177,30 @@ def parse_source(text: str) -> SourceRef:
     raise ValueError(_unknown_scheme(text))
 
 
+def names_folder(text: str) -> bool:
+    """Whether a source is meant to be a directory: it ends with a slash, or is a link to one on the Hub."""
+    return text.endswith("/") or bool(_TREE.match(text))
+
+
+def parse_folder(text: str) -> HuggingFolderRef:
+    """The directory that ``text`` names; ``str()`` of the answer is its canonical form and parses to the same.
+
+    Raises:
+        ValueError: one sentence that says what is wrong with it and what to write; never with a credential in it.
+    """
+    form = "write hf://[datasets/|spaces/]owner/repo[@revision]/path/ with a slash at its end"
+    if not names_folder(text):
+        raise ValueError(f"{_shown(text)} names no directory; {form}, or give the path a file's name.")
+    try:
+        # A file in it passes the same checks, and a link to a directory differs from one to a file by a word.
+        file = parse_source(_TREE.sub(r"\1resolve", text).rstrip("/") + "/x")
+    except ValueError as error:
+        raise ValueError(str(error).replace("/x'", "/'")) from None
+    if not isinstance(file, HuggingFaceRef):
+        raise ValueError(f"{_shown(text)} is a directory, which only the Hub lists; {form}, or name one file.")
+    return HuggingFolderRef(file.repo, file.path.rpartition("/")[0], file.revision, file.kind)
+
+
 def pinned_to(ref: SourceRef, commit: str | None) -> SourceRef:
     """The same file at ``commit``, where its host has commits and one is given."""
     return replace(ref, revision=commit) if commit is not None and isinstance(ref, HuggingFaceRef) else ref
@@ -159,7 +225,7 @@ def _parse_hf(text: str) -> HuggingFaceRef:
 
 def _hub_file(text: str, kind: RepoKind, repo: str, revision: str, path: list[str]) -> HuggingFaceRef:
     if path[-1] == "":
-        raise ValueError(f"{_shown(text)} is a directory; name one file, directories are not supported yet.")
+        raise ValueError(f"{_shown(text)} is a directory; end the path with a slash too, or name one file.")
     if not all(_is_repo_name(name) for name in repo.split("/")):
         raise ValueError(f"{_shown(text)} has no valid repository {repo!r}; it must be owner/name.")
     if {"", ".", ".."} & set(path):
@@ -185,7 +251,7 @@ def _parse_http(text: str) -> SourceRef:
     if url.host in _CIVITAI_HOSTS:
         return _parse_civitai_link(url)
     if url.path.endswith("/") or not url.path:
-        raise ValueError(f"{url} is a directory; name one file, directories are not supported yet.")
+        raise ValueError(f"{url} is a directory; name one file.")
     return HttpRef(url)
 
 
@@ -230,7 +296,7 @@ def _parse_file(text: str) -> FileRef:
     if "?" in match[1] or "#" in match[1]:
         raise ValueError(f"{_shown(text)} holds a bare ? or #; write them %3F and %23.")
     if path.endswith("/"):
-        raise ValueError(f"{_shown(text)} is a directory; name one file, directories are not supported yet.")
+        raise ValueError(f"{_shown(text)} is a directory; name one file.")
     if _CONTROL.search(path):
         raise ValueError(f"{_shown(text)} holds an encoded control character; write it without any.")
     return FileRef(path)

@@ -18,7 +18,8 @@ from prefetch.sources.civitai import Civitai
 from prefetch.sources.file import resolve_file
 from prefetch.sources.http import Http
 from prefetch.sources.huggingface import HuggingFace
-from prefetch.sources.refs import CivitaiRef, FileRef, HuggingFaceRef, SourceRef
+from prefetch.sources.listing import Listing
+from prefetch.sources.refs import CivitaiRef, FileRef, HttpRef, HuggingFaceRef, HuggingFolderRef, SourceRef
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["Resolver"]
@@ -76,6 +77,29 @@ class Resolver:
         # Who is out of reach now says so again, model by model, when each is asked for.
         with suppress(TransientError):
             await retrying(self._hugging_face.ask_together, group)
+
+    async def document(self, ref: HuggingFaceRef | HttpRef, *, most: int, on_retry: RetryListener) -> bytes:
+        """All bytes of a small text, at most ``most``; raises what `resolve` does."""
+        host = self._hugging_face if isinstance(ref, HuggingFaceRef) else self._http
+        outage = self._outages[self.host_of(ref)]
+        retrying = metadata_retrying(on_retry=on_retry, wait=self._wait, outage=outage, sleep=self._sleep)
+        data: bytes = await retrying(host.document, ref, most)
+        outage.end()
+        return data
+
+    async def tree(self, folder: HuggingFolderRef, *, on_retry: RetryListener) -> Listing:
+        """What ``folder`` holds now.
+
+        Raises:
+            AccessError, SourceError: the Hub refuses, or has no such directory.
+            TransientError: it could not be asked in several tries.
+        """
+        outage = self._outages[self._hugging_face.endpoint.host]
+        retrying = metadata_retrying(on_retry=on_retry, wait=self._wait, outage=outage, sleep=self._sleep)
+        async with self._places:
+            listing: Listing = await retrying(self._hugging_face.tree, folder)
+        outage.end()
+        return listing
 
     async def resolve(
         self,
