@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefetch.given import Given, Remote, Written
+
 __all__ = ["MAX_BYTES", "Included", "Inputs", "digest", "lock_path", "read_inputs", "unchanged"]
 
 MAX_BYTES = 16 << 20
@@ -63,23 +65,43 @@ def lock_path(manifest: Path) -> Path:
     return manifest.with_name(f"{manifest.stem}.lock.json")
 
 
-def read_inputs(manifests: Sequence[Path]) -> Inputs | None:
-    """What these files hold now, but for their includes; None where one is not there, or can be read only once."""
+def read_inputs(manifests: Sequence[Given]) -> Inputs | None:
+    """What these hold now, but for their includes; None where one is not there, or can be read only once."""
     try:
-        found = [_of_file(manifest) for manifest in manifests]
-        locks = [_of_file(lock_path(manifest)) for manifest in manifests]
+        found = [_of_manifest(manifest) for manifest in manifests]
+        locks = [_of_lock(manifest) for manifest in manifests]
     except OSError:
         return None
     roots = tuple(sha256 for sha256 in found if sha256 is not None)
     return Inputs(roots, tuple(locks)) if len(roots) == len(manifests) else None
 
 
-def unchanged(includes: Iterable[Included], manifests: Sequence[Path]) -> bool:
+def unchanged(includes: Iterable[Included], manifests: Sequence[Given]) -> bool:
     """Whether the includes that were found below ``manifests`` still hold what they held."""
     try:
-        return all(_of_file(manifests[include.root].parent / include.name) == include.sha256 for include in includes)
+        return all(_of_include(include, manifests[include.root]) == include.sha256 for include in includes)
     except (OSError, IndexError):
         return False
+
+
+def _of_include(include: Included, root: Given) -> str | None:
+    return _of_file(root.parent / include.name) if isinstance(root, Path) else None
+
+
+def _of_manifest(manifest: Given) -> str | None:
+    match manifest:
+        case Written():
+            return digest(manifest.data)
+        case Remote():
+            raise OSError("nobody knows what is there before it is fetched")
+    return _of_file(manifest)
+
+
+def _of_lock(manifest: Given) -> str | None:
+    if isinstance(manifest, Path):
+        return _of_file(lock_path(manifest))
+    lock = manifest.lock if isinstance(manifest, Written) else None
+    return None if lock is None else digest(lock)
 
 
 def _of_file(path: Path) -> str | None:

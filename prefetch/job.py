@@ -100,6 +100,8 @@ class Job:
         with suppress(PrefetchError):
             # Nothing that is there must fail because of what need not be there.
             clear_leftovers(self._volume)
+        for path, error in self._wanted.unlisted.items():
+            self._scores.failed(path, error)
         inputs = self._wanted.inputs
         applied = None if inputs is None else read_applied(self._volume, inputs.key)
         known = () if applied is None else applied.models

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from prefetch.errors import ManifestError
 from prefetch.inputs import MAX_BYTES, digest
-from prefetch.sources.refs import parse_source
+from prefetch.sources.listing import Listed, Listing
+from prefetch.sources.refs import parse_folder, parse_source
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, decode, has_fields
 
 if TYPE_CHECKING:
-    from prefetch.manifest import Model
+    from prefetch.manifest import Folder, Model, Wanted
 
-__all__ = ["Disagreement", "Lock", "LockedModel", "compare", "parse_lock"]
+__all__ = ["Disagreement", "Lock", "LockedDirectory", "LockedModel", "compare", "parse_lock"]
 
 _VERSION = 1
 _FIELDS: dict[str, Kinds] = {
@@ -31,6 +32,7 @@ _FIELDS: dict[str, Kinds] = {
     "size": int,
     "sha256": str,
 }
+_DIRECTORY: dict[str, Kinds] = {"path": str, "source": str, "include": list, "exclude": list}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REMEDY = "Restore it from your version control, or delete it and run prefetch lock again."
@@ -71,11 +73,38 @@ class LockedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedDirectory:
+    """A directory of the manifest, whose files are among the models: what it was when they were listed."""
+
+    path: str
+    source: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+    @classmethod
+    def of(cls, folder: Folder) -> LockedDirectory:
+        """What a lock keeps of a directory of the manifest."""
+        return cls(folder.path, folder.source, folder.include, folder.exclude)
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """The models of a lock by their path; ``sha256`` is the file's own, where it was read from one."""
 
     models: Mapping[str, LockedModel]
     sha256: str | None = field(default=None, compare=False)
+    directories: tuple[LockedDirectory, ...] = ()
+
+    def listing(self, folder: Folder) -> Listing | None:
+        """What the directory held when it was locked; None where it is not locked as it is now."""
+        if LockedDirectory.of(folder) not in self.directories:
+            return None
+        ref, start = parse_folder(folder.source), len(folder.path)
+        below = [model for path, model in self.models.items() if path.startswith(folder.path)]
+        files = [model for model in below if model.source == str(ref.file(model.path[start:]))]
+        commits = {model.commit for model in files}
+        commit = commits.pop() if len(commits) == 1 else None
+        return Listing.of(commit, (Listed(model.path[start:], model.size, model.sha256) for model in files))
 
     @classmethod
     def of(cls, models: Iterable[LockedModel]) -> Lock:
@@ -84,8 +113,12 @@ class Lock:
 
     def to_bytes(self) -> bytes:
         """The file: sorted by path, the same bytes for the same models."""
-        models = [asdict(self.models[path]) for path in sorted(self.models)]
-        return json.dumps({"version": _VERSION, "models": models}, indent=2, ensure_ascii=False).encode() + b"\n"
+        document: dict[str, Any] = {"version": _VERSION}
+        document["models"] = [asdict(self.models[path]) for path in sorted(self.models)]
+        if self.directories:
+            ordered = sorted(self.directories, key=lambda each: (each.path, each.source))
+            document["directories"] = [asdict(directory) for directory in ordered]
+        return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +144,24 @@ def parse_lock(data: bytes, *, file: str) -> Lock:
             f"{file}: the lock's version is not {_VERSION}.", remedy="Install a prefetch that reads it."
         )
     models = [_model(item, f"{file}: models[{index}]") for index, item in enumerate(document["models"])]
-    lock = replace(Lock.of(models), sha256=digest(data))
+    directories = tuple(_directories(document.get("directories", []), file))
+    lock = replace(Lock.of(models), sha256=digest(data), directories=directories)
     if len(lock.models) != len(models):
         raise ManifestError(f"{file}: a path stands in it twice.", remedy=_REMEDY)
     return lock
 
 
-def compare(wanted: Iterable[Model], lock: Lock) -> list[Disagreement]:
+def compare(wanted: Wanted, lock: Lock) -> list[Disagreement]:
     """Every disagreement of a whole manifest with its lock, by path."""
-    models = {model.path: model for model in wanted}
+    models = {entry.model.path: entry.model for entry in wanted.entries}
+    unlisted = [Disagreement(path, "changed", error.message) for path, error in wanted.unlisted.items()]
     found = [_disagreement(model, lock.models.get(path)) for path, model in models.items()]
     extra = [
         Disagreement(path, "extra", f"{path} is in the lock and not in the manifest.")
         for path in lock.models.keys() - models.keys()
+        if not path.startswith(tuple(wanted.unlisted))
     ]
-    return sorted([*filter(None, found), *extra], key=lambda item: item.path)
+    return sorted([*filter(None, found), *unlisted, *extra], key=lambda item: item.path)
 
 
 def _disagreement(model: Model, locked: LockedModel | None) -> Disagreement | None:
@@ -135,6 +171,19 @@ def _disagreement(model: Model, locked: LockedModel | None) -> Disagreement | No
         keys = " and ".join(different)
         return Disagreement(model.path, "changed", f"{model.path} has another {keys} in the manifest than in the lock.")
     return None
+
+
+def _directories(items: Any, file: str) -> Iterator[LockedDirectory]:
+    if not isinstance(items, list):
+        raise ManifestError(f"{file}: directories is no list.", remedy=_REMEDY)
+    for index, item in enumerate(items):
+        if not isinstance(item, dict) or not has_fields(item, _DIRECTORY) or not _are_patterns(item):
+            raise ManifestError(f"{file}: directories[{index}] is not whole.", remedy=_REMEDY)
+        yield LockedDirectory(item["path"], item["source"], tuple(item["include"]), tuple(item["exclude"]))
+
+
+def _are_patterns(item: Mapping[str, Any]) -> bool:
+    return all(isinstance(pattern, str) for pattern in (*item["include"], *item["exclude"]))
 
 
 def _model(item: Any, where: str) -> LockedModel:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefetch.errors import UsageError
+from prefetch.given import SYSTEM_MANIFEST, Given, Remote, Written, find_given
 from prefetch.limits import Limits, Patience
 from prefetch.settings import Settings
 from prefetch.volume.layout import Volume, find_volume
 
 if TYPE_CHECKING:
-    from prefetch.manifest import Wanted
+    from prefetch.manifest import Folder, Wanted
+    from prefetch.report.events import Listener
+    from prefetch.sources.listing import Listing
 
 __all__ = ["find_manifests", "limits_of", "open_volume", "wanted_on"]
-
-SYSTEM_MANIFEST = Path("/etc/prefetch/manifest.yaml")
 
 
 def open_volume(settings: Settings, *, create: bool = False) -> Volume:
@@ -25,37 +28,60 @@ def open_volume(settings: Settings, *, create: bool = False) -> Volume:
     return Volume.open(root, create=create and root.absolute().parent.is_dir())
 
 
-def find_manifests(settings: Settings, volume: Volume) -> tuple[Path, ...]:
-    """The manifests that were given, else the first of those places that holds one; empty where none does."""
-    if settings.manifest:
-        return settings.manifest
-    places = (volume.root / "prefetch.yaml", SYSTEM_MANIFEST)
-    return next(((place,) for place in places if place.is_file()), ())
+def find_manifests(settings: Settings, volume: Volume) -> tuple[Given, ...]:
+    """The manifests that were given, by the command line or the environment, or stand in one of the usual places."""
+    return find_given(settings.manifest, os.environ, volume.root)
 
 
-def wanted_on(volume: Volume, settings: Settings) -> Wanted:
+def wanted_on(
+    volume: Volume,
+    settings: Settings,
+    listener: Listener,
+    *,
+    learned: Callable[[Folder, Listing], None] = lambda folder, listing: None,
+) -> Wanted:
     """What the manifests want on this volume, pinned by the locks beside them, where ``--layout`` has it.
+
+    Args:
+        learned: told what a directory of a repository holds, where its host had to be asked.
 
     Raises:
         UsageError: no manifest was given, and there is none in the usual places; or ``--locked`` and no lock.
         ManifestError: a manifest or a lock cannot be used.
+        AccessError, SourceError, TransientError: a manifest cannot be fetched.
     """
-    manifests = find_manifests(settings, volume)
-    if not manifests:
+    # YAML and pydantic take a fifth of a second to import, which a run with nothing to do need not pay.
+    from prefetch.arranging import arranged
+    from prefetch.expansion import with_files
+    from prefetch.manifest import load_manifests
+    from prefetch.pinning import pin, read_lock, require_locked
+
+    manifests = _at_hand(find_manifests(settings, volume), volume, settings, listener)
+    wanted = load_manifests(manifests, groups=settings.group, allow_private=settings.allow_private)
+    locks = list(map(read_lock, manifests))
+    if wanted.folders:
+        wanted = with_files(wanted, locks, volume, settings, listener=listener, learned=learned)
+    if settings.locked:
+        require_locked(wanted, locks)
+    return arranged(pin(wanted, locks), settings.layout)
+
+
+def _at_hand(given: Sequence[Given], volume: Volume, settings: Settings, listener: Listener) -> list[Path | Written]:
+    """The manifests, those at addresses fetched."""
+    if not given:
         raise UsageError(
             f"No manifest was given, and there is neither {volume.root / 'prefetch.yaml'} nor {SYSTEM_MANIFEST}.",
             remedy="Name one, as in: prefetch run models.yaml --volume /workspace",
         )
-    # YAML and pydantic take a fifth of a second to import, which a run with nothing to do need not pay.
-    from prefetch.arranging import arranged
-    from prefetch.manifest import load_manifests
-    from prefetch.pinning import pin, read_lock, require_locked
+    return [_retrieved(each, settings, listener) if isinstance(each, Remote) else each for each in given]
 
-    wanted = load_manifests(manifests, groups=settings.group)
-    locks = list(map(read_lock, manifests))
-    if settings.locked:
-        require_locked(wanted, locks)
-    return arranged(pin(wanted, locks), settings.layout)
+
+def _retrieved(remote: Remote, settings: Settings, listener: Listener) -> Written:
+    # The network's libraries take half a second.
+    from prefetch.retrieving import retrieve
+    from prefetch.signals import run_until_signal
+
+    return run_until_signal(lambda: retrieve(remote, allow_private=settings.allow_private, listener=listener))
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from prefetch.errors import ManifestError, UsageError
+from prefetch.given import Written
 from prefetch.inputs import MAX_BYTES, lock_path
 from prefetch.lockfile import Lock, LockedModel, parse_lock
 from prefetch.report.events import Listener, Notice
@@ -21,12 +22,14 @@ __all__ = ["is_unpinned_pickle", "pin", "read_lock", "require_locked", "tell_unp
 _PICKLES = frozenset({".pth", ".pt", ".ckpt", ".bin"})
 
 
-def read_lock(manifest: Path) -> Lock | None:
+def read_lock(manifest: Path | Written) -> Lock | None:
     """The lock beside ``manifest``; None where there is none.
 
     Raises:
         ManifestError: it cannot be read, or is no lock.
     """
+    if isinstance(manifest, Written):
+        return None if manifest.lock is None else parse_lock(manifest.lock, file=f"the lock of {manifest.name}")
     path = lock_path(manifest)
     try:
         with path.open("rb") as file:

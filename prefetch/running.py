@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from prefetch.expansion import remember
 from prefetch.job import Job
 from prefetch.manifest import Wanted
 from prefetch.monitor.asked import Asked
@@ -19,7 +22,7 @@ __all__ = ["run_on"]
 
 def run_on(volume: Volume, settings: Settings, asked: Asked | None, listener: Listener) -> RunResult:
     """Bring what the manifests want onto the volume."""
-    wanted = wanted_on(volume, settings)
+    wanted = wanted_on(volume, settings, listener, learned=partial(remember, volume))
     models = [entry.model for entry in wanted.entries]
     unpinned = [model.path for model in models if model.sha256 is None]
     tell_of([model.path for model in models], unpinned, layout=settings.layout, listener=listener)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from prefetch.given import Given
 from prefetch.inputs import read_inputs, unchanged
 from prefetch.volume.applied import Applied, AppliedModel, read_applied
 from prefetch.volume.layout import Volume
@@ -20,7 +20,7 @@ __all__ = ["find_applied", "still_stands"]
 
 
 def find_applied(
-    volume: Volume, manifests: Sequence[Path], *, groups: Sequence[str], layout: str, locked: bool
+    volume: Volume, manifests: Sequence[Given], *, groups: Sequence[str], layout: str, locked: bool
 ) -> list[AppliedModel] | None:
     """What the last complete run of these very manifests and locks came to, or of that what is in any of ``groups``.
 

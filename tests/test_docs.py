@@ -25,7 +25,7 @@ BY_NAME = {command.name: command for command in COMMANDS}
 ROOMS = {
     "net": {"errors"},
     "sources": {"errors", "net"},
-    "manifest": {"errors", "inputs", "net", "sources", "volume", "yamlfile"},
+    "manifest": {"errors", "given", "inputs", "net", "sources", "volume", "yamlfile"},
     "transfer": {"errors", "net", "report", "signals", "volume"},
     "volume": {"errors", "inputs", "report"},
     "report": {"errors"},

@@ -226,7 +226,6 @@ HOSTILE = [
     "models/../../a",
     "models/./a",
     "models//a",
-    "models/a/",
     "C:/a",
     "c:a",
     "models\\a",

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefetch.errors import PrefetchError, UsageError
 from prefetch.inputs import lock_path
-from prefetch.lockfile import Disagreement, Lock, LockedModel, compare
+from prefetch.lockfile import Disagreement, Lock, LockedDirectory, LockedModel, compare
 from prefetch.manifest import Wanted, load_manifests
 from prefetch.opening import limits_of, open_volume
 from prefetch.pinning import read_lock
@@ -21,6 +22,9 @@ from prefetch.report.result import ModelResult, RunResult
 from prefetch.scores import summary_of
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
+
+if TYPE_CHECKING:
+    from prefetch.locking import Locked
 
 __all__ = ["main"]
 
@@ -40,7 +44,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     if not settings.manifest:
         raise UsageError("No manifest was given to lock.", remedy="Name one, as in: prefetch lock models.yaml")
     began = time.monotonic()
-    wanted = {manifest: load_manifests([manifest]) for manifest in settings.manifest}
+    wanted = {manifest: _wanted_of(manifest, settings, listener) for manifest in settings.manifest}
     _check_upgrade(settings.upgrade, wanted.values())
     if settings.check:
         return _check(wanted, began)
@@ -58,8 +62,17 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     )
 
 
+def _wanted_of(manifest: Path, settings: Settings, listener: Listener) -> Wanted:
+    wanted = load_manifests([manifest])
+    if not wanted.folders:
+        return wanted
+    from prefetch.expansion import to_be_locked
+
+    return to_be_locked(wanted, read_lock(manifest), settings, listener=listener)
+
+
 def _check_upgrade(upgrade: str | None, wanted: Iterable[Wanted]) -> None:
-    if upgrade is None or any(fnmatchcase(e.model.path, upgrade) for models in wanted for e in models.entries):
+    if upgrade is None or any(fnmatchcase(path, upgrade) for models in wanted for path in _paths(models)):
         return
     raise UsageError(
         f"--upgrade: no model stands at {printable(upgrade)!r} in the manifest.",
@@ -67,10 +80,14 @@ def _check_upgrade(upgrade: str | None, wanted: Iterable[Wanted]) -> None:
     )
 
 
+def _paths(wanted: Wanted) -> list[str]:
+    return [entry.model.path for entry in wanted.entries] + [folder.path for folder in wanted.directories]
+
+
 def _check(wanted: dict[Path, Wanted], began: float) -> RunResult:
     found: list[Disagreement] = []
     for manifest, models in wanted.items():
-        found += compare([entry.model for entry in models.entries], read_lock(manifest) or Lock({}))
+        found += compare(models, read_lock(manifest) or Lock({}))
     total = sum(len(models.entries) for models in wanted.values())
     error = PrefetchError(
         f"The lock and the manifest disagree on {count(len(found), 'model')}.",
@@ -88,18 +105,20 @@ def _check(wanted: dict[Path, Wanted], began: float) -> RunResult:
 
 def _write(manifest: Path, wanted: Wanted, settings: Settings, listener: Listener) -> _Written:
     # The network's libraries take half a second to import, which --check need not pay.
-    from prefetch.locking import Locking, kept
+    from prefetch.locking import Locked, Locking, kept
 
     lock = read_lock(manifest)
     staying = kept(wanted, lock, upgrade=settings.upgrade)
     asked = [entry for entry in wanted.entries if entry.model.path not in staying]
-    if not asked:
-        return _replace(manifest, lock, staying, {}, 0)
-    volume = open_volume(settings, create=True) if settings.volume is not None else None
-    locking = Locking(volume, limits=limits_of(settings), listener=listener)
-    locked = run_until_signal(lambda: locking.lock(asked))
+    locked = Locked({}, dict(wanted.unlisted))
+    if asked:
+        volume = open_volume(settings, create=True) if settings.volume is not None else None
+        locking = Locking(volume, limits=limits_of(settings), listener=listener)
+        locked = run_until_signal(lambda: locking.lock(asked))
+        locked.failed.update(wanted.unlisted)
     if not locked.failed:
-        return _replace(manifest, lock, staying, locked.models, locked.received)
+        directories = tuple(map(LockedDirectory.of, wanted.directories))
+        return _replace(manifest, lock, Lock(staying | locked.models, directories=directories), staying, locked)
     results = [_result(model, "locked") for model in locked.models.values()]
     results += [ModelResult(path, "unresolved", error=str(error)) for path, error in locked.failed.items()]
     lines = [f"{lock_path(manifest)} was not written:", *map(_failure, locked.failed.items())]
@@ -111,16 +130,14 @@ def _failure(failed: tuple[str, PrefetchError]) -> str:
     return printable(f"unresolved {path}: {error}")
 
 
-def _replace(
-    manifest: Path, old: Lock | None, staying: dict[str, LockedModel], new: dict[str, LockedModel], received: int
-) -> _Written:
-    path, lock = lock_path(manifest), Lock(staying | new)
+def _replace(manifest: Path, old: Lock | None, lock: Lock, staying: dict[str, LockedModel], locked: Locked) -> _Written:
+    path, new = lock_path(manifest), locked.models
     if old is None or old.to_bytes() != lock.to_bytes():
         _write_whole(path, lock.to_bytes())
     results = [_result(model, "kept") for model in staying.values()]
     results += [_result(model, "locked") for model in new.values()]
     results.sort(key=lambda result: result.path)
-    return _Written(results, [], received, f"{path}: {len(new)} locked, {len(staying)} kept")
+    return _Written(results, [], locked.received, f"{path}: {len(new)} locked, {len(staying)} kept")
 
 
 def _result(model: LockedModel, status: str) -> ModelResult:

@@ -45,9 +45,10 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     """Compare the manifests with the volume; ask a host only what its manifest does not tell."""
     began = time.monotonic()
     volume = open_volume(settings)
-    standings = survey(wanted_on(volume, settings).entries, volume, Inventory(volume))
+    wanted = wanted_on(volume, settings, listener)
+    standings = survey(wanted.entries, volume, Inventory(volume))
     absent = [s for s in standings if s.state is not State.PRESENT or (settings.refresh and s.model.sha256 is None)]
-    answers = {s.path: _from_manifest(s) for s in absent}
+    answers = dict(wanted.unlisted) | {s.path: _from_manifest(s) for s in absent}
     refused = [s for s in absent if is_unpinned_pickle(s.model) and not settings.allow_unpinned]
     answers.update((s.path, unpinned_pickle(s.model)) for s in refused)
     unknown = [s for s in absent if s not in refused and (s.model.sha256 is None or s.model.size is None)]
@@ -57,7 +58,8 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     failures = {path: answer for path, answer in answers.items() if isinstance(answer, PrefetchError)}
     plan = make_plan(missing, here=_verified(standings), resumed=_resumed(volume, missing))
     results = _results(standings, plan, failures)
-    error = summary_of(list(failures.values()), models=len(standings), how="cannot be resolved")
+    results += [ModelResult(path, "unresolved", error=str(error)) for path, error in wanted.unlisted.items()]
+    error = summary_of(list(failures.values()), models=len(results), how="cannot be resolved")
     free = measure(volume, quota=settings.quota).free
     return RunResult(
         exit_code=0 if error is None else 1,

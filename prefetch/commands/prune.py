@@ -26,7 +26,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
             remedy="Name every manifest whose models are to stay, as in: prefetch prune models.yaml",
         )
     volume = open_volume(settings)
-    pruning = Pruning(wanted_on(volume, settings), volume)
+    pruning = Pruning(wanted_on(volume, settings, listener).whole(), volume)
     finds = [*pruning.find(), *(pruning.find_replaced() if settings.replaced else ())]
     errors: list[PrefetchError] = []
     models = _removed(finds, pruning, errors) if settings.yes else [_result(find) for find in finds]

@@ -30,7 +30,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     began = time.monotonic()
     volume = open_volume(settings)
     inventory = Inventory(volume)
-    subjects = _subjects(settings, volume, inventory)
+    subjects = _subjects(settings, volume, inventory, listener)
     listener(RunStarted(str(volume.root), len(subjects)))
     if not subjects:
         listener(Notice("info", "No manifest was given, and prefetch has placed no model here that it could verify."))
@@ -41,10 +41,10 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     return _result(volume, verdicts, time.monotonic() - began, listener)
 
 
-def _subjects(settings: Settings, volume: Volume, inventory: Inventory) -> list[Subject]:
+def _subjects(settings: Settings, volume: Volume, inventory: Inventory, listener: Listener) -> list[Subject]:
     if not find_manifests(settings, volume):
         return [Subject(record.path, None, record) for record in inventory.all()]
-    models = [entry.model for entry in wanted_on(volume, settings).entries]
+    models = [entry.model for entry in wanted_on(volume, settings, listener).whole().entries]
     return [Subject(model.path, model, inventory.get(model.path)) for model in models]
 
 

@@ -1,4 +1,4 @@
-"""Manifest files → what they want together. Follows includes, and stays inside the first manifest's folder."""
+"""Manifests → what they want together. Follows includes of files, and stays inside the first manifest's folder."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefetch.errors import ManifestError
+from prefetch.given import Written
 from prefetch.inputs import Included, Inputs, digest
-from prefetch.manifest.model import Manifest
+from prefetch.manifest.model import Folder, Manifest
 from prefetch.manifest.problems import Place, Problem, manifest_error, shown
+from prefetch.manifest.strangers import check_fetched
 from prefetch.manifest.validate import validate
-from prefetch.manifest.wanted import Entry, Wanted, merge, select
+from prefetch.manifest.wanted import Entry, FolderEntry, Wanted, merge, select
 from prefetch.yamlfile import MAX_BYTES, YamlError, line_of, parse_yaml
 
 __all__ = ["load_manifests"]
@@ -21,16 +23,22 @@ _MAX_DEPTH = 8
 _MAX_FILES = 64
 
 
-def load_manifests(paths: Sequence[str | Path], *, groups: Sequence[str] = ()) -> Wanted:
-    """What the manifests at ``paths`` and their includes want, or of that what is in any of ``groups``.
+def load_manifests(
+    manifests: Sequence[str | Path | Written], *, groups: Sequence[str] = (), allow_private: bool = False
+) -> Wanted:
+    """What the manifests, most of them files, and their includes want, or of that what is in any of ``groups``.
+
+    Args:
+        allow_private: whether one that was fetched may name addresses of this machine.
 
     Raises:
         ManifestError: a file cannot be read, breaks a rule, or contradicts another.
         UsageError: no model is in one of ``groups``.
     """
-    loader = _Loader()
-    wanted = merge(entry for path in paths for entry in loader.entries(Path(path)))
-    return select(replace(wanted, inputs=loader.inputs(list(map(Path, paths)))), groups)
+    loader = _Loader(allow_private=allow_private)
+    roots = [manifest if isinstance(manifest, Written) else Path(manifest) for manifest in manifests]
+    wanted = merge(entry for root in roots for entry in loader.entries(root))
+    return select(replace(wanted, inputs=loader.inputs(roots)), groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +60,27 @@ class _Include:
 class _Loader:
     """Reads every file once, however many others include it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
         self._read: dict[str, str] = {}
         self._included: list[tuple[Path, Path]] = []
 
-    def entries(self, path: Path, chain: tuple[Path, ...] = ()) -> Iterator[Entry]:
-        """The entries of ``path``, then those of its includes."""
+    def entries(self, root: Path | Written) -> Iterator[Entry | FolderEntry]:
+        """The entries of a manifest, then those of its includes."""
+        return self._of_text(root) if isinstance(root, Written) else self._of_file(root, ())
+
+    def _of_text(self, text: Written) -> Iterator[Entry | FolderEntry]:
+        document = _parsed(text.data, text.name)
+        manifest = validate(document, text.name)
+        for index, name in enumerate(manifest.include):
+            place = Place(text.name, line_of(document, ("include", index)))
+            problem = f"the include {shown(name)} is relative to a file, and this manifest is none."
+            raise manifest_error([Problem(place, problem, "Put the entries of both into one manifest.")])
+        if text.fetched:
+            check_fetched(manifest, document, text.name, allow_private=self._allow_private)
+        yield from _entries(manifest, document, text.name)
+
+    def _of_file(self, path: Path, chain: tuple[Path, ...]) -> Iterator[Entry | FolderEntry]:
         real = os.path.realpath(path)
         if real in self._read:
             return
@@ -65,24 +88,23 @@ class _Loader:
         self._read[real] = digest(data)
         if chain:
             self._included.append((chain[0], path))
-        document = _parsed(data, path)
+        document = _parsed(data, str(path))
         manifest = validate(document, str(path))
-        for index, model in enumerate(manifest.models):
-            yield Entry(model, Place(str(path), line_of(document, ("models", index))))
+        yield from _entries(manifest, document, str(path))
         for include in _includes(manifest, document, (*chain, path)):
             self._check(include)
-            yield from self.entries(include.path, include.chain)
+            yield from self._of_file(include.path, include.chain)
 
-    def inputs(self, roots: Sequence[Path]) -> Inputs:
-        """The SHA-256 of every file that was read, once the entries of ``roots`` were asked for."""
+    def inputs(self, roots: Sequence[Path | Written]) -> Inputs:
+        """The SHA-256 of everything that was read, once the entries of ``roots`` were asked for."""
         includes = (
             Included(roots.index(root), os.path.relpath(path, root.parent), self._digest(path))
             for root, path in self._included
         )
         return Inputs(manifests=tuple(map(self._digest, roots)), includes=tuple(includes))
 
-    def _digest(self, path: Path) -> str:
-        return self._read[os.path.realpath(path)]
+    def _digest(self, root: Path | Written) -> str:
+        return digest(root.data) if isinstance(root, Written) else self._read[os.path.realpath(root)]
 
     def _check(self, include: _Include) -> None:
         real = os.path.realpath(include.path)
@@ -104,6 +126,12 @@ class _Loader:
             )
 
 
+def _entries(manifest: Manifest, document: object, file: str) -> Iterator[Entry | FolderEntry]:
+    for index, model in enumerate(manifest.models):
+        place = Place(file, line_of(document, ("models", index)))
+        yield FolderEntry(model, place) if isinstance(model, Folder) else Entry(model, place)
+
+
 def _includes(manifest: Manifest, document: object, chain: tuple[Path, ...]) -> Iterator[_Include]:
     for index, name in enumerate(manifest.include):
         yield _Include(Place(str(chain[-1]), line_of(document, ("include", index))), name, chain)
@@ -115,12 +143,15 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         message = f"the manifest cannot be read: {error.strerror}."
-        raise manifest_error([Problem(Place(str(path)), message, "Check its path and rights.")]) from None
+        remedy = "Check its path and rights."
+        if str(path).startswith(("https:/", "hf:/")):
+            remedy = "To fetch a manifest, set PREFETCH_MANIFEST_URL to its address."
+        raise manifest_error([Problem(Place(str(path)), message, remedy)]) from None
 
 
-def _parsed(data: bytes, path: Path) -> object:
+def _parsed(data: bytes, file: str) -> object:
     try:
         return parse_yaml(data)
     except YamlError as error:
         remedy = "Correct the file, then run the command again."
-        raise manifest_error([Problem(Place(str(path), error.line), error.message, remedy)]) from None
+        raise manifest_error([Problem(Place(file, error.line), error.message, remedy)]) from None

@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictInt,
+    StrictStr,
+    Tag,
+    model_validator,
+)
 
-from prefetch.sources.refs import parse_source
+from prefetch.sources.refs import names_folder, parse_folder, parse_source
 from prefetch.volume.paths import check_model_path
 
-__all__ = ["Manifest", "Model", "manifest_schema", "schema_json"]
+__all__ = ["Folder", "Manifest", "Model", "manifest_schema", "schema_json"]
 
 _LARGEST = 2**63 - 1
 
@@ -25,6 +35,24 @@ def _checked_source(text: str) -> str:
     return text
 
 
+def _checked_folder_path(text: str) -> str:
+    if not text.endswith("/"):
+        raise ValueError(f"the path {text[:80]!a} of a directory has to end with a slash, as its source does.")
+    check_model_path(text[:-1])
+    return text
+
+
+def _checked_folder(text: str) -> str:
+    parse_folder(text)
+    return text
+
+
+def _checked_pattern(text: str) -> str:
+    if not text.isprintable() or not text or text.startswith("/"):
+        raise ValueError("write a pattern over the paths below the directory, as in *.json or unet/*.")
+    return text
+
+
 def _checked_include(text: str) -> str:
     if not text.isprintable() or "\\" in text or text.startswith("/") or not text.strip():
         raise ValueError("write a file's path relative to this file, with forward slashes, as in extras.yaml.")
@@ -32,6 +60,9 @@ def _checked_include(text: str) -> str:
 
 
 ModelPath = Annotated[StrictStr, AfterValidator(_checked_path)]
+FolderPath = Annotated[StrictStr, AfterValidator(_checked_folder_path)]
+FolderText = Annotated[StrictStr, Field(max_length=4096), AfterValidator(_checked_folder)]
+Pattern = Annotated[StrictStr, Field(max_length=1024), AfterValidator(_checked_pattern)]
 SourceText = Annotated[StrictStr, Field(max_length=4096), AfterValidator(_checked_source)]
 Sha256 = Annotated[StrictStr, Field(pattern="^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 GroupName = Annotated[StrictStr, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -48,6 +79,7 @@ class Model(BaseModel):
     path: ModelPath = Field(
         description="Where the file belongs: a path below the volume's root, with forward slashes.",
         examples=["models/vae/wan_2.1_vae.safetensors"],
+        json_schema_extra={"pattern": "[^/]$"},
     )
     source: SourceText = Field(
         description="Where its bytes come from: hf://owner/repo[@revision]/path, https://, civitai:VERSION, or file://.",
@@ -93,13 +125,60 @@ class Model(BaseModel):
         return self
 
 
+class Folder(BaseModel):
+    """All files below one directory of a repository, or those that the patterns choose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: FolderPath = Field(
+        description="Where the directory belongs: a path below the volume's root that ends with a slash.",
+        examples=["models/LLM/Florence-2-base/"],
+        json_schema_extra={"pattern": "/$"},
+    )
+    source: FolderText = Field(
+        description="Which directory it is: hf://owner/repo[@revision]/path/, or hf://owner/repo/ for all of it.",
+        examples=["hf://microsoft/Florence-2-base/"],
+    )
+    include: tuple[Pattern, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Patterns over paths below the directory; a file that none of them matches is left out.",
+        examples=[["*.json", "*.safetensors"]],
+    )
+    exclude: tuple[Pattern, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Patterns over paths below the directory; a file that any of them matches is left out.",
+        examples=[["*.md"]],
+    )
+    groups: tuple[GroupName, ...] = Field(
+        default=(),
+        description="Names by which `--group` selects this directory.",
+        examples=[["i2v"]],
+    )
+    node_path: FolderPath | None = Field(
+        default=None,
+        description="Where a custom node insists on the directory: a path below ComfyUI's folder, with a slash at its "
+        "end.",
+        examples=["custom_nodes/comfyui_controlnet_aux/ckpts/lllyasviel/Annotators/"],
+    )
+
+
+def _kind_of(entry: Any) -> str:
+    """Which of the two an entry is meant to be."""
+    texts = [entry.get(key) for key in ("path", "source")] if isinstance(entry, dict) else []
+    return "folder" if any(isinstance(text, str) and names_folder(text) for text in texts) else "file"
+
+
 class Manifest(BaseModel):
     """The models that a ComfyUI volume shall hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="prefetch manifest")
 
     version: Literal[1] = Field(description="The version of this form.")
-    models: tuple[Model, ...] = Field(default=(), description="The files that are wanted.")
+    models: tuple[
+        Annotated[Annotated[Model, Tag("file")] | Annotated[Folder, Tag("folder")], Discriminator(_kind_of)], ...
+    ] = Field(default=(), description="The files, and directories of files, that are wanted.")
     include: tuple[IncludePath, ...] = Field(
         default=(),
         max_length=64,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from prefetch.manifest.model import Manifest, Model
+from prefetch.manifest.model import Folder, Manifest, Model
 from prefetch.manifest.problems import Place, Problem, manifest_error, nearest, printable, shown
 from prefetch.net.urls import redact
 from prefetch.yamlfile import YamlMapping, line_of
@@ -27,6 +27,10 @@ _RULES = {
     "mirrors[]": ("text of at most 4096 characters", _SOURCE),
     "sha256": ("64 hexadecimal digits", "Copy it from the file's page on its host, or leave the key out."),
     "size": ("a whole number of bytes", "Write all digits, as in 253815318, or leave the key out."),
+    "models[].include": ("a list of at most 100 patterns", "Write brackets even for one: include: ['*.json']."),
+    "models[].exclude": ("a list of at most 100 patterns", "Write brackets even for one: exclude: ['*.md']."),
+    "models[].include[]": ("text", "Write a pattern, as in '*.json'."),
+    "models[].exclude[]": ("text", "Write a pattern, as in '*.md'."),
     "groups": ("a list", "Write brackets even for one: groups: [i2v]."),
     "groups[]": (
         "a name of at most 64 letters, digits, dots, dashes and underscores",
@@ -51,7 +55,7 @@ def validate(document: object, file: str) -> Manifest:
         return Manifest.model_validate(document)
     except ValidationError as error:
         details = error.errors(include_url=False)
-    details.sort(key=lambda detail: line_of(document, detail["loc"]))
+    details.sort(key=lambda detail: line_of(document, _place(detail["loc"])))
     raise manifest_error([_problem(detail, document, file) for detail in details])
 
 
@@ -70,10 +74,11 @@ def _foreign(document: object, file: str) -> Problem | None:
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """Where pydantic found something: ``entry`` as a person would say it, and the keys below it."""
+    """Where pydantic found something: ``entry`` as a person would say it, the keys below it, and those there are."""
 
     entry: str
     keys: tuple[int | str, ...]
+    known: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -81,23 +86,31 @@ class _Spot:
 
     @property
     def rule(self) -> tuple[str, str]:
-        return _RULES["".join("[]" if isinstance(key, int) else key for key in self.keys) or "models[]"]
+        name = "".join("[]" if isinstance(key, int) else key for key in self.keys) or "models[]"
+        own = f"models[].{name}"
+        return _RULES[own if self.entry and own in _RULES else name]
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where it is in the document: without the word by which pydantic tells the two kinds of entry apart."""
+    return (*location[:2], *location[3:]) if location[0] == "models" else location
 
 
 def _spot(document: Any, location: tuple[int | str, ...]) -> _Spot:
     if len(location) < 2 or location[0] != "models":
-        return _Spot("", location)
-    index, keys = location[1], location[2:]
+        return _Spot("", location, tuple(Manifest.model_fields))
+    index, keys = location[1], location[3:]
+    kind = Folder if location[2:3] == ("folder",) else Model
     entry = document["models"][index]
     path = entry.get("path") if isinstance(entry, dict) and keys != ("path",) else None
     named = f" ({printable(path)})" if isinstance(path, str) else ""
-    return _Spot(f"models[{index}]{named}: ", keys)
+    return _Spot(f"models[{index}]{named}: ", keys, tuple(kind.model_fields))
 
 
 def _problem(detail: ErrorDetails, document: object, file: str) -> Problem:
     spot = _spot(document, detail["loc"])
     message, remedy = _sentences(detail, spot)
-    return Problem(Place(file, line_of(document, detail["loc"])), spot.entry + message, remedy)
+    return Problem(Place(file, line_of(document, _place(detail["loc"]))), spot.entry + message, remedy)
 
 
 def _sentences(detail: ErrorDetails, spot: _Spot) -> tuple[str, str]:
@@ -119,7 +132,6 @@ def _broken_rule(sentence: str, spot: _Spot) -> tuple[str, str]:
 
 
 def _known_keys(spot: _Spot) -> str:
-    known = Model.model_fields if spot.entry else Manifest.model_fields
-    if close := nearest(spot.name, known):
+    if close := nearest(spot.name, spot.known):
         return f'Did you mean "{close}"?'
-    return f"The keys here are {', '.join(known)}."
+    return f"The keys here are {', '.join(spot.known)}."

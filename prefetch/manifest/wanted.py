@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from prefetch.errors import UsageError
+from prefetch.errors import PrefetchError, UsageError
 from prefetch.inputs import Inputs
-from prefetch.manifest.model import Model
+from prefetch.manifest.model import Folder, Model
 from prefetch.manifest.problems import Place, Problem, manifest_error, nearest, shown
 
-__all__ = ["Entry", "Wanted", "merge", "select"]
+__all__ = ["Entry", "FolderEntry", "Wanted", "merge", "select"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,21 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderEntry:
+    """A directory of files, and the line of the manifest that names it first."""
+
+    folder: Folder
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """The entries of a run in the manifests' order, no two with the same path.
 
     Attributes:
+        folders: directories whose files are not among the entries yet.
+        unlisted: directories, by path, whose files are not known, and why.
+        directories: those whose files are among the entries.
         inputs: the files they were read from, None where they came from elsewhere.
         locked: whether a lock pins every one of them.
     """
@@ -34,17 +45,34 @@ class Wanted:
     entries: tuple[Entry, ...]
     inputs: Inputs | None = None
     locked: bool = False
+    folders: tuple[FolderEntry, ...] = ()
+    unlisted: Mapping[str, PrefetchError] = field(default_factory=dict)
+    directories: tuple[Folder, ...] = ()
+
+    def whole(self) -> Wanted:
+        """The same, for those who must know all that is wanted.
+
+        Raises:
+            PrefetchError: the files of a directory are not known.
+        """
+        for error in self.unlisted.values():
+            raise error
+        return self
 
 
-def merge(entries: Iterable[Entry]) -> Wanted:
-    """One entry a path: equal entries become one with the groups of both.
+def merge(entries: Iterable[Entry | FolderEntry]) -> Wanted:
+    """One entry a path: equal entries become one with the groups of both, and so do equal directories.
 
     Raises:
         ManifestError: a path with two contents, or one that is a file here and a folder there.
     """
     merged: dict[str, Entry] = {}
+    folders: dict[Folder, FolderEntry] = {}
     problems: list[Problem] = []
     for entry in entries:
+        if isinstance(entry, FolderEntry):
+            _add_folder(folders, entry)
+            continue
         first = merged.setdefault(entry.model.path, entry)
         if first is entry:
             continue
@@ -55,7 +83,7 @@ def merge(entries: Iterable[Entry]) -> Wanted:
     problems.extend(_files_as_folders(merged))
     if problems:
         raise manifest_error(problems)
-    return Wanted(tuple(merged.values()))
+    return Wanted(tuple(merged.values()), folders=tuple(folders.values()))
 
 
 def select(wanted: Wanted, groups: Sequence[str]) -> Wanted:
@@ -67,12 +95,21 @@ def select(wanted: Wanted, groups: Sequence[str]) -> Wanted:
     if not groups:
         return wanted
     known = {group for entry in wanted.entries for group in entry.model.groups}
+    known |= {group for entry in wanted.folders for group in entry.folder.groups}
     for group in groups:
         if group not in known:
             raise _unknown_group(group, sorted(known))
     chosen = tuple(entry for entry in wanted.entries if not set(groups).isdisjoint(entry.model.groups))
+    folders = tuple(entry for entry in wanted.folders if not set(groups).isdisjoint(entry.folder.groups))
     inputs = wanted.inputs and replace(wanted.inputs, groups=tuple(groups))
-    return replace(wanted, entries=chosen, inputs=inputs)
+    return replace(wanted, entries=chosen, folders=folders, inputs=inputs)
+
+
+def _add_folder(folders: dict[Folder, FolderEntry], entry: FolderEntry) -> None:
+    key = entry.folder.model_copy(update={"groups": ()})
+    first = folders.setdefault(key, entry)
+    united = tuple(dict.fromkeys((*first.folder.groups, *entry.folder.groups)))
+    folders[key] = replace(first, folder=first.folder.model_copy(update={"groups": united}))
 
 
 def _contradiction(first: Entry, second: Entry) -> Problem | None:

@@ -1,0 +1,92 @@
+"""Manifests that have to be fetched: from an address that the user's environment names, as strangers' texts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from prefetch.errors import AccessError, ManifestError, SourceError, TransientError, UsageError
+from prefetch.given import URL, Remote, Written
+from prefetch.net.client import open_session
+from prefetch.report.events import Listener, Notice
+from prefetch.sources.access import Access
+from prefetch.sources.refs import HttpRef, HuggingFaceRef, parse_source
+from prefetch.sources.resolver import Resolver
+from prefetch.yamlfile import MAX_BYTES
+
+__all__ = ["retrieve"]
+
+
+async def retrieve(remote: Remote, *, allow_private: bool, listener: Listener) -> Written:
+    """The manifest at an address, and the lock beside it where there is one.
+
+    With a pinned hash only the manifest is read: a lock beside it would be another, unpinned text.
+
+    Raises:
+        UsageError: the address is none that a manifest may be fetched from.
+        ManifestError: it has another hash than it is pinned to.
+        AccessError, SourceError, TransientError: it cannot be had.
+    """
+    ref = _ref(remote)
+
+    def retried(error: TransientError, attempt: int, delay: float) -> None:
+        listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
+
+    async with open_session(connections=4, allow_private=allow_private) as session:
+        resolver = Resolver(session, Access.from_environment(os.environ))
+        data = await resolver.document(ref, most=MAX_BYTES, on_retry=retried)
+        if remote.sha256 is not None:
+            _check(data, remote.sha256, _name(ref))
+            return Written(_name(ref), data, fetched=True)
+        beside = _lock_of(ref)
+        try:
+            lock = None if beside is None else await resolver.document(beside, most=MAX_BYTES, on_retry=retried)
+        except (AccessError, SourceError):
+            # Some hosts say 403 and not 404 for what is not there.
+            lock = None
+        return Written(_name(ref), data, lock, fetched=True)
+
+
+def _ref(remote: Remote) -> HttpRef | HuggingFaceRef:
+    remedy = "Write https://host/path/prefetch.yaml or hf://owner/repo/prefetch.yaml."
+    try:
+        ref = parse_source(remote.address)
+    except ValueError as error:
+        raise UsageError(f"{URL}: {error}", remedy="") from None
+    if not isinstance(ref, HttpRef | HuggingFaceRef):
+        raise UsageError(f"{URL} names no address that a manifest can be fetched from.", remedy=remedy)
+    if ref.needs_sha256 and remote.sha256 is None:
+        raise UsageError(
+            f"{URL} is plain http, where anyone on the way can change the manifest.",
+            remedy="Use https, or pin it by #sha256= and its hash behind the address.",
+        )
+    return ref
+
+
+def _check(data: bytes, expected: str, name: str) -> None:
+    found = hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise ManifestError(
+            f"{name} has the SHA-256 {found}, expected {expected}.",
+            remedy=f"If the new one is meant, put its hash into {URL}.",
+        )
+
+
+def _name(ref: HttpRef | HuggingFaceRef) -> str:
+    return str(ref.url) if isinstance(ref, HttpRef) else str(ref)
+
+
+def _lock_of(ref: HttpRef | HuggingFaceRef) -> HttpRef | HuggingFaceRef | None:
+    """Where the lock is; None where an address with a query names this one file and nothing beside it."""
+    if isinstance(ref, HuggingFaceRef):
+        return replace(ref, path=_beside(ref.path))
+    if "?" in ref.url.reveal() or "#" in ref.url.reveal():
+        return None
+    return HttpRef(ref.url.join(_beside(ref.url.path)))
+
+
+def _beside(path: str) -> str:
+    name = PurePosixPath(path)
+    return str(name.with_name(f"{name.stem}.lock.json"))
