@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -12,7 +12,7 @@ from prefetch.errors import UsageError
 from prefetch.settings import default_of, flag_of, option_of, variable_of
 from prefetch.spelling import did_you_mean, shown, split_at_dashes
 
-__all__ = ["help_of", "parse"]
+__all__ = ["help_of", "parse", "parser_of_all"]
 
 _EXIT_CODES = """\
 exit codes:
@@ -50,6 +50,29 @@ def help_of(command: Command) -> str:
     return _parser(command).format_help()
 
 
+def parser_of_all(
+    commands: Iterable[Command], *, adorn: Callable[[argparse.Action, str], None]
+) -> argparse.ArgumentParser:
+    """One parser of the whole command line, for what reads parsers: nothing is parsed by it.
+
+    Args:
+        adorn: called with each option's action and its field of `Settings`.
+    """
+    whole = argparse.ArgumentParser(prog="prefetch", allow_abbrev=False)
+    whole.add_argument("--version", action="store_true", help="print the version")
+    words = whole.add_subparsers()
+    families: dict[str, Any] = {}
+    for command in commands:
+        family, _, word = command.name.rpartition(" ")
+        if family and family not in families:
+            families[family] = words.add_parser(family, help=f"commands of {family}").add_subparsers()
+        below = families[family] if family else words
+        parser = below.add_parser(word, help=command.help, description=command.help, allow_abbrev=False)
+        for field in command.options:
+            adorn(_add(parser, field), field)
+    return whole
+
+
 def _parser(command: Command) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"prefetch {command.name}",
@@ -64,20 +87,19 @@ def _parser(command: Command) -> argparse.ArgumentParser:
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, field: str) -> None:
+def _add(parser: argparse.ArgumentParser, field: str) -> argparse.Action:
     option, flag = option_of(field), flag_of(field)
     kind = option.kind
     text = f"{option.help} [{_default(default_of(field))}{variable_of(field)}]".replace("%", "%%")
     common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
     if option.positional:
-        parser.add_argument(field, metavar=kind.metavar, nargs="*", **common)
-    elif kind.is_switch:
-        parser.add_argument(flag, dest=field, action="store_true", **common)
-    elif option.alone is not None:
-        parser.add_argument(flag, dest=field, metavar=kind.metavar, nargs="?", const=option.alone, **common)
-    else:
-        action = "append" if kind.many else "store"
-        parser.add_argument(flag, dest=field, metavar=kind.metavar, action=action, **common)
+        return parser.add_argument(field, metavar=kind.metavar, nargs="*", **common)
+    if kind.is_switch:
+        return parser.add_argument(flag, dest=field, action="store_true", **common)
+    if option.alone is not None:
+        return parser.add_argument(flag, dest=field, metavar=kind.metavar, nargs="?", const=option.alone, **common)
+    action = "append" if kind.many else "store"
+    return parser.add_argument(flag, dest=field, metavar=kind.metavar, action=action, **common)
 
 
 def _default(value: object) -> str:

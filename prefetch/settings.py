@@ -6,7 +6,7 @@ comes through here, and the container's entrypoint has milliseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -244,6 +244,14 @@ class Settings:
         metadata=_option(
             values.name("an address", "https://pushgateway.example.com:9091", "URL"),
             "push the metrics there, every ten seconds and at the end",
+        ),
+    )
+    shell: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(replace(values.choice("fish", "zsh", "bash"), metavar="SHELL")),
+            "the shell that is to complete commands: bash, zsh or fish",
+            positional=True,
         ),
     )
     json_: bool = field(default=False, metadata=_switch("print one JSON document on standard output, on errors too"))

@@ -204,6 +204,18 @@ COMMANDS: tuple[Command, ...] = (
         load="prefetch.commands.image_audit:main",
     ),
     Command(
+        name="completion",
+        help="print what makes a shell complete prefetch's commands and options",
+        about="Prints a script for bash, zsh or fish. Load it in the shell's start-up file.",
+        options=("shell", *_OUTPUT),
+        examples=(
+            ("prefetch completion bash > prefetch.bash", "then, in ~/.bashrc: . prefetch.bash"),
+            ("prefetch completion zsh > ~/.zfunc/_prefetch", "with ~/.zfunc in fpath"),
+            ("prefetch completion fish > prefetch.fish", "in ~/.config/fish/completions"),
+        ),
+        load="prefetch.commands.completion:main",
+    ),
+    Command(
         name="schema",
         help="print the manifest's JSON Schema",
         about="Prints the JSON Schema of a manifest, for an editor's completion and checks.",
