@@ -1,0 +1,93 @@
+"""What is found in a workflow: the model files it loads, and what could not be decided."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["SelfDownloaded", "Unresolved", "WorkflowModel", "WorkflowModels"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowModel:
+    """One model file that a workflow loads.
+
+    Attributes:
+        folder: its folder below ComfyUI's ``models``, by its modern name; None where nobody knows (see `Unresolved`).
+        name: the file below that folder, with forward slashes.
+        url: where the workflow's own metadata says it is to be had.
+        sha256: 64 lower-case hex digits, where the metadata tell them.
+        nodes: ids of the nodes that load it; ``66:58`` is node 58 inside the subgraph instance 66.
+        required: whether any of them leads to an output; a loader that leads nowhere is never run.
+    """
+
+    folder: str | None
+    name: str
+    url: str | None
+    sha256: str | None
+    nodes: tuple[str, ...]
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SelfDownloaded:
+    """A file that a node fetches by itself, and the place below ComfyUI's folder where it looks first.
+
+    Attributes:
+        kind: the node's class.
+        node: its id.
+        name: the file; None where the workflow does not name it.
+    """
+
+    kind: str
+    node: str
+    name: str | None
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """An input of a loader that may name a model, and why it could not be decided which.
+
+    Attributes:
+        value: what stands there; None where nothing does.
+    """
+
+    node: str
+    kind: str
+    input: str | None
+    value: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowModels:
+    """Everything that was found in one workflow.
+
+    Attributes:
+        embeddings: textual inversions that prompts name, without their files' ending where the prompt has none.
+        noted: web addresses in notes, by the file's name at their end, where all notes agree on one.
+        warnings: sentences about what is odd in the file, though decided.
+    """
+
+    models: tuple[WorkflowModel, ...]
+    self_downloaded: tuple[SelfDownloaded, ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
+    embeddings: tuple[str, ...] = ()
+    noted: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``prefetch workflow models --json``, without the file's own name."""
+        return {
+            "models": [asdict(model) for model in self.models],
+            "self_downloaded": [
+                {"class": item.kind, "node": item.node, "name": item.name, "place": item.place}
+                for item in self.self_downloaded
+            ],
+            "unresolved": [
+                {"node": u.node, "class": u.kind, "input": u.input, "value": u.value, "reason": u.reason}
+                for u in self.unresolved
+            ],
+            "embeddings": list(self.embeddings),
+        }

@@ -1,0 +1,62 @@
+"""Which texts are a model file's name, which mean no file, and which must never become a path. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from prefetch.volume.paths import check_model_path
+
+__all__ = ["doubt", "is_model_name", "plain_name", "unwrapped"]
+
+_ENDING = re.compile(r"\.(?:safetensors|sft|ckpt|pt|pt2|pth|bin|gguf|onnx|pkl|torchscript|engine)$", re.IGNORECASE)
+_LONGEST = 300
+_UNLIKE = re.compile(r"[\n\r\t<>\"|?*]|://")
+_PLACEHOLDER = re.compile(
+    r"\{\{.*|\$\{.*|%\w+%|.*\byour[ _-]?(?:\w+[ _-])?(?:lora|model|checkpoint|file|vae)\b.*|.*(?:_here\b|placeholder).*",
+    re.IGNORECASE | re.DOTALL,
+)
+_WRAPPERS = {"__value__": None, "content": None}.keys()
+_WRAPPINGS = 4
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def is_model_name(value: object) -> bool:
+    """Whether a widget's value looks like the name of a model file: one line with a model's ending."""
+    return (
+        isinstance(value, str)
+        and 3 < len(value) <= _LONGEST
+        and _ENDING.search(value) is not None
+        and _UNLIKE.search(value) is None
+    )
+
+
+def unwrapped(value: object) -> object:
+    """The value that stands inside what some nodes put around it: ``{content}``, ``{"__value__": …}``, ``[value]``."""
+    for _ in range(_WRAPPINGS):
+        if isinstance(value, dict) and value.keys() & _WRAPPERS:
+            value = next(value[key] for key in _WRAPPERS if key in value)
+        elif isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            value = value[0]
+        else:
+            break
+    return value
+
+
+def plain_name(value: str) -> str:
+    """A file's name with forward slashes, as it stands below its folder."""
+    return value.strip().replace("\\", "/")
+
+
+def doubt(name: str, folder: str) -> str | None:
+    """Why a plain name cannot be a file below ``models/<folder>``; None if it can."""
+    if "://" in name:
+        return "it is an address, not a file's name"
+    if _PLACEHOLDER.fullmatch(name):
+        return "it is a placeholder, not a file's name"
+    if name.startswith("/") or _DRIVE.match(name):
+        return "it is a path of another machine, not a name below ComfyUI's models"
+    try:
+        check_model_path(f"models/{folder}/{name}")
+    except ValueError as error:
+        return str(error)
+    return None if _ENDING.search(name) else "it has no model's ending; it may be a folder, or a name made up by its node"

@@ -1,0 +1,61 @@
+"""Which nodes lead to an output: ComfyUI runs those, and no others. Pure.
+
+A workflow does not say which classes are outputs. One without output slots is; so is one whose name says that it saves
+or shows. Of the rest, what nothing is linked to is taken for an output unless it is known, or plain from what it
+makes, that it is none: better one model too many than one too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prefetch.comfyui.following import Wires
+from prefetch.comfyui.graph import Graph, Node
+from prefetch.comfyui.loaders import LoaderTable
+
+__all__ = ["reached"]
+
+_PRESENTABLE = frozenset({"IMAGE", "STRING", "VIDEO", "AUDIO", "MASK", "*"})
+
+
+def reached(graph: Graph, wires: Wires, table: LoaderTable) -> set[Node]:
+    """Every active node that an output needs, outputs too."""
+    nodes = [node for node in graph.top.walk() if node.active]
+    linked = {origin.node for node in nodes for origin in map(wires.origin, *_ends(node))}
+    pending = [node for node in nodes if _is_output(node, table, linked=node in linked)]
+    found: set[Node] = set()
+    while pending:
+        node = pending.pop()
+        if node in found or not node.active:
+            continue
+        found.add(node)
+        pending.extend(_together(node))
+        pending.extend(origin.node for origin in map(wires.origin, *_ends(node)) if origin.node is not None)
+    return found
+
+
+def _ends(node: Node) -> tuple[list[object], list[object]]:
+    links = [slot.link for slot in node.slots if slot.link is not None]
+    return [node.scope] * len(links), list(links)
+
+
+def _together(node: Node) -> Iterator[Node]:
+    """All that runs when a part of a group node does."""
+    if node.inside is not None and node.inside.group:
+        yield from node.inside.nodes.values()
+    if node.scope.group and node.scope.host is not None:
+        yield node.scope.host
+
+
+def _is_output(node: Node, table: LoaderTable, *, linked: bool) -> bool:
+    if node.inside is not None or any(table.plays(role, node.kind) for role in ("bystanders", "notes", "getters")):
+        return False
+    if table.plays("outputs", node.kind):
+        return True
+    if linked or any(table.plays(role, node.kind) for role in ("inner", "reroutes", "setters", "constants")):
+        return False
+    if table.loader(node.kind) is not None:
+        return False
+    if not node.outputs:
+        return True
+    return not node.core and any(output.type in _PRESENTABLE for output in node.outputs)

@@ -1,0 +1,108 @@
+"""A ComfyUI workflow → exactly the model files it loads.
+
+    from prefetch.comfyui.workflow import models_in
+
+    found = models_in(Path("workflow.json"))
+    for model in found.models:
+        print(model.folder, model.name, model.url, model.required)
+
+What counts is what the graph really loads: the widgets' values, as links, subgraph hosts and switches make them, of the
+nodes that are neither muted nor bypassed. ``properties.models`` only adds the address and hash of a file whose name
+agrees. What cannot be decided stands in ``unresolved``; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefetch.comfyui.documents import Document, read_document
+from prefetch.comfyui.findings import SelfDownloaded, Unresolved, WorkflowModel, WorkflowModels
+from prefetch.comfyui.following import Wires
+from prefetch.comfyui.graph import Graph, Node
+from prefetch.comfyui.loaders import LoaderTable, load_table
+from prefetch.comfyui.metadata import Metadata
+from prefetch.comfyui.names import is_model_name
+from prefetch.comfyui.needs import Need, Needs
+from prefetch.comfyui.prompts import embeddings_in, noted_in
+from prefetch.comfyui.reach import reached
+
+__all__ = [
+    "LoaderTable",
+    "SelfDownloaded",
+    "Unresolved",
+    "WorkflowModel",
+    "WorkflowModels",
+    "load_table",
+    "models_in",
+]
+
+
+def models_in(file: Path | bytes, *, table: LoaderTable | None = None) -> WorkflowModels:
+    """What the workflow in a file, or in a file's bytes, loads; ``table`` is `load_table` 's by default.
+
+    Raises:
+        UsageError: it cannot be read, or holds no workflow.
+    """
+    document = read_document(file)
+    table = table or load_table()
+    return _Resolution(document.graph, table).result(document)
+
+
+class _Resolution:
+    """One workflow on its way from nodes to files."""
+
+    def __init__(self, graph: Graph, table: LoaderTable) -> None:
+        self._graph, self._table = graph, table
+        self._wires = Wires(table)
+        self._metadata = Metadata(graph, table)
+
+    def result(self, document: Document) -> WorkflowModels:
+        needs = Needs(self._table, self._wires)
+        active = [node for node in self._graph.top.walk() if node.active]
+        findings = [finding for node in active for finding in needs.of(node)]
+        models = self._models([finding for finding in findings if isinstance(finding, Need)])
+        placed = {(node, model.name) for model in models if model.folder is not None for node in model.nodes}
+        return WorkflowModels(
+            models=models,
+            self_downloaded=tuple(dict.fromkeys(f for f in findings if isinstance(f, SelfDownloaded))),
+            unresolved=tuple(
+                dict.fromkeys(f for f in findings if isinstance(f, Unresolved) and (f.node, f.value) not in placed)
+            ),
+            embeddings=embeddings_in(active, self._table),
+            noted=noted_in(self._graph, self._table),
+            warnings=(*document.warnings, *map(_disagreement, filter(_disagrees, active))),
+        )
+
+    def _models(self, needs: Sequence[Need]) -> tuple[WorkflowModel, ...]:
+        run = reached(self._graph, self._wires, self._table)
+        by_file: dict[tuple[str | None, str], list[Need]] = defaultdict(list)
+        for need in needs:
+            by_file[self._metadata.folder_of(need), need.name].append(need)
+        models = [self._model(folder, name, same, run) for (folder, name), same in by_file.items()]
+        return tuple(sorted(models, key=lambda model: (model.folder or "", model.name)))
+
+    def _model(self, folder: str | None, name: str, needs: Sequence[Need], run: set[Node]) -> WorkflowModel:
+        stated = next(filter(None, (self._metadata.of(need, folder) for need in needs)), None)
+        return WorkflowModel(
+            folder=folder,
+            name=name,
+            url=None if stated is None else stated.url,
+            sha256=None if stated is None else stated.sha256,
+            nodes=tuple(dict.fromkeys(need.node.id for need in needs)),
+            required=any(need.node in run for need in needs),
+        )
+
+
+def _disagrees(node: Node) -> bool:
+    """Whether a node's values by position and by name, which newer files hold both, differ in a file's name."""
+    if not node.named or not isinstance(node.values, list):
+        return False
+    return sorted(filter(is_model_name, node.values)) != sorted(filter(is_model_name, node.named.values()))
+
+
+def _disagreement(node: Node) -> str:
+    return (
+        f"{node.kind} (node {node.id}): its values by name differ from those by position, which are what ComfyUI reads."
+    )
