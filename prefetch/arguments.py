@@ -99,7 +99,8 @@ def _add(parser: argparse.ArgumentParser, field: str) -> argparse.Action:
     if option.alone is not None:
         return parser.add_argument(flag, dest=field, metavar=kind.metavar, nargs="?", const=option.alone, **common)
     action = "append" if kind.many else "store"
-    return parser.add_argument(flag, dest=field, metavar=kind.metavar, action=action, **common)
+    flags = [flag] if option.short is None else [option.short, flag]
+    return parser.add_argument(*flags, dest=field, metavar=kind.metavar, action=action, **common)
 
 
 def _default(value: object) -> str:
@@ -119,6 +120,8 @@ def _positional(command: Command, word: str) -> str:
 
 
 def _malformed(command: Command, flag: str) -> UsageError:
+    # argparse joins an option's two forms with a slash.
+    flag = flag.rpartition("/")[2]
     field = next(name for name in command.options if flag_of(name) == flag)
     kind = option_of(field).kind
     if kind.is_switch:

@@ -39,6 +39,7 @@ class Option:
         positional: whether it is written without a ``--name`` before it.
         alone: what the option means without a value, where it may stand so.
         flag: how it is written on a command line, where that is not its field's name.
+        short: its one-letter form, where it has one.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Option:
     positional: bool = False
     alone: str | None = None
     flag: str | None = None
+    short: str | None = None
 
 
 def _option(kind: Kind, text: str, **how: Any) -> dict[str, Option]:
@@ -167,6 +169,46 @@ class Settings:
             values.several(values.path("a file's path", "image.tar", "ARCHIVE")),
             "a saved image, an OCI layout, or a root file system's directory",
             positional=True,
+        ),
+    )
+    workflow_files: tuple[Path, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(values.path("a file's path", "workflow.json", "FILE")),
+            "ComfyUI workflows: what its page saves or exports, or a picture that it saved",
+            positional=True,
+        ),
+    )
+    manifests: tuple[Path, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(values.path("a file's path", "models.yaml", "MANIFEST")),
+            "a manifest to compare with; may be given more than once; without it, PREFETCH_MANIFEST's or the volume's",
+            flag="--manifest",
+        ),
+    )
+    catalog: tuple[Path, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(values.path("the path of a file or a directory", "manifests/", "FILE|DIR")),
+            "where models are to be had: a manifest, a CSV table, ComfyUI-Manager's model-list.json, or a directory of "
+            "them; may be given more than once",
+        ),
+    )
+    loaders: tuple[Path, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(values.path("a file's path", "my-loaders.yaml", "FILE")),
+            "a table of node classes and the models that their inputs name, laid over the built-in one; may be given "
+            "more than once",
+        ),
+    )
+    output: Path | None = field(
+        default=None,
+        metadata=_option(
+            values.path("a file's path", "models.yaml", "FILE"),
+            "the manifest to write, or to add to; without it, a new one is printed",
+            short="-o",
         ),
     )
     volumes: tuple[Path, ...] = field(

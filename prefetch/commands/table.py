@@ -191,6 +191,45 @@ COMMANDS: tuple[Command, ...] = (
         load="prefetch.commands.comfyui_paths:main",
     ),
     Command(
+        name="workflow models",
+        help="tell which model files a ComfyUI workflow loads",
+        about="Reads ComfyUI workflows, as its page saves or exports them, or from pictures, and tells exactly the "
+        "model files that each loads: what is muted, bypassed or switched off is not among them. What cannot be "
+        "decided is said, and nothing is guessed.",
+        options=("workflow_files", "loaders", *_OUTPUT),
+        examples=(
+            ("prefetch workflow models workflow.json", "the files, and which nodes load them"),
+            ("prefetch workflow models workflows/*.json --json", "several, as a document"),
+        ),
+        load="prefetch.commands.workflow_models:main",
+    ),
+    Command(
+        name="workflow manifest",
+        help="write the minimal manifest for ComfyUI workflows",
+        about="Writes a manifest of exactly the models that the workflows load, with sources from the catalogs and "
+        "from the workflows themselves. What has no source stands in it as a comment, and makes the exit code 1. An "
+        "existing manifest keeps its comments and its order.",
+        options=("workflow_files", "output", "catalog", "loaders", *_OUTPUT),
+        examples=(
+            ("prefetch workflow manifest workflow.json -o models.yaml", "a new manifest, or add to one"),
+            ("prefetch workflow manifest *.json --catalog manifests/", "print one"),
+        ),
+        load="prefetch.commands.workflow_manifest:main",
+    ),
+    Command(
+        name="workflow check",
+        help="compare ComfyUI workflows with manifests and with a volume",
+        about="Tells which models of the workflows no manifest names, and which of the manifests' models no workflow "
+        "loads, with the bytes they cost; with --volume also whether each is there and verified. Exit code 1 if one is "
+        "missing.",
+        options=("workflow_files", "manifests", "volume", "loaders", *_OUTPUT),
+        examples=(
+            ("prefetch workflow check workflows/*.json --manifest models.yaml", "for CI"),
+            ("prefetch workflow check w.json --manifest models.yaml --volume /workspace", "is all of it there?"),
+        ),
+        load="prefetch.commands.workflow_check:main",
+    ),
+    Command(
         name="image audit",
         help="tell what a container image carries, and how often",
         about="Reads a saved image (docker save, buildah push, an OCI layout, or a root file system) once and tells "

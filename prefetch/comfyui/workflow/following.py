@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prefetch.comfyui.graph import BYPASSED, INPUTS, MUTED, Node, Scope
-from prefetch.comfyui.loaders import LoaderTable
-from prefetch.comfyui.widgets import first_text
+from prefetch.comfyui.workflow.graph import BYPASSED, INPUTS, MUTED, Node, Scope
+from prefetch.comfyui.workflow.loaders import LoaderTable
+from prefetch.comfyui.workflow.widgets import first_text
 
 __all__ = ["MISSING", "Origin", "Wires"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from prefetch.comfyui.graph import Stated
+from prefetch.comfyui.workflow.graph import Stated
 
 __all__ = ["as_list", "as_map", "as_number", "as_text", "key_of", "stated_in"]
 

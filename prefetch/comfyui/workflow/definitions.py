@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prefetch.comfyui.reading import as_list, as_map, as_number, as_text, key_of
+from prefetch.comfyui.workflow.reading import as_list, as_map, as_number, as_text, key_of
 
 __all__ = ["Definition", "Definitions"]
 

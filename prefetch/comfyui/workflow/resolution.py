@@ -1,15 +1,4 @@
-"""A ComfyUI workflow → exactly the model files it loads.
-
-    from prefetch.comfyui.workflow import models_in
-
-    found = models_in(Path("workflow.json"))
-    for model in found.models:
-        print(model.folder, model.name, model.url, model.required)
-
-What counts is what the graph really loads: the widgets' values, as links, subgraph hosts and switches make them, of the
-nodes that are neither muted nor bypassed. ``properties.models`` only adds the address and hash of a file whose name
-agrees. What cannot be decided stands in ``unresolved``; nothing is guessed.
-"""
+"""From a workflow's graph to the files it loads. Pure."""
 
 from __future__ import annotations
 
@@ -17,26 +6,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefetch.comfyui.documents import Document, read_document
-from prefetch.comfyui.findings import SelfDownloaded, Unresolved, WorkflowModel, WorkflowModels
-from prefetch.comfyui.following import Wires
-from prefetch.comfyui.graph import Graph, Node
-from prefetch.comfyui.loaders import LoaderTable, load_table
-from prefetch.comfyui.metadata import Metadata
-from prefetch.comfyui.names import is_model_name
-from prefetch.comfyui.needs import Need, Needs
-from prefetch.comfyui.prompts import embeddings_in, noted_in
-from prefetch.comfyui.reach import reached
+from prefetch.comfyui.workflow.documents import Document, read_document
+from prefetch.comfyui.workflow.findings import SelfDownloaded, Unresolved, WorkflowModel, WorkflowModels
+from prefetch.comfyui.workflow.following import Wires
+from prefetch.comfyui.workflow.graph import Graph, Node
+from prefetch.comfyui.workflow.loaders import LoaderTable, load_table
+from prefetch.comfyui.workflow.metadata import Metadata
+from prefetch.comfyui.workflow.names import is_model_name
+from prefetch.comfyui.workflow.needs import Need, Needs
+from prefetch.comfyui.workflow.prompts import embeddings_in, noted_in
+from prefetch.comfyui.workflow.reach import reached
 
-__all__ = [
-    "LoaderTable",
-    "SelfDownloaded",
-    "Unresolved",
-    "WorkflowModel",
-    "WorkflowModels",
-    "load_table",
-    "models_in",
-]
+__all__ = ["models_in"]
 
 
 def models_in(file: Path | bytes, *, table: LoaderTable | None = None) -> WorkflowModels:
@@ -99,7 +80,8 @@ def _disagrees(node: Node) -> bool:
     """Whether a node's values by position and by name, which newer files hold both, differ in a file's name."""
     if not node.named or not isinstance(node.values, list):
         return False
-    return sorted(filter(is_model_name, node.values)) != sorted(filter(is_model_name, node.named.values()))
+    named = [value for value in node.named.values() if is_model_name(value)]
+    return sorted(map(str, named)) != sorted(str(value) for value in node.values if is_model_name(value))
 
 
 def _disagreement(node: Node) -> str:

@@ -1,4 +1,4 @@
-"""Group nodes, the grouping before subgraphs: one node whose widgets are those of all nodes inside it, in a row. Pure."""
+"""Group nodes, which were before subgraphs: one node with the widgets of all nodes inside it in a row. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prefetch.comfyui.graph import Link, Node, Scope
-from prefetch.comfyui.names import is_model_name
-from prefetch.comfyui.reading import as_list, as_map, as_number, key_of
+from prefetch.comfyui.workflow.graph import Link, Node, Scope
+from prefetch.comfyui.workflow.names import is_model_name
+from prefetch.comfyui.workflow.reading import as_list, as_map, as_number, key_of
 
 __all__ = ["group_name", "group_scope"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from prefetch.comfyui.graph import Graph, Stated
-from prefetch.comfyui.loaders import LoaderTable
-from prefetch.comfyui.needs import Need
+from prefetch.comfyui.workflow.graph import Graph, Stated
+from prefetch.comfyui.workflow.loaders import LoaderTable
+from prefetch.comfyui.workflow.needs import Need
 
 __all__ = ["Metadata"]
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from prefetch.comfyui.graph import Node
-from prefetch.comfyui.loaders import Loader
-from prefetch.comfyui.names import is_model_name, unwrapped
-from prefetch.comfyui.rows import is_switched_off
-from prefetch.comfyui.tableform import Entry
+from prefetch.comfyui.workflow.graph import Node
+from prefetch.comfyui.workflow.loaders import Loader
+from prefetch.comfyui.workflow.names import is_model_name, unwrapped
+from prefetch.comfyui.workflow.rows import is_switched_off
+from prefetch.comfyui.workflow.tableform import Entry
 
 __all__ = ["Placed", "first_text", "leftovers", "named_values", "place_values"]
 
@@ -99,7 +99,10 @@ def _mended(placed: list[Placed], loader: Loader, node: Node) -> list[Placed]:
     open_entries = [entry for entry in loader if "*" not in entry.name and all(f.entry is not entry for f in sound)]
     if len(open_entries) != len(loose) and len({entry.folders for entry in open_entries}) != 1:
         return placed
-    return [*sound, *(Placed(entry, entry.name, None, value) for entry, value in zip(open_entries, loose, strict=False))]
+    return [
+        *sound,
+        *(Placed(entry, entry.name, None, value) for entry, value in zip(open_entries, loose, strict=False)),
+    ]
 
 
 def leftovers(node: Node) -> list[str]:

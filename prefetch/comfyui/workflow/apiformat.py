@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefetch.comfyui.graph import Graph, Link, Node, Scope, Slot
-from prefetch.comfyui.reading import as_map, as_text, key_of
+from prefetch.comfyui.workflow.graph import Graph, Link, Node, Scope, Slot
+from prefetch.comfyui.workflow.reading import as_map, as_text, key_of
 
 __all__ = ["read_api"]
 
@@ -22,7 +22,8 @@ def read_api(document: Mapping[str, Any]) -> Graph:
 
 
 def _node(key: str, kind: str, inputs: Mapping[str, Any], scope: Scope) -> Node:
-    slots, values = [], {}
+    slots: list[Slot] = []
+    values: dict[str, object] = {}
     for name, value in inputs.items():
         if _is_link(value):
             link = f"{key}.{name}"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from prefetch.comfyui.findings import SelfDownloaded, Unresolved
-from prefetch.comfyui.following import MISSING, Wires
-from prefetch.comfyui.graph import Node
-from prefetch.comfyui.loaders import Loader, LoaderTable, Places
-from prefetch.comfyui.names import doubt, is_model_name, plain_name, unwrapped
-from prefetch.comfyui.rows import is_off, is_zero, names_in_rows
-from prefetch.comfyui.tableform import Entry, Widget
-from prefetch.comfyui.widgets import Placed, first_text, leftovers, named_values, place_values
+from prefetch.comfyui.workflow.findings import SelfDownloaded, Unresolved
+from prefetch.comfyui.workflow.following import MISSING, Wires
+from prefetch.comfyui.workflow.graph import Node
+from prefetch.comfyui.workflow.loaders import Loader, LoaderTable, Places
+from prefetch.comfyui.workflow.names import doubt, plain_name, unwrapped
+from prefetch.comfyui.workflow.rows import is_off, is_zero, names_in_rows
+from prefetch.comfyui.workflow.tableform import Widget
+from prefetch.comfyui.workflow.widgets import Placed, first_text, leftovers, named_values, place_values
 
 __all__ = ["Finding", "Need", "Needs"]
 
@@ -160,7 +160,8 @@ class Needs:
         if entry.weight and is_zero(self._beside(entry.weight, found, node)):
             return False
         count = self._beside(entry.count, found, node) if entry.count else None
-        return not (isinstance(count, int) and (found.row or "").isdecimal() and int(found.row or 0) > count)
+        row = _row_number(found)
+        return not (isinstance(count, int) and row is not None and row > count)
 
     def _beside(self, widget: Widget, found: Placed, node: Node) -> object:
         """The value of another widget of the same row; None where a link or nothing tells it."""
@@ -172,7 +173,7 @@ class Needs:
             return node.scope.overridden[node.key, name]
         if name in named or widget.at is None or not isinstance(node.values, list):
             return named.get(name)
-        row = int(found.row) - 1 if "*" in widget.name and (found.row or "").isdecimal() else 0
+        row = (_row_number(found) or 1) - 1 if "*" in widget.name else 0
         at = widget.at + row * (found.entry.every or 0)
         return node.values[at] if at < len(node.values) else None
 
@@ -189,6 +190,10 @@ class Needs:
                         yield Unresolved(node.id, node.kind, found.name, name, problem)
                     elif name not in self._table.none_values:
                         yield SelfDownloaded(node.kind, node.id, name, place.filled(name))
+
+
+def _row_number(found: Placed) -> int | None:
+    return int(found.row) if found.row is not None and found.row.isdecimal() and len(found.row) < 6 else None
 
 
 def _switches_off(switch: Widget, value: object) -> bool:

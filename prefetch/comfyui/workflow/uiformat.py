@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prefetch.comfyui.definitions import Definitions
-from prefetch.comfyui.graph import BYPASSED, MUTED, Boundary, Graph, Link, Node, Output, Scope, Slot
-from prefetch.comfyui.groups import group_name, group_scope
-from prefetch.comfyui.promotion import promote
-from prefetch.comfyui.reading import as_list, as_map, as_number, as_text, key_of, stated_in
+from prefetch.comfyui.workflow.definitions import Definitions
+from prefetch.comfyui.workflow.graph import BYPASSED, MUTED, Boundary, Graph, Link, Node, Output, Scope, Slot
+from prefetch.comfyui.workflow.groups import group_name, group_scope
+from prefetch.comfyui.workflow.promotion import promote
+from prefetch.comfyui.workflow.reading import as_list, as_map, as_number, as_text, key_of, stated_in
 from prefetch.errors import UsageError
 
 __all__ = ["read_ui"]

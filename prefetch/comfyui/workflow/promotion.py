@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefetch.comfyui.definitions import Definition, Definitions
-from prefetch.comfyui.graph import Node, Scope
-from prefetch.comfyui.reading import as_list, as_text, key_of
+from prefetch.comfyui.workflow.definitions import Definition, Definitions
+from prefetch.comfyui.workflow.graph import Node, Scope
+from prefetch.comfyui.workflow.reading import as_list, as_text, key_of
 
 __all__ = ["promote"]
 
@@ -48,9 +48,7 @@ def _values(host: Node) -> list[object]:
     return host.values if isinstance(host.values, list) else list(host.values.values())
 
 
-def _targets(
-    host: Node, definition: Definition, ends: Sequence[Target], listed: Sequence[Target]
-) -> Sequence[Target]:
+def _targets(host: Node, definition: Definition, ends: Sequence[Target], listed: Sequence[Target]) -> Sequence[Target]:
     """What the host's values belong to, told by their number; nothing where that fits no rule."""
     count = len(_values(host))
     shown = [definition.inputs.index(s.name) for s in host.slots if s.widget and s.name in definition.inputs]

@@ -97,7 +97,17 @@ class _Reader:
 
     def table(self) -> Table:
         top = self._map(self._document, ())
-        known = ("version", "aliases", "none_values", "stand_ins", "families", "endings", "loaders", "self_downloaded", *ROLES)
+        known = (
+            "version",
+            "aliases",
+            "none_values",
+            "stand_ins",
+            "families",
+            "endings",
+            "loaders",
+            "self_downloaded",
+            *ROLES,
+        )
         for key in top:
             if key not in known:
                 raise self._error((key,), f'the key "{key}" is unknown', f"The keys are {', '.join(known)}.")
@@ -139,7 +149,9 @@ class _Reader:
         match = _WIDGET_AT.fullmatch(self._text(value, at))
         if match is None:
             raise self._error(at, "a widget is written toggle, or toggle @ 0 with its position", "Correct it.")
-        return Widget(match[1], int(match[2]) if match[2] else None, tuple((match[3] or "").split("|")) if match[3] else ())
+        return Widget(
+            match[1], int(match[2]) if match[2] else None, tuple((match[3] or "").split("|")) if match[3] else ()
+        )
 
     def _places(self, value: object, at: tuple[str, ...]) -> tuple[Place, ...]:
         paths = value if isinstance(value, list) else [value]

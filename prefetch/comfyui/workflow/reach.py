@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prefetch.comfyui.following import Wires
-from prefetch.comfyui.graph import Graph, Node
-from prefetch.comfyui.loaders import LoaderTable
+from prefetch.comfyui.workflow.following import Origin, Wires
+from prefetch.comfyui.workflow.graph import Graph, Node
+from prefetch.comfyui.workflow.loaders import LoaderTable
 
 __all__ = ["reached"]
 
@@ -21,7 +21,7 @@ _PRESENTABLE = frozenset({"IMAGE", "STRING", "VIDEO", "AUDIO", "MASK", "*"})
 def reached(graph: Graph, wires: Wires, table: LoaderTable) -> set[Node]:
     """Every active node that an output needs, outputs too."""
     nodes = [node for node in graph.top.walk() if node.active]
-    linked = {origin.node for node in nodes for origin in map(wires.origin, *_ends(node))}
+    linked = {origin.node for node in nodes for origin in _origins(node, wires)}
     pending = [node for node in nodes if _is_output(node, table, linked=node in linked)]
     found: set[Node] = set()
     while pending:
@@ -30,13 +30,12 @@ def reached(graph: Graph, wires: Wires, table: LoaderTable) -> set[Node]:
             continue
         found.add(node)
         pending.extend(_together(node))
-        pending.extend(origin.node for origin in map(wires.origin, *_ends(node)) if origin.node is not None)
+        pending.extend(origin.node for origin in _origins(node, wires) if origin.node is not None)
     return found
 
 
-def _ends(node: Node) -> tuple[list[object], list[object]]:
-    links = [slot.link for slot in node.slots if slot.link is not None]
-    return [node.scope] * len(links), list(links)
+def _origins(node: Node, wires: Wires) -> list[Origin]:
+    return [wires.origin(node.scope, slot.link) for slot in node.slots if slot.link is not None]
 
 
 def _together(node: Node) -> Iterator[Node]:

@@ -12,8 +12,9 @@ _ENDING = re.compile(r"\.(?:safetensors|sft|ckpt|pt|pt2|pth|bin|gguf|onnx|pkl|to
 _LONGEST = 300
 _UNLIKE = re.compile(r"[\n\r\t<>\"|?*]|://")
 _PLACEHOLDER = re.compile(
-    r"\{\{.*|\$\{.*|%\w+%|.*\byour[ _-]?(?:\w+[ _-])?(?:lora|model|checkpoint|file|vae)\b.*|.*(?:_here\b|placeholder).*",
-    re.IGNORECASE | re.DOTALL,
+    r"\{\{|\$\{|%\w{1,50}%|_here\b|placeholder"
+    r"|\byour[ _-]?(?:\w{1,50}[ _-])?(?:lora|model|checkpoint|file|vae)(?:\b|_)",
+    re.IGNORECASE,
 )
 _WRAPPERS = {"__value__": None, "content": None}.keys()
 _WRAPPINGS = 4
@@ -49,9 +50,11 @@ def plain_name(value: str) -> str:
 
 def doubt(name: str, folder: str) -> str | None:
     """Why a plain name cannot be a file below ``models/<folder>``; None if it can."""
+    if len(name) > _LONGEST:
+        return "it is too long for a file's name"
     if "://" in name:
         return "it is an address, not a file's name"
-    if _PLACEHOLDER.fullmatch(name):
+    if _PLACEHOLDER.search(name):
         return "it is a placeholder, not a file's name"
     if name.startswith("/") or _DRIVE.match(name):
         return "it is a path of another machine, not a name below ComfyUI's models"
@@ -59,4 +62,6 @@ def doubt(name: str, folder: str) -> str | None:
         check_model_path(f"models/{folder}/{name}")
     except ValueError as error:
         return str(error)
-    return None if _ENDING.search(name) else "it has no model's ending; it may be a folder, or a name made up by its node"
+    return (
+        None if _ENDING.search(name) else "it has no model's ending; it may be a folder, or a name made up by its node"
+    )

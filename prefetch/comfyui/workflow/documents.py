@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from prefetch.comfyui.apiformat import read_api
-from prefetch.comfyui.graph import Graph
-from prefetch.comfyui.pictures import embedded_texts, is_picture
-from prefetch.comfyui.reading import as_map, as_text
-from prefetch.comfyui.uiformat import read_ui
+from prefetch.comfyui.workflow.apiformat import read_api
+from prefetch.comfyui.workflow.graph import Graph
+from prefetch.comfyui.workflow.pictures import embedded_texts, is_picture
+from prefetch.comfyui.workflow.reading import as_map, as_text
+from prefetch.comfyui.workflow.uiformat import read_ui
 from prefetch.errors import UsageError
 
 __all__ = ["MAX_BYTES", "Document", "read_document"]
@@ -56,12 +56,16 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name is not one of a file"
-        raise UsageError(f"The workflow {path} cannot be read: {reason}.", remedy="Check its path and rights.") from None
+        raise UsageError(
+            f"The workflow {path} cannot be read: {reason}.", remedy="Check its path and rights."
+        ) from None
 
 
 def _from_picture(data: bytes, name: str) -> Document:
     texts = embedded_texts(data)
-    found = [(form, graph) for key in ("workflow", "prompt") if key in texts for form, graph in _graphs(texts[key], name)]
+    found = [
+        (form, graph) for key in ("workflow", "prompt") if key in texts for form, graph in _graphs(texts[key], name)
+    ]
     if not found:
         raise UsageError(f"{name}: the picture holds no workflow.", remedy=_REMEDY)
     form, graph = found[0]

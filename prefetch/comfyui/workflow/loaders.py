@@ -12,7 +12,7 @@ from fnmatch import translate
 from importlib.resources import files
 from pathlib import Path
 
-from prefetch.comfyui.tableform import Entry, Place, Table, read_table
+from prefetch.comfyui.workflow.tableform import Entry, Place, Table, read_table
 from prefetch.errors import UsageError
 from prefetch.yamlfile import MAX_BYTES, YamlError, parse_yaml
 
@@ -81,7 +81,7 @@ def load_table(extra: Sequence[Path] = ()) -> LoaderTable:
     Raises:
         UsageError: a file cannot be read or is no table; the sentence names file, line and what to do.
     """
-    own = files("prefetch.comfyui").joinpath("loaders.yaml").read_bytes()
+    own = files("prefetch.comfyui.workflow").joinpath("loaders.yaml").read_bytes()
     return _united([_parsed(own, "loaders.yaml"), *(_parsed(_read(path), str(path)) for path in extra)])
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
-from prefetch.comfyui.graph import Graph, Node
-from prefetch.comfyui.loaders import LoaderTable
-from prefetch.comfyui.names import doubt, is_model_name, plain_name
+from prefetch.comfyui.workflow.graph import Graph, Node
+from prefetch.comfyui.workflow.loaders import LoaderTable
+from prefetch.comfyui.workflow.names import doubt, is_model_name, plain_name
 
 __all__ = ["embeddings_in", "noted_in"]
 

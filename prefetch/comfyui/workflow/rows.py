@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from prefetch.comfyui.names import unwrapped
+from prefetch.comfyui.workflow.names import unwrapped
 
 __all__ = ["is_off", "is_switched_off", "is_zero", "names_in_rows"]
 

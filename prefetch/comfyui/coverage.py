@@ -1,0 +1,129 @@
+"""Workflows beside manifests: what is missing, what is there for nothing. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of
+from prefetch.comfyui.workflow.findings import WorkflowModels
+from prefetch.comfyui.workflow.loaders import LoaderTable
+from prefetch.manifest import Model
+
+__all__ = ["Coverage", "Missing", "cover"]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A file that a workflow needs and no manifest names; ``path`` is below the volume, or as much as is known."""
+
+    path: str
+    wanted_by: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How manifests and workflows fit together.
+
+    Attributes:
+        used: the manifests' entries that a workflow loads, or may load.
+        unused: the others.
+        undecided: sentences on inputs that no look at the file can decide.
+    """
+
+    used: tuple[Model, ...]
+    unused: tuple[Model, ...]
+    missing: tuple[Missing, ...]
+    undecided: tuple[str, ...]
+
+
+def cover(found: Mapping[str, WorkflowModels], models: Sequence[Model], table: LoaderTable) -> Coverage:
+    """Compare what each workflow (by its file's name) loads with what the manifests hold."""
+    known = _Known(models, table)
+    wants: dict[str, list[_Want]] = defaultdict(list)
+    for file, item in found.items():
+        for want in (*_models_wanted(file, item, known), *_others_wanted(file, item, known)):
+            wants[want.path].append(want)
+        for fetched in item.self_downloaded:
+            known.has_node_file(node_path_of(fetched))
+    return Coverage(
+        used=tuple(model for model in models if model.path in known.used),
+        unused=tuple(model for model in models if model.path not in known.used),
+        missing=tuple(Missing(path, tuple(w.by for w in same), same[0].reason) for path, same in wants.items()),
+        undecided=tuple(_undecided(found)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    path: str
+    by: str
+    reason: str = "no manifest names it"
+
+
+def _models_wanted(file: str, item: WorkflowModels, known: _Known) -> Iterator[_Want]:
+    for model in item.models:
+        if model.folder is None:
+            known.has_name(model.name)
+        elif not known.has_model(model.folder, model.name) and model.required:
+            yield _Want(model_path(model.folder, model.name), f"{file}: node {', '.join(model.nodes)}")
+
+
+def _others_wanted(file: str, item: WorkflowModels, known: _Known) -> Iterator[_Want]:
+    for embedding in item.embeddings:
+        if not known.has_embedding(embedding):
+            yield _Want(f"models/embeddings/{embedding}", f"{file}: a prompt")
+    for unresolved in item.unresolved:
+        if unresolved.value is not None and not known.has_name(unresolved.value):
+            yield _Want(unresolved.value, f"{file}: {unresolved.kind} (node {unresolved.node})", unresolved.reason)
+
+
+def _undecided(found: Mapping[str, WorkflowModels]) -> Iterator[str]:
+    for file, item in found.items():
+        for open_input in item.unresolved:
+            if open_input.value is None:
+                where = f"{file}: {open_input.kind} (node {open_input.node})"
+                yield f"{where}: {open_input.input}: {open_input.reason}"
+
+
+class _Known:
+    """The manifests' entries; what is asked for counts as used."""
+
+    def __init__(self, models: Iterable[Model], table: LoaderTable) -> None:
+        self.used: set[str] = set()
+        self._homes = [(home_of(model.path, table), model) for model in models]
+        self._table = table
+
+    def has_model(self, folder: str, name: str) -> bool:
+        home = home_of(model_path(folder, name), self._table)
+        return self._use(model for known, model in self._homes if known == home)
+
+    def has_name(self, name: str) -> bool:
+        """Whether any entry ends in the name, or in the name without its ending."""
+        end = f"/{name}"
+        return self._use(model for known, model in self._homes if known.endswith(end) or _stem(known).endswith(end))
+
+    def has_node_file(self, node_path: str | None) -> bool:
+        if node_path is None:
+            return False
+        home = node_home(node_path)
+        return self._use(
+            model
+            for known, model in self._homes
+            if known == home or (model.node_path is not None and node_home(model.node_path) == home)
+        )
+
+    def has_embedding(self, name: str) -> bool:
+        home = f"models/embeddings/{name}"
+        return self._use(model for known, model in self._homes if home in (known, _stem(known)))
+
+    def _use(self, models: Iterable[Model]) -> bool:
+        paths = {model.path for model in models}
+        self.used |= paths
+        return bool(paths)
+
+
+def _stem(path: str) -> str:
+    return path.rpartition(".")[0]

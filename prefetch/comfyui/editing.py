@@ -1,0 +1,95 @@
+"""A manifest's text, with entries added and everything a person wrote in it kept: comments, order, quotes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from prefetch.comfyui.entries import Draft, Open
+from prefetch.errors import UsageError
+
+__all__ = ["edited", "new_text", "write_text"]
+
+_BEGIN = "# Not resolved: write a source, take the # away, or leave it. The next 'workflow manifest' writes this anew."
+_END = "# End of what is not resolved."
+_BLOCK = re.compile(rf"\n*^{re.escape(_BEGIN)}$.*?^{re.escape(_END)}$\n*", re.MULTILINE | re.DOTALL)
+_PLAIN = re.compile(r"[\w.+()/-]+( [\w.+()/-]+)*")
+_DASH = re.compile(r"^( *)-( +)\S", re.MULTILINE)
+
+
+def new_text(draft: Draft, workflows: Sequence[str]) -> str:
+    """A manifest of its own for these workflows."""
+    names = ", ".join(Path(name).name for name in workflows)
+    return edited(f"# What these workflows load: {_one_line(names)}\nversion: 1\n", draft)
+
+
+def edited(text: str, draft: Draft) -> str:
+    """``text``, a valid manifest, with the draft's entries at the end and what is open below them as comments."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedSeq
+
+    bare = _BLOCK.sub("\n", text)
+    dash = _DASH.search(bare)
+    offset = len(dash[1]) if dash else 2
+    if draft.entries or "\nmodels:" not in f"\n{bare}":
+        yaml = YAML(typ="rt")
+        yaml.preserve_quotes, yaml.width = True, 4096
+        yaml.indent(mapping=2, sequence=offset + 2, offset=offset)
+        document = yaml.load(bare)
+        if document.get("models") is None:
+            document["models"] = CommentedSeq()
+        document["models"].extend(dict(entry) for entry in draft.entries)
+        out = io.StringIO()
+        yaml.dump(document, out)
+        bare = out.getvalue()
+    if not draft.open:
+        return bare
+    first = ["#  Before the first one, take the [] off models: above."] if "\nmodels: []" in bare else []
+    comments = [*first, *(line for item in draft.open for line in _comment(item, " " * offset))]
+    return "\n".join([bare.rstrip("\n"), "", _BEGIN, *comments, _END, ""])
+
+
+def _comment(item: Open, indent: str) -> Iterable[str]:
+    yield f"#{indent}# {_one_line(item.reason)}; wanted by {_one_line(', '.join(item.wanted_by))}"
+    yield f"#{indent}- path: {_scalar(item.path or f'models/FOLDER/{item.name}')}"
+    yield f"#{indent}  source:"
+    if item.node_path:
+        yield f"#{indent}  node_path: {_scalar(item.node_path)}"
+
+
+def _scalar(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(_one_line(text), ensure_ascii=False)
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)[:500]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put the text in the file's place, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    try:
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        number, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(mode)
+            Path(name).replace(path.resolve() if path.is_symlink() else path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}.", remedy="Check its folder and rights."
+        ) from None

@@ -1,0 +1,161 @@
+"""From what workflows load, and what is known of sources, to the entries of a minimal manifest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefetch.comfyui.catalog import Catalog, Offer
+from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of
+from prefetch.comfyui.workflow.findings import WorkflowModel, WorkflowModels
+from prefetch.comfyui.workflow.loaders import LoaderTable
+from prefetch.manifest import Model
+from prefetch.sources.refs import parse_source
+
+__all__ = ["Draft", "Open", "draft"]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A file that no source is known of: what a person has to fill in.
+
+    Attributes:
+        path: where it belongs; None where not even that is known.
+        needed: whether a run of the workflow fails without it; a node's own download is not.
+    """
+
+    name: str
+    path: str | None
+    wanted_by: tuple[str, ...]
+    reason: str
+    needed: bool = True
+    node_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The entries of a manifest as mappings, and what stays open."""
+
+    entries: tuple[Mapping[str, Any], ...]
+    open: tuple[Open, ...]
+    present: int = 0
+
+
+@dataclass(slots=True)
+class _Drafting:
+    catalog: Catalog
+    table: LoaderTable
+    homes: set[str]
+    node_homes: set[str]
+    entries: list[Mapping[str, Any]] = field(default_factory=list)
+    open: dict[str, Open] = field(default_factory=dict)
+    present: int = 0
+
+    def add(self, path: str, fields: Mapping[str, Any], node_path: str | None = None) -> None:
+        entry = {"path": path, **fields, **({"node_path": node_path} if node_path else {})}
+        self.homes.add(home_of(path, self.table))
+        if node_path:
+            self.node_homes.add(node_home(node_path))
+        self.entries.append(entry)
+
+    def leave_open(self, item: Open) -> None:
+        self.open.setdefault(item.path or item.name, item)
+
+    def model(self, model: WorkflowModel, noted: Mapping[str, str], file: str) -> None:
+        if model.folder is None:
+            return
+        path = model_path(model.folder, model.name)
+        home = home_of(path, self.table)
+        if home in self.homes:
+            self.present += 1
+            return
+        offer = self.catalog.model(home)
+        fields = offer.fields if offer else _stated(model, noted)
+        if fields is None:
+            wanted = tuple(f"{file}: node {node}" for node in model.nodes)
+            self.leave_open(Open(model.name, path, wanted, "no source is known"))
+        else:
+            self.add(path, fields, offer.node_path if offer else None)
+
+    def node_files(self, found: WorkflowModels, file: str) -> None:
+        for item in found.self_downloaded:
+            place = node_path_of(item)
+            if place is None:
+                continue
+            if node_home(place) in self.node_homes:
+                self.present += 1
+                continue
+            offer = self.catalog.node_file(place)
+            if offer is not None:
+                self.add(_path_for(offer, place), offer.fields, offer.node_path or place)
+                continue
+            reason = "its node fetches it by itself, and no source is known to bring it before"
+            wanted = (f"{file}: {item.kind} (node {item.node})",)
+            self.leave_open(Open(item.name or "", _path_beside(place), wanted, reason, needed=False, node_path=place))
+
+    def embeddings(self, found: WorkflowModels, file: str) -> None:
+        for name in found.embeddings:
+            home = f"models/embeddings/{name}"
+            if any(home in (known, known.rpartition(".")[0]) for known in self.homes):
+                self.present += 1
+            elif offer := self.catalog.embedding(name):
+                self.add(offer.home, offer.fields)
+            else:
+                self.leave_open(Open(name, home, (f"{file}: a prompt",), "no source is known of this embedding"))
+
+    def unresolved(self, found: WorkflowModels, file: str) -> None:
+        for item in found.unresolved:
+            wanted = (f"{file}: {item.kind} (node {item.node})",)
+            self.leave_open(Open(item.value or f"{item.input} of node {item.node}", None, wanted, item.reason))
+
+
+def draft(
+    found: Mapping[str, WorkflowModels], catalog: Catalog, table: LoaderTable, *, existing: Sequence[Model] = ()
+) -> Draft:
+    """The entries that ``existing`` lacks for what was found in each workflow, by its file's name."""
+    state = _Drafting(
+        catalog,
+        table,
+        homes={home_of(model.path, table) for model in existing},
+        node_homes={node_home(model.node_path) for model in existing if model.node_path},
+    )
+    for file, models in found.items():
+        noted = dict(models.noted)
+        for model in models.models:
+            if model.required:
+                state.model(model, noted, file)
+        state.node_files(models, file)
+        state.embeddings(models, file)
+        state.unresolved(models, file)
+    return Draft(tuple(state.entries), tuple(state.open.values()), state.present)
+
+
+def _stated(model: WorkflowModel, noted: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """The source that the workflow itself tells: its metadata first, then a note for people."""
+    addresses: Iterable[str | None] = (model.url, noted.get(model.name.rpartition("/")[2]))
+    for address in filter(None, addresses):
+        sha256 = {"sha256": model.sha256} if model.sha256 and address == model.url else {}
+        for source in _sources(address):
+            if sha256 or not source.needs_sha256:
+                return {"source": str(source), **sha256}
+    return None
+
+
+def _sources(address: str) -> Iterator[Any]:
+    try:
+        yield parse_source(address)
+    except ValueError:
+        return
+
+
+def _path_for(offer: Offer, place: str) -> str:
+    return offer.home or _path_beside(place)
+
+
+def _path_beside(place: str) -> str:
+    """Where on the volume a node's file is kept: below models, by what follows its node's folder."""
+    if not place.startswith("custom_nodes/"):
+        return place
+    rest = place.split("/")[2:]
+    return "/".join(["models", *(rest[1:] if rest[:1] == ["ckpts"] else rest)])

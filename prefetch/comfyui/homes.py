@@ -1,0 +1,30 @@
+"""One name for every place where a file may stand: modern folders, and custom nodes without case. Pure."""
+
+from __future__ import annotations
+
+from prefetch.comfyui.workflow.findings import SelfDownloaded
+from prefetch.comfyui.workflow.loaders import LoaderTable
+
+__all__ = ["home_of", "model_path", "node_home", "node_path_of"]
+
+
+def model_path(folder: str, name: str) -> str:
+    """Where a model belongs below the volume's root."""
+    return f"models/{folder}/{name}"
+
+
+def home_of(path: str, table: LoaderTable) -> str:
+    """A path below the volume with its folder's modern name: two paths with one home hold one file for ComfyUI."""
+    first, slash, rest = path.partition("/")
+    return f"models/{table.modern(rest)}" if first == "models" and slash else path
+
+
+def node_home(path: str) -> str:
+    """A path below ComfyUI's folder, its custom node's folder without case: the registry's names have none."""
+    parts = path.split("/")
+    return "/".join([*parts[:1], *(part.casefold() for part in parts[1:2]), *parts[2:]])
+
+
+def node_path_of(item: SelfDownloaded) -> str | None:
+    """Where the node looks for the file, below ComfyUI's folder; None where that is not one plain path."""
+    return None if item.name is None or "<" in item.place else item.place

@@ -1,0 +1,109 @@
+"""``prefetch workflow check``: are these workflows and these manifests, and this volume, of one mind?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from prefetch.comfyui.coverage import Coverage, cover
+from prefetch.comfyui.workflow import load_table
+from prefetch.commands.workflow_models import read_workflows
+from prefetch.errors import PrefetchError, UsageError
+from prefetch.manifest import Model, load_manifests
+from prefetch.opening import find_manifests, open_volume
+from prefetch.pinning import pin, read_lock
+from prefetch.report import humanize
+from prefetch.report.events import Listener, Notice
+from prefetch.report.result import ModelResult, RunResult
+from prefetch.settings import Settings
+from prefetch.verification import Subject, Verdict, inspect
+from prefetch.volume.inventory import Inventory
+from prefetch.volume.layout import Volume
+
+__all__ = ["main"]
+
+
+def main(settings: Settings, listener: Listener) -> RunResult:
+    """Compare them, read no model."""
+    began = time.monotonic()
+    table = load_table(settings.loaders)
+    found = read_workflows(settings.workflow_files, table, listener, command="check")
+    if found.error is not None:
+        raise found.error
+    volume = None if settings.volume is None else open_volume(settings)
+    coverage = cover(found.workflows, _models(settings, volume), table)
+    for sentence in coverage.undecided:
+        listener(Notice("warning", humanize.printable(sentence)))
+    verdicts = [] if volume is None else _verdicts(coverage.used, volume)
+    bad = len(coverage.missing) + sum(verdict.status != "ok" for verdict in verdicts)
+    error = _error(coverage, verdicts) if bad else None
+    return RunResult(
+        exit_code=0 if error is None else error.exit_code,
+        volume=None if volume is None else str(volume.root),
+        seconds=time.monotonic() - began,
+        models=list(_results(coverage, verdicts)),
+        error=error,
+        text="\n".join(_lines(coverage, verdicts)),
+        more={"bytes_unused": _known_bytes(coverage.unused), "unknown_sizes_unused": _unknown(coverage.unused)},
+    )
+
+
+def _models(settings: Settings, volume: Volume | None) -> list[Model]:
+    manifests = settings.manifests or settings.manifest
+    if not manifests and volume is not None:
+        manifests = find_manifests(settings, volume)
+    if not manifests:
+        raise UsageError(
+            "No manifest was given.", remedy="Write for example: prefetch workflow check w.json --manifest models.yaml"
+        )
+    locks = [lock for lock in map(read_lock, manifests) if lock is not None]
+    return [entry.model for entry in pin(load_manifests(manifests), locks).entries]
+
+
+def _verdicts(models: Iterable[Model], volume: Volume) -> list[Verdict]:
+    inventory = Inventory(volume)
+    return [inspect(Subject(model.path, model, inventory.get(model.path)), volume) for model in models]
+
+
+def _error(coverage: Coverage, verdicts: Sequence[Verdict]) -> PrefetchError:
+    absent = sum(verdict.status != "ok" for verdict in verdicts)
+    parts = [
+        f"{humanize.count(len(coverage.missing), 'file')} in no manifest" if coverage.missing else "",
+        f"{humanize.count(absent, 'model')} not there and verified on the volume" if absent else "",
+    ]
+    return PrefetchError(f"The workflows need more than there is: {', '.join(filter(None, parts))}.")
+
+
+def _results(coverage: Coverage, verdicts: Sequence[Verdict]) -> Iterator[ModelResult]:
+    for missing in coverage.missing:
+        yield ModelResult(missing.path, "not-in-manifest", error=f"{missing.reason}; {', '.join(missing.wanted_by)}")
+    if verdicts:
+        yield from (ModelResult(v.path, v.status, v.size, v.sha256, error=v.detail) for v in verdicts)
+    else:
+        yield from (ModelResult(model.path, "needed", model.size, model.sha256) for model in coverage.used)
+    yield from (ModelResult(model.path, "unused", model.size, model.sha256) for model in coverage.unused)
+
+
+def _lines(coverage: Coverage, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    for result in _results(coverage, verdicts):
+        about = f"  {result.error}" if result.error else ""
+        yield humanize.printable(f"{result.status:<15} {humanize.size(result.size):>12}  {result.path}{about}")
+    yield f"needed: {humanize.count(len(coverage.used), 'model')} of the manifests', {_cost(coverage.used)}"
+    if coverage.unused:
+        yield f"unused: {humanize.count(len(coverage.unused), 'model')}, {_cost(coverage.unused)}"
+
+
+def _cost(models: Sequence[Model]) -> str:
+    unknown, known = _unknown(models), humanize.size(_known_bytes(models))
+    if not unknown:
+        return known
+    sizes = "size" if unknown == 1 else "sizes"
+    return f"at least {known}, {unknown} {sizes} unknown"
+
+
+def _known_bytes(models: Iterable[Model]) -> int:
+    return sum(model.size for model in models if model.size is not None)
+
+
+def _unknown(models: Iterable[Model]) -> int:
+    return sum(model.size is None for model in models)
