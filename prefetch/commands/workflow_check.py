@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from prefetch.comfyui.coverage import Coverage, cover
 from prefetch.comfyui.workflow import load_table
 from prefetch.commands.workflow_models import read_workflows
 from prefetch.errors import PrefetchError, UsageError
-from prefetch.manifest import Model, load_manifests
-from prefetch.opening import find_manifests, open_volume
+from prefetch.given import Remote, find_given
+from prefetch.manifest import Model, Wanted, load_manifests
+from prefetch.opening import open_volume
 from prefetch.pinning import pin, read_lock
 from prefetch.report import humanize
 from prefetch.report.events import Listener, Notice
@@ -31,7 +35,9 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     if found.error is not None:
         raise found.error
     volume = None if settings.volume is None else open_volume(settings)
-    coverage = cover(found.workflows, _models(settings, volume), table)
+    wanted = _wanted(settings, volume)
+    coverage = cover(found.workflows, [entry.model for entry in wanted.entries], table)
+    coverage = _without_directories(coverage, wanted, listener)
     for sentence in coverage.undecided:
         listener(Notice("warning", humanize.printable(sentence)))
     verdicts = [] if volume is None else _verdicts(coverage.used, volume)
@@ -48,16 +54,27 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     )
 
 
-def _models(settings: Settings, volume: Volume | None) -> list[Model]:
-    manifests = settings.manifests or settings.manifest
-    if not manifests and volume is not None:
-        manifests = find_manifests(settings, volume)
+def _wanted(settings: Settings, volume: Volume | None) -> Wanted:
+    root = Path("/") if volume is None else volume.root
+    given = settings.manifests or find_given(settings.manifest, os.environ, root)
+    manifests = [each for each in given if not isinstance(each, Remote)]
     if not manifests:
         raise UsageError(
-            "No manifest was given.", remedy="Write for example: prefetch workflow check w.json --manifest models.yaml"
+            "No manifest was given to compare with.",
+            remedy="Write for example: prefetch workflow check w.json --manifest models.yaml",
         )
-    locks = [lock for lock in map(read_lock, manifests) if lock is not None]
-    return [entry.model for entry in pin(load_manifests(manifests), locks).entries]
+    wanted = load_manifests(manifests, allow_private=settings.allow_private)
+    return pin(wanted, list(map(read_lock, manifests)))
+
+
+def _without_directories(coverage: Coverage, wanted: Wanted, listener: Listener) -> Coverage:
+    """What may come with a whole directory is not missing; which files that holds, only its host knows."""
+    directories = tuple(entry.folder.path for entry in wanted.folders)
+    apart = [missing for missing in coverage.missing if not (directories and missing.path.startswith(directories))]
+    for missing in coverage.missing:
+        if directories and missing not in apart:
+            listener(Notice("warning", humanize.printable(f"{missing.path}: expected of a directory entry.")))
+    return replace(coverage, missing=tuple(apart)) if directories else coverage
 
 
 def _verdicts(models: Iterable[Model], volume: Volume) -> list[Verdict]:
