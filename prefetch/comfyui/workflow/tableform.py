@@ -50,8 +50,8 @@ class Entry:
     @property
     def pattern(self) -> re.Pattern[str]:
         """What the input's name matches; the row's number is the first group."""
-        before, _, after = self.name.partition("*")
-        return re.compile(f"{re.escape(before)}(.+?){re.escape(after)}")
+        before, star, after = self.name.partition("*")
+        return re.compile(f"{re.escape(before)}{'(.+?)' if star else ''}{re.escape(after)}")
 
 
 @dataclass(frozen=True, slots=True)
