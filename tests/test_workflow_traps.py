@@ -386,7 +386,7 @@ def test_embeddings_and_names_in_texts() -> None:
     [
         "https://example.com/a.safetensors",
         "../../etc/a.safetensors",
-        "/root/a.safetensors",
+        "/data/a.safetensors",
         "C:\\models\\a.safetensors",
         "a\0.safetensors",
         "some-folder",

@@ -1,0 +1,210 @@
+"""``prefetch workflow`` from outside: what is printed, what is written, what the exit code says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.commands import Commands
+from tests.support.drawn import drawn, end, node
+
+MANIFESTS = Path(__file__).parent.parent / "manifests"
+SEED = MANIFESTS / "wan22-i2v-lightning.yaml"
+WORKFLOWS = sorted((MANIFESTS / "workflows").glob("*.json"))
+RIFE = "custom_nodes/ComfyUI-Frame-Interpolation/ckpts/rife/rife47.pth"
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Path:
+    """A loader with metadata, a LoRA that only a note knows, and a VAE that nobody knows."""
+    url = "https://huggingface.co/o/r/blob/main/x/a.safetensors"
+    said = {"models": [{"name": "a.safetensors", "url": url, "hash": "ab" * 32, "hash_type": "sha256"}]}
+    nodes = [
+        node(1, "UNETLoader", ("a.safetensors",), outputs=[("MODEL", [90])], properties=said),
+        node(2, "LoraLoaderModelOnly", ("w\\l.safetensors", 1), outputs=[("MODEL", [91])]),
+        node(3, "VAELoader", ("v.safetensors",), outputs=[("VAE", [92])]),
+        node(4, "MarkdownNote", ("[l](https://huggingface.co/o/l/resolve/main/l.safetensors?download=true)",)),
+        *(end(number, number) for number in (90, 91, 92)),
+    ]
+    links = [(number, number - 89, 0, number, 0, "*") for number in (90, 91, 92)]
+    file = tmp_path / "w.json"
+    file.write_text(json.dumps(drawn(nodes, links)))
+    return file
+
+
+def written(path: Path) -> list[dict[str, Any]]:
+    models: list[dict[str, Any]] = yaml.safe_load(path.read_text())["models"]
+    return models
+
+
+def test_the_seed_loads_the_seven_in_both_forms(commands: Commands) -> None:
+    outcome = commands.run("workflow", "models", *WORKFLOWS, "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    both = json.loads(outcome.stdout)
+    assert [Path(one["workflow"]) for one in both] == WORKFLOWS and len(both) == 2
+    for one in both:
+        assert set(one) == {"workflow", "models", "self_downloaded", "unresolved", "embeddings"}
+        assert len(one["models"]) == 6 and all(model["required"] for model in one["models"])
+        assert [item["place"] for item in one["self_downloaded"]] == [RIFE]
+        assert one["unresolved"] == one["embeddings"] == []
+
+
+def test_the_seed_is_covered_and_the_fifteen_name_eight_too_many(commands: Commands) -> None:
+    clean = commands.run("workflow", "check", *WORKFLOWS, "--manifest", SEED, "--json")
+    assert clean.returncode == 0, clean.stderr
+    assert [model["status"] for model in clean.document["models"]] == ["needed"] * 7
+    more = commands.run("workflow", "check", *WORKFLOWS, "--manifest", SEED, "--manifest", MANIFESTS / "extras.yaml")
+    assert more.returncode == 0, more.stderr
+    assert sum(line.startswith("unused  ") for line in more.stdout.splitlines()) == 8
+    assert "unused: 8 models, at least 13.2 GB, 3 sizes unknown" in more.stdout
+
+
+def test_what_is_missing_is_exit_code_1(commands: Commands, workflow: Path) -> None:
+    outcome = commands.run("workflow", "check", workflow, "--manifest", SEED, "--json")
+    assert outcome.returncode == 1
+    missing = {m["path"] for m in outcome.document["models"] if m["status"] == "not-in-manifest"}
+    assert missing == {
+        "models/diffusion_models/a.safetensors",
+        "models/loras/w/l.safetensors",
+        "models/vae/v.safetensors",
+    }
+    assert "3 files in no manifest" in outcome.document["error"]["message"]
+
+
+def test_with_a_volume_each_must_be_there(commands: Commands, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    outcome = commands.run("workflow", "check", WORKFLOWS[0], "--manifest", SEED, "--volume", volume, "--json")
+    assert outcome.returncode == 1
+    assert {model["status"] for model in outcome.document["models"]} == {"missing"}
+
+
+def test_a_manifest_from_catalogs_of_every_kind(commands: Commands, tmp_path: Path) -> None:
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "urls.csv").write_text(
+        "model_file_name,models_folder,url\n"
+        "Wan2.2-I2V-A14B-HighNoise-Q8_0.gguf,models/unet,https://huggingface.co/o/high/resolve/main/h.gguf\n"
+        "umt5-xxl-encoder-Q5_K_M.gguf,models/clip/,https://civitai.com/api/download/models/7?token=${KEY}\n"
+        "rife47.pth,custom_nodes/comfyui-frame-interpolation/ckpts/rife/,https://huggingface.co/o/rife/resolve/main/r.pth\n"
+    )
+    vae = {"name": "Wan VAE", "type": "VAE", "save_path": "default", "filename": "wan_2.1_vae.safetensors"}
+    vae |= {"url": "https://huggingface.co/o/vae/resolve/main/v.safetensors", "size": "254MB"}
+    (lists / "model-list.json").write_text(json.dumps({"models": [vae]}))
+    output = tmp_path / "m.yaml"
+    outcome = commands.run("workflow", "manifest", WORKFLOWS[0], "--catalog", lists, "-o", output)
+    assert outcome.returncode == 1, outcome.stderr
+    assert {model["path"]: model["source"] for model in written(output)} == {
+        "models/diffusion_models/Wan2.2-I2V-A14B-HighNoise-Q8_0.gguf": "hf://o/high/h.gguf",
+        "models/text_encoders/umt5-xxl-encoder-Q5_K_M.gguf": "civitai:7",
+        "models/vae/wan_2.1_vae.safetensors": "hf://o/vae/v.safetensors",
+        "models/rife/rife47.pth": "hf://o/rife/r.pth",
+    }
+    assert not any("size" in model for model in written(output))
+    assert [m.get("node_path", "").casefold() for m in written(output)].count(RIFE.casefold()) == 1
+    assert "KEY" not in output.read_text()
+    assert "#  - path: models/diffusion_models/Wan2.2-I2V-A14B-LowNoise-Q8_0.gguf" in output.read_text()
+    again = commands.run("workflow", "manifest", *WORKFLOWS, "--catalog", MANIFESTS, "-o", output)
+    assert again.returncode == 0, again.stderr
+    assert len(written(output)) == 7 and "LowNoise" in output.read_text() and "# Not resolved" not in output.read_text()
+
+
+def test_sources_from_the_workflow_itself(commands: Commands, workflow: Path) -> None:
+    outcome = commands.run("workflow", "manifest", workflow)
+    assert outcome.returncode == 1
+    assert yaml.safe_load(outcome.stdout)["models"] == [
+        {
+            "path": "models/diffusion_models/a.safetensors",
+            "source": "hf://o/r/x/a.safetensors",
+            "sha256": "ab" * 32,
+        },
+        {"path": "models/loras/w/l.safetensors", "source": "hf://o/l/l.safetensors"},
+    ]
+    assert "#  - path: models/vae/v.safetensors" in outcome.stdout
+    assert "1 file without a source" in outcome.stderr
+
+
+def test_an_existing_manifest_keeps_all_that_was_written_in_it(
+    commands: Commands, workflow: Path, tmp_path: Path
+) -> None:
+    before = (
+        "# mine\nversion: 1\n\nmodels: # all of them\n"
+        "- path: 'models/unet/a.safetensors'   # by hand\n  source: \"hf://o/other/a.safetensors\"\n  # the end\n"
+    )
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text(before)
+    assert commands.run("workflow", "manifest", workflow, "-o", manifest).returncode == 1
+    after = manifest.read_text()
+    assert after.startswith(before.rstrip("\n").rpartition("\n")[0])
+    assert "# the end" in after and "'models/unet/a.safetensors'   # by hand" in after
+    assert [model["path"] for model in written(manifest)] == [
+        "models/unet/a.safetensors",
+        "models/loras/w/l.safetensors",
+    ]
+    assert commands.run("workflow", "manifest", workflow, "-o", manifest).returncode == 1
+    assert manifest.read_text() == after
+
+
+def test_what_is_uncommented_is_a_manifest(commands: Commands, workflow: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "m.yaml"
+    commands.run("workflow", "manifest", workflow, "-o", manifest)
+    text = manifest.read_text()
+    entry = "#  - path: models/vae/v.safetensors\n#    source:"
+    assert entry in text
+    manifest.write_text(text.replace(entry, entry.replace("#", "") + " hf://o/v/v.safetensors"))
+    assert written(manifest)[-1] == {"path": "models/vae/v.safetensors", "source": "hf://o/v/v.safetensors"}
+    assert commands.run("workflow", "check", workflow, "--manifest", manifest).returncode == 0
+
+
+def test_a_table_of_ones_own(commands: Commands, tmp_path: Path) -> None:
+    file, table = tmp_path / "w.json", tmp_path / "mine.yaml"
+    file.write_text(
+        json.dumps({"1": {"class_type": "Mine", "inputs": {"thing": "x.gguf", "vae": "v.pt", "use": False}}})
+    )
+    first = json.loads(commands.run("workflow", "models", file, "--json").stdout)[0]
+    assert [model["folder"] for model in first["models"]] == [None, None] and len(first["unresolved"]) == 2
+    table.write_text("version: 1\nloaders:\n  Mine: {thing: diffusion_models, vae: {folder: vae, switch: use}}\n")
+    second = json.loads(commands.run("workflow", "models", file, "--loaders", table, "--json").stdout)[0]
+    assert [(m["folder"], m["name"]) for m in second["models"]] == [("diffusion_models", "x.gguf")]
+    assert second["unresolved"] == []
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("loaders: {}", "1: a loader table begins with version: 1."),
+        ("version: 1\nloader: {}", '2: the key "loader" is unknown.'),
+        ("version: 1\nloaders: [x]", "2: a mapping belongs here."),
+        ("version: 1\nloaders:\n  A: {x: loras @ two}", "3: a folder is written loras, or loras @ 2"),
+        ("version: 1\nloaders:\n  A: {x: {folder: loras, when: y}}", '3: the key "when" is unknown.'),
+        ("version: 1\nnotes: Note", "2: a list belongs here."),
+        ("a: &b", "anchors"),
+    ],
+)
+def test_a_wrong_table_is_one_sentence(commands: Commands, tmp_path: Path, table: str, sentence: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(table)
+    outcome = commands.run("workflow", "models", WORKFLOWS[0], "--loaders", file)
+    assert outcome.returncode == 2
+    assert sentence in outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["models", "manifest", "check"])
+def test_without_a_workflow(commands: Commands, command: str) -> None:
+    outcome = commands.run("workflow", command)
+    assert outcome.returncode == 2
+    assert "No workflow was given. Write for example: prefetch workflow" in outcome.stderr
+
+
+def test_one_that_cannot_be_read_does_not_hide_the_others(commands: Commands, tmp_path: Path) -> None:
+    other = tmp_path / "package.json"
+    other.write_text('{"name": "x"}')
+    outcome = commands.run("workflow", "models", other, tmp_path / "none.json", WORKFLOWS[0], "--json")
+    assert outcome.returncode == 2
+    assert [Path(one["workflow"]) for one in json.loads(outcome.stdout)] == [WORKFLOWS[0]]
+    assert f"{other}: this JSON is no ComfyUI workflow." in outcome.stderr
+    assert "And 1 other file cannot be read either." in outcome.stderr
