@@ -14,7 +14,15 @@ from prefetch.transfer.content import check_header
 from prefetch.transfer.limits import Budget, RateLimit
 from prefetch.transfer.peers import LONGEST, SHORTEST, Connection, Peers
 from prefetch.transfer.runs import Runs
-from prefetch.transfer.stalls import FAR_BELOW, PATIENCE, SILENCE, Speedometer, is_stalled
+from prefetch.transfer.stalls import (
+    FAR_BELOW,
+    HANDSHAKE,
+    PATIENCE,
+    SILENCE,
+    Speedometer,
+    is_stalled,
+    is_worth_replacing,
+)
 from prefetch.volume.blocks import BLOCK_SIZE
 
 blocks = st.sets(st.integers(0, 60))
@@ -109,15 +117,33 @@ def meter(*, speed: float, seconds: float) -> Speedometer:
         ("far below, but too young to say", meter(speed=1e6, seconds=PATIENCE / 2), 0.1, [40e6] * 5, 0, False),
         ("slow like everybody", meter(speed=1e5, seconds=60), 0.1, [1e5] * 5, 0, False),
         ("alone and slow", meter(speed=1e3, seconds=60), 0.1, [], 0, False),
-        ("silent while others move", meter(speed=0, seconds=4), 4.0, [40e6], 0, True),
+        ("silent while others move", meter(speed=0, seconds=PATIENCE), PATIENCE, [40e6], 0, True),
         ("silent like everybody", meter(speed=0, seconds=10), 10.0, [0.0, 0.0], 0, False),
         ("silent for too long whoever moves", meter(speed=0, seconds=31), SILENCE + 1, [], 0, True),
-        ("judged before: more patience", meter(speed=0, seconds=4), 4.0, [40e6], 1, False),
-        ("hunted often enough", meter(speed=1e6, seconds=40), 0.1, [40e6] * 5, 4, False),
+        ("judged before: more patience", meter(speed=0, seconds=PATIENCE), PATIENCE, [40e6], 1, False),
+        ("hunted often enough", meter(speed=1e6, seconds=PATIENCE * 15), 0.1, [40e6] * 5, 4, False),
     ],
 )
 def test_stalls(why: str, own: Speedometer, silent: float, siblings: list[float], judged: int, stalled: bool) -> None:
     assert is_stalled(own=own, silent=silent, siblings=siblings, judged=judged) is stalled, why
+
+
+@pytest.mark.parametrize(
+    ("why", "own", "remaining", "siblings", "judged", "worth"),
+    [
+        ("slow, and much is left", meter(speed=1e6, seconds=1), 8_000_000, [40e6] * 5, 0, True),
+        ("done before another one has begun", meter(speed=1e6, seconds=1), 400_000, [40e6] * 5, 0, False),
+        ("a little slower than the others", meter(speed=30e6, seconds=1), 8_000_000, [40e6] * 5, 0, False),
+        ("silent", meter(speed=0, seconds=1), 1, [40e6] * 5, 0, True),
+        ("silent like everybody", meter(speed=0, seconds=9), 8_000_000, [0.0], 0, False),
+        ("too young to say", meter(speed=0, seconds=HANDSHAKE / 2), 8_000_000, [40e6] * 5, 0, False),
+        ("judged before: more patience", meter(speed=0, seconds=HANDSHAKE), 8_000_000, [40e6] * 5, 1, False),
+    ],
+)
+def test_a_free_connection_takes_over_what_it_brings_much_sooner(
+    why: str, own: Speedometer, remaining: int, siblings: list[float], judged: int, worth: bool
+) -> None:
+    assert is_worth_replacing(own=own, remaining=remaining, siblings=siblings, judged=judged) is worth, why
 
 
 def safetensors(data: int, *, extra: int = 0, metadata: bool = True) -> bytes:

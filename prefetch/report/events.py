@@ -14,6 +14,7 @@ __all__ = [
     "ModelDone",
     "ModelFailed",
     "ModelStarted",
+    "ModelVerified",
     "Notice",
     "Planned",
     "Progress",
@@ -191,6 +192,18 @@ class Replaced:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelVerified:
+    """Every byte of a model of more than one block is here with the right hash; what is left is its name.
+
+    ``behind`` are the seconds since its last byte arrived; None where none had to be fetched.
+    """
+
+    path: str
+    sha256: str
+    behind: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDone:
     """A model stands under its final name, verified."""
 
@@ -245,6 +258,7 @@ Event = (
     | Verifying
     | Waiting
     | Replaced
+    | ModelVerified
     | ModelDone
     | ModelFailed
     | Notice

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 
 from prefetch.errors import ContentError, PrefetchError
 from prefetch.net.origin import Origin
-from prefetch.report.events import Listener, Repaired
+from prefetch.report.events import Listener, ModelVerified, Repaired
 from prefetch.transfer.assembly import Assembly
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.flow import Flow
@@ -50,6 +50,7 @@ class Download:
         meter: Speedometer,
         listener: Listener,
         changed: Callable[[], None],
+        clock: Callable[[], float],
     ) -> None:
         self.order = order
         self.partial = partial
@@ -69,6 +70,8 @@ class Download:
         self._spawn = spawn
         self._listener = listener
         self._changed = changed
+        self._clock = clock
+        self._last_byte: float | None = None
         self._assembly: Assembly | Parcel
         if isinstance(partial, Draft):
             self._assembly = Parcel(
@@ -171,6 +174,7 @@ class Download:
         """The segment's buffer holds block ``index`` whole: take it over and bring it to the volume."""
         assert segment.buffer is not None
         buffer, segment.buffer = segment.buffer, None
+        self._last_byte = self._clock()
         self._assembly.settle(index, buffer, length)
         judge = self._assembly.judge
         if judge.header_fault is not None and not judge.knows_hash:
@@ -272,6 +276,7 @@ class Download:
         if assembly.judge.is_right(*assembly.hashes):
             if assembly.refetched:
                 self._listener(Repaired(self.order.path, "transit", assembly.refetched))
+            self._tell_verified()
             self._end()
         elif not assembly.doubting:
             self._look_again()
@@ -283,6 +288,11 @@ class Download:
             self._changed()
         else:
             self._refuse(assembly.judge.mismatch(self.origin.host, *assembly.hashes))
+
+    def _tell_verified(self) -> None:
+        if not isinstance(self.partial, Draft):
+            behind = None if self._last_byte is None else self._clock() - self._last_byte
+            self._listener(ModelVerified(self.order.path, self.sha256, behind))
 
     def _look_again(self) -> None:
         """The hash is wrong and no host tells which block is: fetch them again, the suspicious ones first."""

@@ -148,6 +148,7 @@ class Engine:
             meter=Speedometer(self._clock()),
             listener=self._listener,
             changed=lambda: self._scheduler.changed(),
+            clock=self._clock,
         )
         self._listener(ModelStarted(order.path, download.origin.host, order.size, download.resumed))
         self._tasks.create_task(self._see_through(download))

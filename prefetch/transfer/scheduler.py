@@ -63,6 +63,11 @@ class Scheduler:
         """Connections at work."""
         return self._taken
 
+    @property
+    def has_idle(self) -> bool:
+        """Whether a connection of the budget finds nothing to fetch."""
+        return self._taken < self._budget.target and not self._large and not self._small
+
     def changed(self) -> None:
         """Something may have become possible: look again."""
         self._change.set()

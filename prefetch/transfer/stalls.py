@@ -6,14 +6,20 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
-__all__ = ["Speedometer", "is_stalled"]
+__all__ = ["Speedometer", "is_stalled", "is_worth_replacing"]
 
 SILENCE = 30.0
 """Seconds without a byte after which a connection with no moving sibling is given up."""
-PATIENCE = 3.0
-"""Seconds a connection may lag before it is judged; doubled each time it was judged."""
+PATIENCE = 1.0
+"""Seconds a connection may lag before it is judged, or TCP's slow start would be; doubled each time it was judged."""
+WINDOW = 3.0
+"""Seconds over which a speed is taken."""
 FAR_BELOW = 0.1
 """The share of its siblings' median speed under which a connection is stuck."""
+HANDSHAKE = 0.5
+"""Seconds that another connection may take to bring its first byte."""
+SOONER = 2.0
+"""How many times sooner another connection must be done, where one is free, to take over what is left."""
 
 
 class Speedometer:
@@ -21,7 +27,7 @@ class Speedometer:
 
     __slots__ = ("_began", "_marks", "_window")
 
-    def __init__(self, now: float, *, window: float = PATIENCE) -> None:
+    def __init__(self, now: float, *, window: float = WINDOW) -> None:
         self._began = now
         self._window = window
         self._marks: deque[tuple[float, int]] = deque([(now, 0)])
@@ -60,3 +66,17 @@ def is_stalled(*, own: Speedometer, silent: float, siblings: Sequence[float], ju
     if not moving or own.elapsed < patience:
         return False
     return silent >= patience or own.speed < FAR_BELOW * median(moving)
+
+
+def is_worth_replacing(*, own: Speedometer, remaining: int, siblings: Sequence[float], judged: int) -> bool:
+    """Whether a connection that has nothing else to do would bring the rest of a range much sooner.
+
+    Args:
+        own: the speed of the connection at work, since it was opened.
+        remaining: bytes it still has to bring.
+        siblings, judged: as for `is_stalled`.
+    """
+    moving = [speed for speed in siblings if speed > 0]
+    if not moving or own.elapsed < HANDSHAKE * 2**judged:
+        return False
+    return remaining > own.speed * SOONER * (HANDSHAKE + remaining / median(moving))

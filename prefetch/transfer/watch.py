@@ -14,7 +14,7 @@ from prefetch.transfer.order import Order
 from prefetch.transfer.peers import Peers
 from prefetch.transfer.scheduler import Scheduler
 from prefetch.transfer.segment import Segment
-from prefetch.transfer.stalls import Speedometer, is_stalled
+from prefetch.transfer.stalls import Speedometer, is_stalled, is_worth_replacing
 from prefetch.transfer.tally import Tally
 
 __all__ = ["Watch"]
@@ -86,7 +86,11 @@ class Watch:
             host = segment.download.origin.host
             siblings = [other.meter.speed for other in segments if other is not segment and _is_at(other, host)]
             siblings += self._peers.speeds(host)
-            if is_stalled(own=segment.meter, silent=silent, siblings=siblings, judged=segment.judged):
+            own, judged = segment.meter, segment.judged
+            if is_stalled(own=own, silent=silent, siblings=siblings, judged=judged) or (
+                self._scheduler.has_idle
+                and is_worth_replacing(own=own, remaining=segment.remaining or 0, siblings=siblings, judged=judged)
+            ):
                 segment.abandon_connection()
 
     def _flush(self, now: float) -> None:

@@ -47,14 +47,26 @@ def _run(job: Job) -> list[str]:
 
 
 def _facts(job: Job, output: Path) -> dict[str, float]:
-    """Seconds from the last byte the origin sent to the last file's publication; and bytes fetched more than once."""
-    done = [record for record in _records(output) if record.get("event") == "model_done"]
-    published = max(datetime.fromisoformat(record["ts"]).timestamp() for record in done)
-    last_byte = max(response.ended for response in job.origin.cdn.log.responses())
-    return {
-        "published_after": published - last_byte,
-        "fetched_again": document_of(output)["bytes_downloaded"] - job.files.size,
-    }
+    """Seconds from a model's last byte to its hash and to its name, the longest; and bytes fetched more than once."""
+    verified = {record["path"]: record for record in _told(output, "model_verified")}
+    named = {record["path"]: record for record in _told(output, "model_done")}
+    waits = [
+        (record["behind"], record["behind"] + _time(named[path]) - _time(record))
+        for path, record in verified.items()
+        if record["behind"] is not None
+    ]
+    facts = {"fetched_again": float(document_of(output)["bytes_downloaded"] - job.files.size)}
+    if waits:
+        facts["hashed_after"], facts["published_after"] = map(max, zip(*waits, strict=True))
+    return facts
+
+
+def _told(output: Path, event: str) -> list[dict[str, Any]]:
+    return [record for record in _records(output) if record.get("event") == event]
+
+
+def _time(record: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(record["ts"]).timestamp()
 
 
 def _records(output: Path) -> list[dict[str, Any]]:
