@@ -215,7 +215,7 @@ def peers(*, latency: float, speed: float, requests: int = 3) -> Peers:
     ("why", "latency", "speed", "expected"),
     [
         ("a near host: as short as a request is worth", 0.001, 50e6, SHORTEST),
-        ("80 ms and 20 MB/s: 32 MB hide the wait", 0.08, 20e6, 8 * BLOCK_SIZE),
+        ("80 ms and 10 MB/s: 32 MB hide the wait", 0.08, 10e6, 8 * BLOCK_SIZE),
         ("far and fast: as long as the memory bears", 0.3, 100e6, LONGEST),
     ],
 )

@@ -18,8 +18,8 @@ TELLING = 1 << 20
 SHORTEST, LONGEST = 2 * BLOCK_SIZE, 16 * BLOCK_SIZE
 FIRST = 4 * BLOCK_SIZE
 """Bytes to ask for while nothing is known of a host."""
-WORTH = 20
-"""How many times longer than its first byte took a range should take: the wait costs a twentieth of the time then."""
+WORTH = 40
+"""How many times longer than its first byte took a range should take: the wait costs a fortieth of the time then."""
 
 
 @dataclass(frozen=True, slots=True)
