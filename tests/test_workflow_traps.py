@@ -153,6 +153,12 @@ def test_stale_metadata_add_nothing_and_agreeing_ones_do() -> None:
     assert (agreeing.url, agreeing.sha256) == (url, digest)
 
 
+def test_somebodys_key_in_an_address_is_left_out() -> None:
+    url = "https://civitai.com/api/download/models/7?type=Model&token=s3cret&format=SafeTensor"
+    model = found_in(one(unet(properties={"models": [{"name": "a.safetensors", "url": url}]}))).models[0]
+    assert model.url == "https://civitai.com/api/download/models/7?type=Model&format=SafeTensor"
+
+
 def test_a_sub_folder_is_part_of_the_name_though_metadata_lack_it() -> None:
     said = {"name": "a b (1).safetensors", "url": "https://huggingface.co/o/r/resolve/main/a.safetensors"}
     model = found_in(one(unet(name="wan\\🎬 new\\a b (1).safetensors", properties={"models": [said]}))).models[0]

@@ -12,7 +12,7 @@ _ENDING = re.compile(r"\.(?:safetensors|sft|ckpt|pt|pt2|pth|bin|gguf|onnx|pkl|to
 _LONGEST = 300
 _UNLIKE = re.compile(r"[\n\r\t<>\"|?*]|://")
 _PLACEHOLDER = re.compile(
-    r"\{\{|\$\{|%\w{1,50}%|_here\b|placeholder"
+    r"\{\{|\$\{|%\w{1,50}%|(?:your|put|insert|lora|model)[\w-]{0,50}_here\b|placeholder"
     r"|\byour[ _-]?(?:\w{1,50}[ _-])?(?:lora|model|checkpoint|file|vae)(?:\b|_)",
     re.IGNORECASE,
 )

@@ -10,6 +10,7 @@ from prefetch.comfyui.workflow.graph import Stated
 
 __all__ = ["as_list", "as_map", "as_number", "as_text", "key_of", "stated_in"]
 
+_CREDENTIALS = re.compile(r"(?i)([?&])(?:token|access_token|api_?key|auth|password|signature)=[^&#]*&?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -51,5 +52,10 @@ def _stated(entry: Mapping[str, Any]) -> Stated | None:
     digest = as_text(entry.get("hash"))
     kind = as_text(entry.get("hash_type")).lower().replace("-", "")
     sha256 = digest.lower() if kind in ("sha256", "") and _SHA256.fullmatch(digest) else None
-    web = url.startswith(("https://", "http://"))
-    return Stated(name, as_text(entry.get("directory")) or None, url if web else None, sha256)
+    web = url.startswith(("https://", "http://")) and "@" not in url.partition("://")[2].partition("/")[0]
+    return Stated(name, as_text(entry.get("directory")) or None, _without_secrets(url) if web else None, sha256)
+
+
+def _without_secrets(url: str) -> str:
+    """People save workflows with their own key in an address."""
+    return _CREDENTIALS.sub(r"\1", url).rstrip("?&")
