@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from prometheus_client import generate_latest
 
 from prefetch.errors import PrefetchError, UsageError
 from prefetch.monitor.access import BASIC, TOKEN, Access
 from prefetch.monitor.connections import Connections
 from prefetch.monitor.outlets import Pushgateway, Snapshot, Textfile
 from prefetch.monitor.server import Server, application
+from prefetch.monitor.thread import in_thread
 from prefetch.monitor.watch import readiness
 from prefetch.net.credentials import Secret
 from prefetch.report.board import Board
-from prefetch.report.events import RunFinished, RunStarted
+from prefetch.report.events import ModelStarted, RunFinished, RunStarted
 from prefetch.report.metrics import registry_of
 from prefetch.values import Endpoint, endpoint
+from tests.support.origins import ask as loopback
 
 ANY_PORT = Endpoint("127.0.0.1", 0)
 LOGIN = Access(token=Secret("t0ken"), basic=Secret("ann:pass:word"))
@@ -281,6 +287,43 @@ def test_a_port_that_is_taken_is_told() -> None:
                 await other.start()
 
     run(work())
+
+
+def test_answers_do_not_wait_for_what_the_process_does_beside() -> None:
+    board = Board()
+    app = application(registry_of(board), access=Access(), readiness=partial(readiness, board))
+    with in_thread(Server(app, ANY_PORT)) as listening:
+        # No event loop runs in this thread, as while a call hangs in a dead mount.
+        board(RunStarted("/v", 1))
+        assert loopback(f"http://{listening}/readyz").body == b"working\n"
+        board(RunFinished(True, 0, 1.0, 0, 0, 0))
+        assert loopback(f"http://{listening}/readyz").body == b"ready\n"
+        assert b"prefetch_runs_total" in loopback(f"http://{listening}/metrics").body
+        with pytest.raises(UsageError, match="cannot be listened on"), in_thread(Server(web.Application(), listening)):
+            pass
+    with pytest.raises(ConnectionError):
+        loopback(f"http://{listening}/healthz")
+
+
+def test_a_board_is_read_between_events_and_never_in_the_midst_of_one() -> None:
+    board, over = Board(), threading.Event()
+    registry = registry_of(board)
+
+    def tell() -> None:
+        for _ in range(300):
+            board.expect((f"models/{number}", 5) for number in range(50))
+            board(RunStarted("/v", 50))
+            for number in range(50):
+                board(ModelStarted(f"models/{number}", "hub", 5, 0))
+        over.set()
+
+    telling = threading.Thread(target=tell)
+    telling.start()
+    while not over.is_set():
+        text = generate_latest(registry).decode()
+        states = [float(count) for count in re.findall(r"^prefetch_models\{.*\} (.*)$", text, re.MULTILINE)]
+        assert sum(states) in (0, 50), text
+    telling.join()
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: "])

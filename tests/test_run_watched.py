@@ -86,7 +86,9 @@ def value(text: str, series: str) -> float | None:
 
 def test_the_metrics_are_those_of_the_result(runs: Runs) -> None:
     with watched(runs, "--linger", "600", "--quota", "1G") as run:
-        until(lambda: value(run.metrics(), "prefetch_run_active") == 0, "the end of the run", run.process)
+        until(
+            lambda: value(run.metrics(), "prefetch_last_run_exit_code") is not None, "the end of the run", run.process
+        )
         text = run.metrics()
         assert ask(f"{run.url}/readyz").body == b"ready\n"
         document = json.loads(run.end())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from prefetch.errors import Interrupted, PrefetchError
 from prefetch.monitor.asked import Asked
 from prefetch.monitor.outlets import Outlet, Snapshot
 from prefetch.monitor.server import Server, application
+from prefetch.monitor.thread import in_thread
 from prefetch.net.daemon import in_daemon_thread
 from prefetch.report import humanize
 from prefetch.report.board import Board
@@ -43,12 +44,13 @@ def watched(work: Work, *, asked: Asked, board: Board, measure: Measure, listene
         UsageError: the address cannot be listened on.
     """
     watch = _Watch(asked, board, measure, listener)
-    try:
-        result = run_until_signal(partial(watch.run, work))
-    except Interrupted as error:
-        board(RunFinished(False, error.exit_code, 0.0, 0, 0, 0))
-        watch.leave_behind(within=AT_A_SIGNAL)
-        raise
+    with watch.serving():
+        try:
+            result = run_until_signal(partial(watch.run, work))
+        except Interrupted as error:
+            board(RunFinished(False, error.exit_code, 0.0, 0, 0, 0))
+            watch.leave_behind(within=AT_A_SIGNAL)
+            raise
     watch.leave_behind(within=AT_A_SIGNAL if _is_stopped(result) else PATIENCE)
     return result
 
@@ -87,7 +89,7 @@ class _Watch:
         self._failing: set[int] = set()
 
     async def run(self, work: Work) -> RunResult:
-        async with self._serving(), self._beside(self._measure_on(), *map(self._write_on, self._asked.outlets)):
+        async with self._beside(self._measure_on(), *map(self._write_on, self._asked.outlets)):
             result = await work()
             if not _is_stopped(result):
                 await self._see_out()
@@ -98,19 +100,18 @@ class _Watch:
         for outlet in self._asked.outlets:
             self._tell(outlet, self._write(outlet, within=within)())
 
-    @asynccontextmanager
-    async def _serving(self) -> AsyncIterator[None]:
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Answer requests, where that is asked for, until the end of the block."""
         listening = self._asked.listening
         if listening is None:
             yield
             return
         word = partial(readiness, self._board)
         server = Server(application(self._registry, access=listening.access, readiness=word), listening.endpoint)
-        self._listener(Notice("info", f"Listening on http://{await server.start()}"))
-        try:
+        with in_thread(server) as endpoint:
+            self._listener(Notice("info", f"Listening on http://{endpoint}"))
             yield
-        finally:
-            await server.stop()
 
     @asynccontextmanager
     async def _beside(self, *work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:

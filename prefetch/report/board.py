@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -56,9 +57,10 @@ class Model:
 class Board:
     """A listener that keeps the present state of a run, and sums over all runs it has heard of.
 
-    Not for threads: it is read where events are told. Times are seconds since 1970.
+    Times are seconds since 1970.
 
     Attributes:
+        lock: held while an event is taken in. Who reads in another thread than the one that tells holds it meanwhile.
         models: every model the run has named so far, by path.
         states: how many models are in each state; what is wanted and was not named yet is queued.
         unfinished: the paths of models that are not at their end, in the order in which they became known.
@@ -70,6 +72,7 @@ class Board:
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self.lock = threading.Lock()
         self.models: dict[str, Model] = {}
         self.unfinished: dict[str, None] = {}
         self.states: Counter[State] = Counter()
@@ -96,15 +99,14 @@ class Board:
 
     def __call__(self, event: Event) -> None:
         """Take the event in."""
-        self._take(event)
+        with self.lock:
+            self._take(event)
 
     def expect(self, models: Iterable[tuple[str, int | None]]) -> None:
         """These paths, with their sizes where known, are what the next run is to bring."""
-        self.models = {path: Model("queued", size) for path, size in models}
-        self.unfinished = dict.fromkeys(self.models)
-        self.states = Counter({"queued": len(self.models)})
-        self.unpinned = 0
-        self._is_expected = True
+        with self.lock:
+            self._expect(models)
+            self._is_expected = True
 
     def remember_success(self, when: float | None) -> None:
         """A run ended well at ``when``, before this process was there to see it."""
@@ -142,7 +144,7 @@ class Board:
     @_take.register
     def _(self, event: RunStarted) -> None:
         if not self._is_expected:
-            self.expect(())
+            self._expect(())
         self._is_expected = False
         self.states["queued"] += event.models - self.states.total()
         self._earlier, self._traffic = self.traffic, Traffic((), 0, 0.0, 0, 0.0)
@@ -232,6 +234,12 @@ class Board:
         self.states["failed"] += self.states.pop("queued", 0)
         self.progress = _AT_REST
         self._has_moved()
+
+    def _expect(self, models: Iterable[tuple[str, int | None]]) -> None:
+        self.models = {path: Model("queued", size) for path, size in models}
+        self.unfinished = dict.fromkeys(self.models)
+        self.states = Counter({"queued": len(self.models)})
+        self.unpinned = 0
 
     def _note_transfer(self, transfer: Transfer) -> None:
         model = self.models.get(transfer.path)

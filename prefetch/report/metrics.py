@@ -60,7 +60,9 @@ class _Reader(Collector):
         self._board = board
 
     def collect(self) -> Iterator[Metric]:
-        return (family.metric(self._board) for family in FAMILIES)
+        with self._board.lock:
+            metrics = [family.metric(self._board) for family in FAMILIES]
+        return iter(metrics)
 
 
 def _one(read: Callable[[Board], float | None]) -> Callable[[Board], Samples]:
