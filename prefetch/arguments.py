@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from textwrap import fill
 from typing import Any
 
 from prefetch.commands.table import Command
 from prefetch.errors import UsageError
-from prefetch.settings import default_of, flag_of, option_of, variable_of
+from prefetch.settings import Settings, default_of, flag_of, option_names, option_of, variable_of
 from prefetch.spelling import did_you_mean, shown, split_at_dashes
 
-__all__ = ["help_of", "parse", "parser_of_all"]
+__all__ = ["help_of", "parse", "parser_of_all", "written"]
 
 _EXIT_CODES = """\
 exit codes:
@@ -43,6 +43,24 @@ def parse(command: Command, arguments: Sequence[str]) -> dict[str, Any]:
         field = _positional(command, plain[0])
         given[field] = [*given.get(field, ()), *plain]
     return given
+
+
+def written(settings: Settings, fields: Collection[str]) -> list[str]:
+    """The words that give a command those of the fields that differ from their defaults: the way back of `parse`."""
+    words: list[str] = []
+    plain: list[str] = []
+    for field in filter(fields.__contains__, option_names()):
+        value = getattr(settings, field)
+        if value == default_of(field):
+            continue
+        option, values = option_of(field), value if isinstance(value, tuple) else (value,)
+        if option.positional:
+            plain += map(str, values)
+        elif option.kind.is_switch:
+            words.append(flag_of(field))
+        else:
+            words += [f"{flag_of(field)}={item}" for item in values]
+    return [*words, "--", *plain]
 
 
 def help_of(command: Command) -> str:

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from prefetch import __version__
 from prefetch.commands.choice import HELP, choose, overview
 from prefetch.commands.table import COMMANDS, Command, Outcome
 from prefetch.errors import PrefetchError
+from prefetch.handover import Handover
 from prefetch.net.urls import redact
 from prefetch.output import InternalError, Output, prepare_streams
 from prefetch.report.result import RunResult, TextResult
@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     prepare_streams()
     outcome = _guarded(lambda: _dispatch(words, commands))
+    if isinstance(outcome, Handover):
+        # Only here, where the listener is done with the terminal.
+        outcome = _guarded(outcome.start)
     return Output.wanted(words, os.environ).end(outcome)
 
 
@@ -93,6 +96,8 @@ def _guarded(work: Callable[[], Outcome], *, volume: str | None = None) -> Outco
 
 def _internal(fault: Exception) -> InternalError:
     if os.environ.get("PREFETCH_DEBUG"):
+        import traceback
+
         print(redact("".join(traceback.format_exception(fault))), end="", file=sys.stderr)
     said = redact(str(fault)).partition("\n")[0][:300]
     return InternalError(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from functools import partial
 
+from prefetch.errors import Interrupted, PrefetchError
 from prefetch.expansion import remember
 from prefetch.job import Job
+from prefetch.linking import link_nodes
 from prefetch.manifest import Wanted
 from prefetch.monitor.asked import Asked
 from prefetch.opening import limits_of, wanted_on
 from prefetch.report.events import Event, Listener, Space
+from prefetch.report.humanize import duration
 from prefetch.report.result import RunResult
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
@@ -17,18 +22,54 @@ from prefetch.telling import tell_of
 from prefetch.volume.history import last_success
 from prefetch.volume.layout import Volume
 
-__all__ = ["run_on"]
+__all__ = ["run_on", "run_within"]
 
 
 def run_on(volume: Volume, settings: Settings, asked: Asked | None, listener: Listener) -> RunResult:
     """Bring what the manifests want onto the volume."""
+    wanted = _wanted(volume, settings, listener)
+    if asked is None:
+        result = run_until_signal(_job(wanted, volume, settings, listener).run)
+    else:
+        result = _watched(asked, wanted, volume, settings, listener)
+    _link(wanted, volume, settings, listener)
+    return result
+
+
+def run_within(seconds: float | None, volume: Volume, settings: Settings, listener: Listener) -> tuple[RunResult, bool]:
+    """The same in so many seconds at most, and whether it was stopped because they were over."""
+    wanted = _wanted(volume, settings, listener)
+    job = _job(wanted, volume, settings, listener)
+
+    async def work() -> tuple[RunResult, bool]:
+        async with asyncio.timeout(seconds) as limit:
+            result = await job.run()
+        return result, limit.expired() and result.exit_code == Interrupted.exit_code
+
+    result, late = run_until_signal(work)
+    _link(wanted, volume, settings, listener)
+    return (_late(result, seconds or 0.0) if late else result), late
+
+
+def _late(result: RunResult, seconds: float) -> RunResult:
+    error = PrefetchError(
+        f"The models were not there within the deadline of {duration(seconds)}; what came is kept.",
+        remedy="Fill the volume beforehand, or allow more time with --deadline.",
+    )
+    return replace(result, exit_code=error.exit_code, error=error)
+
+
+def _link(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> None:
+    pairs = ((entry.model.path, entry.model.node_path) for entry in wanted.entries)
+    link_nodes(pairs, comfyui=settings.comfyui, volume=volume, listener=listener)
+
+
+def _wanted(volume: Volume, settings: Settings, listener: Listener) -> Wanted:
     wanted = wanted_on(volume, settings, listener, learned=partial(remember, volume))
     models = [entry.model for entry in wanted.entries]
     unpinned = [model.path for model in models if model.sha256 is None]
     tell_of([model.path for model in models], unpinned, layout=settings.layout, listener=listener)
-    if asked is None:
-        return run_until_signal(_job(wanted, volume, settings, listener).run)
-    return _watched(asked, wanted, volume, settings, listener)
+    return wanted
 
 
 def _job(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> Job:

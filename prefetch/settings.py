@@ -296,6 +296,52 @@ class Settings:
             positional=True,
         ),
     )
+    comfyui: Path | None = field(
+        default=None,
+        metadata=_option(
+            values.path("a directory's path", "/comfyui", "DIR"),
+            "ComfyUI's folder, where models are linked that have a node_path (for hook: without it, the first that is "
+            "there of /comfyui and /workspace/ComfyUI)",
+        ),
+    )
+    mode: Literal["ensure", "verify", "off"] | None = field(
+        default=None,
+        metadata=_option(
+            values.choice("ensure", "verify", "off"),
+            "ensure: download what is missing; verify: only compare sizes and times with the volume's record; off: do "
+            "nothing; without it, verify where RUNPOD_ENDPOINT_ID is set (serverless), else ensure",
+        ),
+    )
+    require: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(values.name("a group's name", "i2v", "GROUP")),
+            "wait for the models of this group only; the others are fetched beside the command; may be given more than "
+            "once",
+        ),
+    )
+    deadline: float | None = field(
+        default=None,
+        metadata=_option(values.seconds(1, example="400"), "wait at most so many seconds for the models"),
+    )
+    on_failure: Literal["abort", "continue"] = field(
+        default="abort",
+        metadata=_option(
+            values.choice("abort", "continue"),
+            "whether the command is not started, or started all the same, where the models are not there",
+        ),
+    )
+    keep_env: bool = field(
+        default=False, metadata=_switch("leave PREFETCH_ variables and tokens in the command's environment")
+    )
+    command: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(values.word("a command", "/start.sh", "CMD")),
+            "the command to become, with its arguments; two dashes stand before it",
+            positional=True,
+        ),
+    )
     json_: bool = field(default=False, metadata=_switch("print one JSON document on standard output, on errors too"))
     log_format: Literal["text", "json"] = field(
         default="text",

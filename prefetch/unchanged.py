@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from prefetch.given import Given
 from prefetch.inputs import read_inputs, unchanged
-from prefetch.volume.applied import Applied, AppliedModel, read_applied
+from prefetch.volume.applied import Applied, AppliedModel, applied_keys, read_applied
 from prefetch.volume.layout import Volume
 from prefetch.volume.looking import Looking
 
-__all__ = ["find_applied", "still_stands"]
+__all__ = ["find_applied", "looks_the_same", "newest_applied", "still_stands"]
 
 
 def find_applied(
@@ -43,7 +43,20 @@ def find_applied(
 def still_stands(volume: Volume, models: Iterable[AppliedModel]) -> bool:
     """Whether every one of these files looks as it did when it was verified."""
     looking = Looking(volume)
-    return all(_is_same(looking.stat(model["path"]), model) for model in models)
+    stats = ((looking.stat(model["path"]), model) for model in models)
+    return all(stat is not None and looks_the_same(stat, model) for stat, model in stats)
+
+
+def looks_the_same(stat: os.stat_result, model: AppliedModel) -> bool:
+    """Whether a file looks as the model did when it was verified."""
+    # In whole seconds, rounded down: the volume keeps no more, and the float of `os.stat_result` can round up.
+    return (stat.st_size, stat.st_mtime_ns // 1_000_000_000) == (model["size"], model["mtime"])
+
+
+def newest_applied(volume: Volume, *, groups: Sequence[str]) -> list[AppliedModel] | None:
+    """What the latest complete run on this volume came to, of whatever manifests, or of that what is in ``groups``."""
+    applied = next((found for key in applied_keys(volume) if (found := read_applied(volume, key)) is not None), None)
+    return None if applied is None else _in_groups(applied, groups) or None
 
 
 def _in_groups(applied: Applied, groups: Sequence[str]) -> list[AppliedModel]:
@@ -51,8 +64,3 @@ def _in_groups(applied: Applied, groups: Sequence[str]) -> list[AppliedModel]:
     if not known.issuperset(groups):
         return []
     return [model for model in applied.models if not groups or not set(groups).isdisjoint(model["groups"])]
-
-
-def _is_same(stat: os.stat_result | None, model: AppliedModel) -> bool:
-    # In whole seconds, rounded down: the volume keeps no more, and the float of `os.stat_result` can round up.
-    return stat is not None and (stat.st_size, stat.st_mtime_ns // 1_000_000_000) == (model["size"], model["mtime"])

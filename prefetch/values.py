@@ -28,6 +28,7 @@ __all__ = [
     "size",
     "switch",
     "whole",
+    "word",
 ]
 
 _SIZE = re.compile(r"([0-9]{1,18})(?:\.([0-9]{0,18}))?\s*(?:([KMGT])(i?))?B?")
@@ -105,6 +106,11 @@ def name(expects: str, example: str, metavar: str) -> Kind:
 def endpoint(expects: str, example: str, metavar: str) -> Kind:
     """An `Endpoint`."""
     return Kind(_endpoint, expects, example, metavar)
+
+
+def word(expects: str, example: str, metavar: str) -> Kind:
+    """Any text, a blank one too."""
+    return Kind(str, expects, example, metavar)
 
 
 def choice(*words: str) -> Kind:

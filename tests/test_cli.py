@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from prefetch import __version__
-from prefetch.arguments import help_of, parse
+from prefetch.arguments import help_of, parse, written
 from prefetch.cli import main
 from prefetch.commands.table import COMMANDS, Command
 from prefetch.errors import UsageError
+from prefetch.loading import load_settings
 from prefetch.settings import flag_of, option_names, option_of, variable_of
 
 RUN = COMMANDS[0]
@@ -242,6 +243,14 @@ def test_help_tells_every_option_its_variable_and_the_exit_codes(
         assert variable_of(field) in page
     assert "examples:\n  prefetch " in page and "  130  stopped by SIGINT or SIGTERM" in page
     assert max(map(len, page.splitlines())) <= 100
+
+
+def test_settings_are_written_as_they_are_read() -> None:
+    words = ["--volume", "/a b", "--group=x", "--group=-y", "--limit-rate=5M", "--wait-timeout", "1.5", "--locked"]
+    settings = load_settings(parse(RUN, [*words, "--", "-m.yaml", "n.yaml"]), environ={})
+    assert load_settings(parse(RUN, written(settings, RUN.options)), environ={}) == settings
+    assert written(load_settings({}, environ={}), RUN.options) == ["--"]
+    assert written(settings, ["group"]) == ["--group=x", "--group=-y", "--"], "only these"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

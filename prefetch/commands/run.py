@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
+from prefetch.comfyui.nodes import check_comfyui
 from prefetch.errors import Interrupted, PrefetchError
+from prefetch.linking import link_nodes
 from prefetch.monitor.asked import Asked, asked_of
 from prefetch.opening import find_manifests, open_volume
 from prefetch.report.events import Listener, RunStarted
@@ -36,6 +38,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
 
 
 def _run(settings: Settings, asked: Asked | None, listener: Listener) -> RunResult:
+    check_comfyui(settings.comfyui)
     volume = open_volume(settings, create=True)
     if asked is None and (models := _unchanged(settings, volume)) is not None:
         return _nothing_to_do(models, volume, settings, listener)
@@ -74,6 +77,8 @@ def _nothing_to_do(models: Sequence[AppliedModel], volume: Volume, settings: Set
     with suppress(PrefetchError):
         clear_leftovers(volume)
     volume.confirm()
+    nodes = ((model["path"], model["node_path"]) for model in models)
+    link_nodes(nodes, comfyui=settings.comfyui, volume=volume, listener=listener)
     for model in models:
         scores.done("present", Record.from_applied(model))
     return scores.finish(str(volume.root), None)

@@ -79,6 +79,7 @@ _WATCHED = (
     "pushgateway",
 )
 _OUTPUT = ("json_", "log_format")
+_ENTRY = ("mode", "require", "deadline", "on_failure", "keep_env", "comfyui")
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -95,6 +96,7 @@ COMMANDS: tuple[Command, ...] = (
             "fail_fast",
             "locked",
             *_TRUST,
+            "comfyui",
             *_WATCHED,
             *_OUTPUT,
         ),
@@ -253,6 +255,33 @@ COMMANDS: tuple[Command, ...] = (
             ("prefetch completion fish > prefetch.fish", "in ~/.config/fish/completions"),
         ),
         load="prefetch.commands.completion:main",
+    ),
+    Command(
+        name="hook",
+        help="be an image's entrypoint: the models first, then the command",
+        about="Sees to it that the models of PREFETCH_MANIFEST, <volume>/prefetch.yaml or /etc/prefetch/manifest.yaml "
+        "are on the volume, links those that a custom node wants in its own folder, then becomes the command: same "
+        "process, same signals, no tokens in its environment. With nothing to do, it takes milliseconds.",
+        options=(
+            "command",
+            *_ENTRY,
+            *_WHERE,
+            "group",
+            "layout",
+            *_TUNING,
+            "quota",
+            *_OTHERS,
+            "locked",
+            *_TRUST,
+            "log_format",
+        ),
+        examples=(
+            ("prefetch hook -- /start.sh", "as an image's ENTRYPOINT"),
+            ("prefetch hook --require i2v -- /start.sh", "the others meanwhile"),
+            ("prefetch hook --mode verify -- /start.sh", "download nothing"),
+            ("prefetch hook --deadline 400 --on-failure continue -- /start.sh", "in any case"),
+        ),
+        load="prefetch.commands.hook:main",
     ),
     Command(
         name="schema",

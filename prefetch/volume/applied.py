@@ -19,7 +19,15 @@ from prefetch.volume.layout import Volume
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
 
-__all__ = ["Applied", "AppliedModel", "forget_applied", "forget_applied_of", "read_applied", "write_applied"]
+__all__ = [
+    "Applied",
+    "AppliedModel",
+    "applied_keys",
+    "forget_applied",
+    "forget_applied_of",
+    "read_applied",
+    "write_applied",
+]
 
 _VERSION = 2
 _KEPT = 64
@@ -97,6 +105,13 @@ def read_applied(volume: Volume, key: str) -> Applied | None:
         return None
     named = tuple(Included(**{name: include[name] for name in _OF_INCLUDE}) for include in includes)
     return Applied(named, document["locked"], cast(list[AppliedModel], models))
+
+
+def applied_keys(volume: Volume) -> list[str]:
+    """The keys of everything that was applied, the latest first."""
+    with files.os_errors("reading what was applied"), volume.reading("applied") as directory:
+        names = [] if directory is None else _newest_first(directory)
+    return [key for name in names if _KEY.fullmatch(key := name.removesuffix(".json"))]
 
 
 def forget_applied(volume: Volume) -> None:

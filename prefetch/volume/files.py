@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -186,7 +185,7 @@ def read_small(name: str, *, dir_fd: int, limit: int) -> bytes | None:
 
 def replace(name: str, data: bytes, *, dir_fd: int, temporary: int) -> None:
     """Write a small file whole or not at all, through a file of a random name in the directory ``temporary``."""
-    draft = f"{name}.{secrets.token_hex(8)}"
+    draft = f"{name}.{os.urandom(8).hex()}"
     number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=temporary)
     try:
         with open(number, "wb") as file:

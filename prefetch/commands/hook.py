@@ -1,0 +1,46 @@
+"""``prefetch hook``: an image's entrypoint. The models first, then this process becomes the command."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+
+from prefetch.comfyui.nodes import find_comfyui
+from prefetch.commands.table import Outcome
+from prefetch.errors import Interrupted, PrefetchError
+from prefetch.handover import Handover, without_secrets
+from prefetch.hook import ensure, mode_of, verify
+from prefetch.report.events import Listener, Notice
+from prefetch.report.result import RunResult
+from prefetch.settings import Settings
+
+__all__ = ["main"]
+
+
+def main(settings: Settings, listener: Listener) -> Outcome:
+    """Prepare the volume as the mode says; the outcome is the command to become, or why it is not started."""
+    environ = dict(os.environ)
+    handover = Handover.to(settings.command, environ if settings.keep_env else without_secrets(environ))
+    failure = _failure(replace(settings, comfyui=find_comfyui(settings.comfyui)), environ, listener)
+    if failure is None:
+        return handover
+    if settings.on_failure == "abort" or failure.exit_code == Interrupted.exit_code:
+        return failure
+    listener(Notice("warning", f"{failure.error} The command is started all the same."))
+    return handover
+
+
+def _failure(settings: Settings, environ: dict[str, str], listener: Listener) -> RunResult | None:
+    began = time.monotonic()
+    try:
+        match mode_of(settings, environ):
+            case "ensure":
+                return ensure(settings, environ, listener)
+            case "verify":
+                return verify(settings, listener)
+            case "off":
+                return None
+    except PrefetchError as error:
+        volume = None if settings.volume is None else str(settings.volume.absolute())
+        return RunResult(error.exit_code, volume, time.monotonic() - began, error=error)

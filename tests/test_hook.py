@@ -1,0 +1,347 @@
+"""``prefetch hook`` as an image's entrypoint: the models first, then the very same process is the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from prefetch.demo.actions import Status
+from prefetch.demo.faults import Fault
+from prefetch.demo.server import DemoServer, running_origin
+from prefetch.demo.wire import Link
+from tests.support.commands import Commands, Outcome
+from tests.support.models import BLOCK, assert_whole, repo_of, sent_bytes, wanted, write_manifest
+from tests.support.runs import until
+
+MODELS = wanted(50_000, 3 * BLOCK)
+SMALL, LARGE = MODELS
+NODE = "custom_nodes/comfyui-frame-interpolation/ckpts/rife/x.safetensors"
+STARTED = ("sh", "-c", "echo started")
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """``prefetch hook`` of both models, the small one in group a and the large one in b."""
+
+    commands: Commands
+    origin: DemoServer
+    volume: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        manifest = str(self.commands.home / "m.yaml")
+        return {"HF_ENDPOINT": self.origin.endpoint, "PREFETCH_MANIFEST": manifest, "PREFETCH_CONNECTIONS": "1"}
+
+    def words(self, options: tuple[str, ...], command: tuple[str, ...]) -> list[str | Path]:
+        return ["hook", "--volume", self.volume, *options, "--", *command]
+
+    def run(self, *options: str, command: tuple[str, ...] = STARTED, env: Mapping[str, str] | None = None) -> Outcome:
+        return self.commands.run(*self.words(options, command), env={**self.environment, **(env or {})})
+
+    def fill(self) -> None:
+        """Have everything on the volume, and its record."""
+        env = self.environment
+        outcome = self.commands.run("run", "--volume", self.volume, env={**env, "PREFETCH_CONNECTIONS": "16"})
+        assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[DemoServer]:
+    with running_origin(repos=[repo_of(MODELS)], link=Link(pace=8_000_000)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, origin: DemoServer) -> Path:
+    base = tmp_path_factory.mktemp("hook")
+    (base / "home").mkdir()
+    write_manifest(base / "home" / "m.yaml", [SMALL.entry(groups=["a"], node_path=NODE), LARGE.entry(groups=["b"])])
+    Hooks(Commands(base / "home"), origin, base / "volume").fill()
+    return base
+
+
+@pytest.fixture
+def empty(commands: Commands, origin: DemoServer, filled: Path, tmp_path: Path) -> Hooks:
+    shutil.copy(filled / "home" / "m.yaml", commands.home)
+    return Hooks(commands, origin, tmp_path / "volume")
+
+
+@pytest.fixture
+def full(empty: Hooks, filled: Path) -> Hooks:
+    shutil.copytree(filled / "volume", empty.volume)
+    return empty
+
+
+# The command ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_process_becomes_the_command(full: Hooks) -> None:
+    words = full.words((), ("sh", "-c", "echo $$; grep SigIgn /proc/self/status; exit 3"))
+    with full.commands.start(*words, env=full.environment) as process:
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 3
+    number, _, ignored = stdout.split()
+    assert number == str(process.pid)
+    by_python = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
+    assert not int(ignored, 16) & by_python, "what Python ignores, the command does not"
+    assert f"2 models in place on {full.volume}" in stderr
+
+
+def test_signals_reach_the_command(full: Hooks) -> None:
+    script = "trap 'echo stopped; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    with full.commands.start(*full.words((), ("sh", "-c", script)), env=full.environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        stdout, _ = process.communicate(timeout=60)
+    assert (stdout, process.returncode) == ("stopped\n", 7)
+
+
+SECRETS = {
+    "HF_TOKEN": "hf_secret",
+    "CIVITAI_API_TOKEN": "secret",
+    "HF_TOKEN_FILE": "/run/secrets/hf",
+    "PREFETCH_TOKENS": "https://a.example.com=FIRST,https://b.example.com=SECOND",
+    "FIRST": "secret",
+    "SECOND": "secret",
+    "PREFETCH_HEADERS": '{"https://c.example.com": {"X-Key": "${THIRD}"}}',
+    "THIRD": "secret",
+}
+
+
+@pytest.mark.parametrize(("options", "kept"), [((), False), (("--keep-env",), True)], ids=str)
+def test_secrets_are_not_the_command_s(full: Hooks, options: tuple[str, ...], kept: bool) -> None:
+    others = {"RUNPOD_API_KEY": "the worker's own", "COMFY_LOG_LEVEL": "INFO"}
+    outcome = full.run(*options, command=("cat", "/proc/self/environ"), env={**SECRETS, **others})
+    found = dict(item.split("=", 1) for item in outcome.stdout.split("\0") if item)
+    assert others.items() <= found.items()
+    names = {*SECRETS, *full.environment}
+    assert names & found.keys() == (names if kept else {"HF_ENDPOINT"})
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ((), "No command was given to start. Write it behind two dashes: prefetch hook -- /start.sh"),
+        (("/no/such",), "There is no command /no/such to start."),
+        (("no-such",), "There is no command no-such to start."),
+    ],
+)
+def test_a_command_that_cannot_be_started_is_said_before_anything_is_fetched(
+    empty: Hooks, command: tuple[str, ...], sentence: str
+) -> None:
+    outcome = empty.run(command=command)
+    assert outcome.returncode == 2
+    assert sentence in outcome.stderr
+    assert not empty.volume.exists()
+
+
+def test_a_script_without_an_interpreter_is_said(full: Hooks) -> None:
+    script = full.commands.home / "start.sh"
+    script.write_text("echo started\n")
+    script.chmod(0o755)
+    outcome = full.run(command=(str(script),))
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert "start.sh cannot be started: Exec format error. A script begins with a line such as #!/bin/sh." in (
+        outcome.stderr
+    )
+
+
+def test_arguments_of_the_command_are_its_own(full: Hooks) -> None:
+    outcome = full.run(command=("printf", "<%s>", "--mode", "", "a,b", "--"))
+    assert outcome.stdout == "<--mode><><a,b><-->"
+
+
+# Nothing to do --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["ensure", "verify", "off"])
+def test_nothing_to_do_takes_the_standard_library_and_no_network(full: Hooks, mode: str) -> None:
+    """By what is imported, not by the clock."""
+    shutil.rmtree(full.volume / ".prefetch" / "inventory")
+    before = len(full.origin.requests)
+    bare = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "pass"], capture_output=True, text=True, check=True
+    )
+    outcome = full.run("--mode", mode, command=("true",), env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert outcome.returncode == 0, outcome.stderr
+    modules = imported(outcome.stderr) - imported(bare.stderr)
+    assert "prefetch.hook" in modules
+    # Python's own copy module asks for a part of Jython.
+    strangers = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    assert strangers - {"org"} == {"prefetch"}
+    assert not modules & {"asyncio", "ssl", "socket", "subprocess", "prefetch.manifest", "prefetch.job"}
+    assert len(full.origin.requests) == before
+
+
+def imported(stderr: str) -> set[str]:
+    return {line.rpartition("|")[2].strip() for line in stderr.splitlines() if line.startswith("import time:")}
+
+
+# ensure ---------------------------------------------------------------------------------------------------------------
+
+
+def test_ensure_fetches_and_links_then_starts(empty: Hooks) -> None:
+    comfyui = empty.commands.home / "comfyui"
+    (comfyui / "custom_nodes" / "ComfyUI-Frame-Interpolation").mkdir(parents=True)
+    place = comfyui / NODE.replace("comfyui-frame", "ComfyUI-Frame").replace("-interpolation", "-Interpolation")
+    for _ in range(2):
+        place.unlink(missing_ok=True)
+        outcome = empty.run("--comfyui", str(comfyui), command=("test", "-e", str(place)))
+        assert outcome.returncode == 0, outcome.stderr
+        assert place.samefile(empty.volume / SMALL.path)
+    assert_whole(empty.volume, MODELS)
+
+
+def test_run_links_where_it_is_told_to(full: Hooks) -> None:
+    comfyui = full.commands.home / "comfyui"
+    folder = comfyui / "custom_nodes" / "comfyui-frame-interpolation"
+    folder.mkdir(parents=True)
+    for options in ((), ("--refresh",)):
+        shutil.rmtree(folder / "ckpts", ignore_errors=True)
+        words = ("run", "--volume", full.volume, "--comfyui", comfyui, *options)
+        assert full.commands.run(*words, env=full.environment).returncode == 0
+        assert (comfyui / NODE).samefile(full.volume / SMALL.path)
+    outcome = full.commands.run("run", "--comfyui", "nowhere", "--volume", full.volume, env=full.environment)
+    assert (outcome.returncode, "--comfyui nowhere is no directory." in outcome.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("mode", ["ensure", "verify"])
+def test_a_model_that_cannot_be_had_stops_the_start(full: Hooks, mode: str) -> None:
+    (full.volume / SMALL.path).unlink()
+    full.origin.add_faults(Fault(do=Status(404), path=f"*{SMALL.name}", method="*", times=None))
+    try:
+        outcome = full.run("--mode", mode)
+        assert (outcome.returncode, outcome.stdout) == (1, "")
+        assert SMALL.path in outcome.stderr
+        outcome = full.run("--mode", mode, "--on-failure", "continue")
+    finally:
+        full.origin.clear_faults()
+    assert (outcome.returncode, outcome.stdout) == (0, "started\n")
+    assert "The command is started all the same." in outcome.stderr
+
+
+def test_no_manifest_stops_the_start(empty: Hooks) -> None:
+    for mode, words in (("ensure", "No manifest was given"), ("verify", "nothing tells what to look for")):
+        empty.volume.mkdir(exist_ok=True)
+        outcome = empty.run("--mode", mode, env={"PREFETCH_MANIFEST": ""})
+        assert (outcome.returncode, outcome.stdout) == (2, "")
+        assert words in outcome.stderr
+    assert empty.run("--mode", "off", env={"PREFETCH_MANIFEST": ""}).stdout == "started\n"
+
+
+def test_a_signal_while_it_fetches_ends_it_without_the_command(empty: Hooks) -> None:
+    words = empty.words(("--on-failure", "continue"), STARTED)
+    with empty.commands.start(*words, env=empty.environment) as process:
+        until(lambda: (empty.volume / ".prefetch/partial").exists(), "the first bytes", process)
+        process.send_signal(signal.SIGTERM)
+        stdout, _ = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (130, "")
+
+
+def test_many_workers_fetch_each_byte_once(empty: Hooks) -> None:
+    before = sent_bytes(empty.origin.requests)
+    words = empty.words((), STARTED)
+    with (
+        empty.commands.start(*words, env=empty.environment) as first,
+        empty.commands.start(*words, env=empty.environment) as second,
+    ):
+        said = [process.communicate(timeout=60) for process in (first, second)]
+    assert [(process.returncode, stdout) for process, (stdout, _) in zip((first, second), said, strict=True)] == [
+        (0, "started\n")
+    ] * 2
+    assert_whole(empty.volume, MODELS)
+    assert sent_bytes(empty.origin.requests) - before < 1.5 * sum(model.content.size for model in MODELS)
+
+
+# A part of them first -------------------------------------------------------------------------------------------------
+
+
+def is_there(hooks: Hooks) -> bool:
+    return (hooks.volume / LARGE.path).exists()
+
+
+def test_what_is_not_required_goes_on_beside_and_outlives_the_command(empty: Hooks) -> None:
+    small, large = empty.volume / SMALL.path, empty.volume / LARGE.path
+    outcome = empty.run("--require", "a", command=("sh", "-c", f"test -e {small} && test ! -e {large} && echo started"))
+    assert outcome.stdout == "started\n", outcome.stderr
+    assert "fetches the other models meanwhile" in outcome.stderr
+    until(lambda: is_there(empty), "the other model")
+    assert_whole(empty.volume, MODELS)
+    status = empty.commands.run("status", "--volume", empty.volume, "--json")
+    assert set(status.models) == {SMALL.path, LARGE.path}
+
+
+def test_what_is_required_counts_as_what_is_there(full: Hooks) -> None:
+    (full.volume / LARGE.path).unlink()
+    outcome = full.run("--require", "a", "--mode", "verify")
+    assert (outcome.returncode, outcome.stdout) == (0, "started\n")
+    assert f"Beside what is required: 1 of 2 models not on {full.volume} as recorded" in outcome.stderr
+    assert full.run("--require", "b", "--mode", "verify").returncode == 1
+    assert "The groups are a, b." in full.run("--require", "c").stderr
+
+
+def test_at_the_deadline_the_start_is_given_up_or_the_rest_goes_on_beside(empty: Hooks) -> None:
+    slow = {"PREFETCH_LIMIT_RATE": "5M"}
+    outcome = empty.run("--deadline", "1", env=slow)
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert "The models were not there within the deadline of 1.0s; what came is kept." in outcome.stderr
+    outcome = empty.run("--deadline", "1", "--on-failure", "continue", env={"PREFETCH_LIMIT_RATE": "3M"})
+    assert outcome.stdout == "started\n", outcome.stderr
+    until(lambda: is_there(empty), "the rest")
+    assert_whole(empty.volume, MODELS)
+
+
+# verify ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_serverless_worker_compares_and_fetches_nothing(full: Hooks) -> None:
+    serverless = {"RUNPOD_ENDPOINT_ID": "abc"}
+    large = full.volume / LARGE.path
+    before, requests = large.stat(), len(full.origin.requests)
+    large.write_bytes(bytes(before.st_size))
+    os.utime(large, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert full.run(env=serverless).stdout == "started\n", "no byte of a model is read"
+    os.utime(large, (1, 1))
+    outcome = full.run(env=serverless)
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert f"1 of 2 models not on {full.volume} as recorded: {LARGE.path} (changed)." in outcome.stderr
+    assert len(full.origin.requests) == requests
+
+
+def test_without_a_manifest_what_was_applied_last_counts(full: Hooks) -> None:
+    env = {"PREFETCH_MANIFEST": "", "RUNPOD_ENDPOINT_ID": "abc"}
+    assert full.run(env=env).stdout == "started\n"
+    requests = len(full.origin.requests)
+    url = {**env, "PREFETCH_MANIFEST_URL": f"{full.origin.endpoint}/m.yaml"}
+    assert full.run(env=url).stdout == "started\n", "nothing is fetched, no manifest either"
+    assert len(full.origin.requests) == requests
+    (full.volume / SMALL.path).unlink()
+    assert f"{SMALL.path} (missing)" in full.run(env=env).stderr
+
+
+def test_a_manifest_of_which_no_run_was_complete_is_compared_with_the_records(full: Hooks) -> None:
+    shutil.rmtree(full.volume / ".prefetch" / "applied")
+    comfyui = full.commands.home / "comfyui"
+    (comfyui / "custom_nodes" / "comfyui-frame-interpolation").mkdir(parents=True)
+    assert full.run("--mode", "verify", "--comfyui", str(comfyui)).stdout == "started\n"
+    assert (comfyui / NODE).samefile(full.volume / SMALL.path)
+    (full.volume / LARGE.path).unlink()
+    outcome = full.run("--mode", "verify")
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert LARGE.path in outcome.stderr
+
+
+def test_a_log_for_machines_stays_one(full: Hooks) -> None:
+    (full.volume / SMALL.path).unlink()
+    outcome = full.run("--mode", "verify", "--log-format", "json")
+    assert [json.loads(line)["event"] for line in outcome.stderr.splitlines()] == ["error"]
