@@ -208,3 +208,18 @@ def test_one_that_cannot_be_read_does_not_hide_the_others(commands: Commands, tm
     assert [Path(one["workflow"]) for one in json.loads(outcome.stdout)] == [WORKFLOWS[0]]
     assert f"{other}: this JSON is no ComfyUI workflow." in outcome.stderr
     assert "And 1 other file cannot be read either." in outcome.stderr
+
+
+def test_a_directory_of_other_things_and_a_manifest_that_is_none(commands: Commands, tmp_path: Path) -> None:
+    lists = tmp_path / "lists"
+    (lists / "sub.yaml").mkdir(parents=True)
+    (lists / "values.yaml").write_text("replicas: 2\nversion: 3\n")
+    (lists / "m.yaml").write_text(SEED.read_text())
+    assert commands.run("workflow", "manifest", WORKFLOWS[0], "--catalog", lists).returncode == 0
+    broken = tmp_path / "other.yaml"
+    broken.write_bytes(b"replicas: \xff\n")
+    outcome = commands.run("workflow", "manifest", WORKFLOWS[0], "--catalog", lists, "-o", broken)
+    assert outcome.returncode == 2 and broken.read_bytes() == b"replicas: \xff\n"
+    assert f"{broken}:1: a byte is not UTF-8 text." in outcome.stderr
+    outcome = commands.run("workflow", "manifest", WORKFLOWS[0], "--catalog", lists, "-o", tmp_path / "no" / "m.yaml")
+    assert outcome.returncode == 2 and "cannot be written: No such file or directory." in outcome.stderr

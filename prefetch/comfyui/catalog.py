@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["Catalog", "Offer", "read_catalog"]
 
 _MAX_BYTES = 64 << 20
 _GENERIC = frozenset({"diffusion_pytorch_model", "model", "pytorch_model", "pytorch_lora_weights"})
+_MANIFEST = (re.compile(r"^version:", re.MULTILINE), re.compile(r"^(?:models|include):", re.MULTILINE))
 _NAMES = ("model_file_name", "filename", "file_name", "file", "name")
 _FOLDERS = ("models_folder", "folder", "directory", "save_path", "path")
 _ADDRESSES = ("url", "source", "link", "download_url")
@@ -106,7 +108,12 @@ def read_catalog(paths: Iterable[Path], table: LoaderTable) -> Catalog:
 
 
 def _may_be_list(file: Path) -> bool:
-    return file.suffix in (".yaml", ".yml", ".csv") or file.name == "model-list.json"
+    """Whether a file of a directory is meant as a catalog: other YAML may lie there too."""
+    if not file.is_file():
+        return False
+    if file.suffix in (".yaml", ".yml"):
+        return all(key.search(_text(file)) for key in _MANIFEST)
+    return file.suffix == ".csv" or file.name == "model-list.json"
 
 
 def _offers(file: Path, table: LoaderTable) -> Iterator[Offer]:

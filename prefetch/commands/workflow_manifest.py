@@ -13,7 +13,7 @@ from prefetch.comfyui.entries import Draft, draft
 from prefetch.comfyui.workflow import load_table
 from prefetch.commands.workflow_models import read_workflows
 from prefetch.errors import PrefetchError
-from prefetch.manifest import load_manifests
+from prefetch.manifest import Model, load_manifests
 from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import count, printable
 from prefetch.settings import Settings
@@ -59,8 +59,7 @@ def main(settings: Settings, listener: Listener) -> Written:
     if found.error is not None:
         raise found.error
     output = settings.output
-    existing = output.read_text(encoding="utf-8") if output is not None and _has_text(output) else None
-    models = [] if output is None or existing is None else [e.model for e in load_manifests([output]).entries]
+    models, existing = _existing(output)
     made = draft(found.workflows, read_catalog(settings.catalog, table), table, existing=models)
     text = new_text(made, list(found.workflows)) if existing is None else edited(existing, made)
     if output is not None and text != existing:
@@ -71,8 +70,13 @@ def main(settings: Settings, listener: Listener) -> Written:
     return Written(made, text, output, error, text="" if output is not None else text.rstrip("\n"))
 
 
-def _has_text(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
+def _existing(output: Path | None) -> tuple[list[Model], str | None]:
+    """What the manifest to add to holds, and its text; None where there is none yet."""
+    if output is None or not output.is_file() or output.stat().st_size == 0:
+        return [], None
+    # First, for the sentences: what is no manifest is not edited.
+    models = [entry.model for entry in load_manifests([output]).entries]
+    return models, output.read_text(encoding="utf-8-sig")
 
 
 def _tell(made: Draft, output: Path | None, listener: Listener) -> None:
