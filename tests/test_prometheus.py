@@ -89,7 +89,9 @@ def scraped(runs: Runs, origin: DemoServer, tmp_path_factory: pytest.TempPathFac
     assert runs.of(SMALL).run().returncode == 0
     assert runs.run_until_killed(lambda: bool(journals(runs.volume).get(LARGE.path)), "--limit-rate", "8M")
     origin.add_faults(Fault(do=Status(503), times=2))
-    options = ["--linger", "600", "--quota", "1G", "--limit-rate", "4M", "--log-format", "json"]
+    # One connection: the blocks come one after another, and not all of them at the end.
+    pace = ["--limit-rate", "4M", "--connections", "1"]
+    options = ["--linger", "600", "--quota", "1G", "--log-format", "json", *pace]
     entries = [model.entry() for model in MODELS] + [LOST]
     with (
         prometheus(directory, [runpod_job(f"127.0.0.1:{port}", token)], rules=[MONITORING / "alerts.yml"]) as server,
