@@ -241,6 +241,16 @@ class TestStacks:
             rows = (toggle, "simple", 1, "a.safetensors", 1, 1, 1, "b.safetensors", 1, 1, 1)
             assert names(one(node(1, "easy loraStack", rows, outputs=[("LORA_STACK", [90])]))) == expected
 
+    def test_rows_in_a_list_beside_a_text_that_says_the_same(self) -> None:
+        rows = [
+            {"name": "a.safetensors", "active": True, "strength": "1.0"},
+            {"name": "b.safetensors", "active": False},
+        ]
+        for values in (("<lora:a:1> <lora:b:1>", rows), (True, "<lora:a:1>", rows), (rows,)):
+            found = found_in(one(node(1, "Lora Loader (LoraManager)", values, outputs=[("MODEL", [90])])))
+            assert [model.name for model in found.models] == ["a.safetensors"]
+            assert found.unresolved == ()
+
     def test_rows_with_dots_in_their_names(self) -> None:
         rows: dict[str, object] = {"loras.0.lora_name": "a.safetensors", "loras.0.enabled": True, "loras.0.strength": 1}
         rows |= {"loras.1.lora_name": "b.safetensors", "loras.1.enabled": False, "loras.1.strength": 1}
@@ -264,6 +274,14 @@ class TestPositions:
     def test_a_position_with_no_files_name_gives_way(self) -> None:
         loader = node(1, "VAELoader", ("main_device", "v.safetensors"), outputs=[("VAE", [90])])
         assert set(paths(one(loader))) == {"vae/v.safetensors"}
+
+    def test_no_file_is_an_answer_too(self) -> None:
+        values = ("c.safetensors", "Baked VAE", -2, "None", 1, 1, "new_widget.safetensors")
+        found = found_in(one(node(1, "Efficient Loader", values, outputs=[("MODEL", [90])])))
+        assert {(model.folder, model.name) for model in found.models} == {
+            ("checkpoints", "c.safetensors"),
+            (None, "new_widget.safetensors"),
+        }
 
     def test_values_by_name(self) -> None:
         loader = node(1, "LTXAVTextEncoderLoader", {"ckpt_name": "c.safetensors", "text_encoder": "t.safetensors"})

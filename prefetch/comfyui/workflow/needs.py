@@ -110,7 +110,7 @@ class Needs:
 
     def _placed(self, node: Node, loader: Loader) -> Iterator[Placed]:
         """Each input of the loader with the node's own value, and those that have a link only."""
-        placed = place_values(node, loader)
+        placed = place_values(node, loader, self._table.none_values)
         yield from placed
         known = {found.name for found in placed}
         for entry in loader:

@@ -8,7 +8,7 @@ one is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prefetch.comfyui.workflow.graph import Node
@@ -61,13 +61,22 @@ def _without_extras(values: Sequence[object]) -> list[object]:
     return kept
 
 
-def place_values(node: Node, loader: Loader) -> list[Placed]:
-    """The values of a loader's inputs: by name, else by position; a value that is no file's name gives way to one."""
+def place_values(node: Node, loader: Loader, none_values: Collection[str]) -> list[Placed]:
+    """The values of a loader's inputs: by name, else by position; a value that is no file's name gives way to one.
+
+    Args:
+        none_values: texts that mean no file: what holds one of them is in its right place.
+    """
     named = named_values(node)
     placed = [found for entry in loader for found in _by_name(entry, named)]
     if not placed and isinstance(node.values, list):
         placed = [found for entry in loader for found in _by_position(entry, node.values)]
-    return _mended(placed, loader, node)
+    sound = [
+        found
+        for found in placed
+        if is_model_name(found.value) or (isinstance(found.value, str) and found.value in none_values)
+    ]
+    return _mended(placed, sound, loader, node)
 
 
 def _by_name(entry: Entry, named: Mapping[str, object]) -> Iterator[Placed]:
@@ -86,16 +95,18 @@ def _by_position(entry: Entry, values: Sequence[object]) -> Iterator[Placed]:
         if entry.at < len(values):
             yield Placed(entry, entry.name, None, unwrapped(values[entry.at]))
         return
-    for number, value in enumerate(values[entry.at :: entry.every or 1][:_MOST_ROWS], start=1):
+    every = entry.every or 1
+    for number, value in enumerate(values[entry.at :: every][:_MOST_ROWS], start=1):
+        if every == 1 and entry.every and not isinstance(value, dict | list):
+            continue  # a row in one widget is a mapping; beside it stand texts of other kinds
         yield Placed(entry, entry.name.replace("*", str(number)), str(number), unwrapped(value))
 
 
-def _mended(placed: list[Placed], loader: Loader, node: Node) -> list[Placed]:
+def _mended(placed: list[Placed], sound: list[Placed], loader: Loader, node: Node) -> list[Placed]:
     """Give file names that no input took to the inputs that took something else, where it is clear to which."""
     loose = [value for value in leftovers(node) if all(value != found.value for found in placed)]
     if not loose:
         return placed
-    sound = [found for found in placed if is_model_name(found.value)]
     open_entries = [entry for entry in loader if "*" not in entry.name and all(f.entry is not entry for f in sound)]
     if len(open_entries) != len(loose) and len({entry.folders for entry in open_entries}) != 1:
         return placed
