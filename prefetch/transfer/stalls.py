@@ -14,7 +14,7 @@ PATIENCE = 1.0
 """Seconds a connection may lag before it is judged, or TCP's slow start would be; doubled each time it was judged."""
 WINDOW = 3.0
 """Seconds over which a speed is taken."""
-FAR_BELOW = 0.1
+FAR_BELOW = 0.25
 """The share of its siblings' median speed under which a connection is stuck."""
 HANDSHAKE = 0.5
 """Seconds that another connection may take to bring its first byte."""

@@ -113,7 +113,7 @@ def _other_sets() -> Iterator[Workload]:
             sizes=filesets.one(4_000_000_000),
             link=PACED,
             volume=capped_volume,
-            names=("prefetch", "aria2c", LIMIT, DD),
+            names=("prefetch", "aria2c"),
         ),
         goals=(
             at_most("hash known at most 1 s after the last byte", fact("hashed_after"), 1.0, form="{:.2f} s"),
