@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.bench.notes import NOTES
 from tests.bench.report import Section, markdown_table
 
 __all__ = ["Page"]
@@ -69,7 +70,7 @@ class Page:
 
     def text(self, order: Sequence[str]) -> str:
         """The whole page, its workloads in this order."""
-        parts = [INTRODUCTION, _machine(), GOALS + "\n", self.goal_table(order) + "\n"]
+        parts = [INTRODUCTION, _machine(), GOALS + "\n", self.goal_table(order) + "\n", NOTES]
         return "\n".join([*parts, *(self.sections[key] for key in order if key in self.sections)])
 
 
