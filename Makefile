@@ -5,6 +5,7 @@
 # make docs                             the documentation as a site, in build/docs
 # make bench [ARGS="--only a --rounds 3"]  the benchmark beside other downloaders
 # make torture [ARGS="--seconds 150"]   writers on one volume, killed again and again; needs root
+# make sharing [ARGS="--writers 1,2"]   how long 1, 2, 4 and 8 hosts take to fill one volume; needs root
 #
 # Set-up is done by itself, in .venv, without root. Another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
 
@@ -17,7 +18,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format docs bench torture requirements clean
+.PHONY: help run test check format docs bench torture sharing requirements clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -49,6 +50,9 @@ bench: $(VENV)/.dev
 
 torture: $(VENV)/.dev
 	$(BIN)/python -m tests.torture $(ARGS)
+
+sharing: $(VENV)/.dev
+	$(BIN)/python -m tests.torture.sharing $(ARGS)
 
 requirements: $(VENV)/.dev
 	$(LOCK) pyproject.toml -o requirements/run.txt

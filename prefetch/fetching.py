@@ -20,7 +20,7 @@ from prefetch.plan import Link, Plan, make_plan
 from prefetch.report.events import Claims, DoneStatus, Event, Listener, Planned, Progress, Space
 from prefetch.scores import Scores
 from prefetch.sources.resolver import Resolver
-from prefetch.survey import Standing, State
+from prefetch.survey import Standing, State, contents
 from prefetch.transfer.engine import Engine
 from prefetch.transfer.flow import Flow
 from prefetch.transfer.order import Finished, Order, Outcome
@@ -91,7 +91,8 @@ class Fetching:
         left = [candidate for candidate in candidates if not await self._is_here(candidate)]
         unfinished = find_unfinished(self._volume)
         resumed = {candidate.path: resumable_bytes(identity_of(candidate), unfinished) for candidate in left}
-        plan = make_plan(left, here=self._scores.verified, resumed=resumed)
+        here = {**(contents(self._volume, self._inventory) if left else {}), **self._scores.verified}
+        plan = make_plan(left, here=here, resumed=resumed)
         self._listener(Planned(len(plan.fetch), plan.bytes_to_fetch, plan.bytes_resumed, plan.unknown_sizes))
         room = measure(self._volume, quota=self._limits.quota)
         self._listener(Space(room.capacity, room.quota, room.used))
@@ -137,6 +138,9 @@ class Fetching:
         """Whether somebody else has placed the model meanwhile."""
         try:
             here = await self._is_here(candidate)
+            if not here and (other := self._turns.elsewhere.get(candidate.path)) is not None:
+                self._link(Link(candidate.standing, other))
+                here = True
             if here:
                 clear_partials(self._volume, identity_of(candidate))
             return here

@@ -82,6 +82,11 @@ class Leases:
             self._own[key], self._alive[key], self._since[key] = own, began, began
             self._start()
 
+    def former(self, key: str) -> str | None:
+        """The path at which whoever owned ``key`` before us wanted the same content, where somebody did."""
+        own = self._own.get(key)
+        return own.former if own is not None else None
+
     @property
     def held(self) -> int:
         """How many claims are ours now."""

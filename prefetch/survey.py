@@ -13,7 +13,7 @@ from prefetch.volume.inventory import Inventory, Record, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.looking import Looking
 
-__all__ = ["Standing", "State", "satisfies", "survey"]
+__all__ = ["Standing", "State", "contents", "satisfies", "stands", "survey"]
 
 
 class State(Enum):
@@ -74,6 +74,17 @@ def _state(model: Model, stat: os.stat_result, record: Record | None) -> State:
     if record is None or not satisfies(record, model):
         return State.STRANGER
     return State.PRESENT if matches(record, stat) and not record.suspect else State.CHANGED
+
+
+def contents(volume: Volume, inventory: Inventory) -> dict[str, str]:
+    """Path of a model that stands as it was recorded, by its SHA-256, whichever manifest wants it."""
+    return {record.sha256: record.path for record in inventory.all() if stands(volume, record)}
+
+
+def stands(volume: Volume, record: Record) -> bool:
+    """Whether the file that was recorded is there, unchanged."""
+    found = None if record.suspect else volume.stat(record.path)
+    return found is not None and matches(record, found)
 
 
 def satisfies(record: Record, model: Model) -> bool:

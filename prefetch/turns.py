@@ -10,7 +10,7 @@ from prefetch.leases import Leases, busy
 from prefetch.limits import Patience
 from prefetch.placing import identity_of
 from prefetch.report.events import Listener
-from prefetch.survey import State, survey
+from prefetch.survey import State, stands, survey
 from prefetch.transfer.threads import Threads
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.claims import key_of
@@ -26,13 +26,18 @@ WHEN_STOPPED = 0.3
 
 
 class Turns:
-    """Takes models for this process and gives them back. `take` and `confirm` block."""
+    """Takes models for this process and gives them back. `take` and `confirm` block.
+
+    Attributes:
+        elsewhere: where others have placed the very content meanwhile, by the path at which it is wanted.
+    """
 
     def __init__(self, volume: Volume, inventory: Inventory, *, patience: Patience, listener: Listener) -> None:
         self._volume = volume
         self._threads = Threads(1)
         self._leases = Leases(volume, life=patience.life, before_release=inventory.flush)
         self._queue = Queue(volume, patience, threads=self._threads, listener=listener)
+        self.elsewhere: dict[str, str] = {}
         self._behind: dict[str, Candidate] = {}
         self._sharing: dict[str, list[Candidate]] = {}
         self._looked_at: dict[str, Candidate] = {}
@@ -76,7 +81,10 @@ class Turns:
         for other in self._sharing.pop(key, ()):
             self._looked_at[other.path] = self.look_again(other)
         fresh = self._looked_at.pop(path, None)
-        return _unless_placed(self.look_again(candidate) if fresh is None else fresh, candidate)
+        fresh = _unless_placed(self.look_again(candidate) if fresh is None else fresh, candidate)
+        if not _is_small(candidate):
+            self._look_elsewhere(candidate, self._leases.former(key))
+        return fresh
 
     def take_now(self, candidate: Candidate) -> Candidate | None:
         """Do as `take` does where that takes no look at the volume; None where it does."""
@@ -84,6 +92,15 @@ class Turns:
             return None
         fresh = self._looked_at.pop(candidate.path, None)
         return None if fresh is None else _unless_placed(fresh, candidate)
+
+    def _look_elsewhere(self, candidate: Candidate, former: str | None) -> None:
+        """Raise BusyError if who had the claim before us has placed the same content at another path."""
+        if former in (None, candidate.path):
+            return
+        record = Inventory(self._volume).get(former)
+        if record is not None and record.sha256 == candidate.sha256 and stands(self._volume, record):
+            self.elsewhere[candidate.path] = former
+            raise busy(candidate.path, None)
 
     def look_again(self, candidate: Candidate) -> Candidate:
         """The candidate with what stands at its path now, by records that are read anew."""

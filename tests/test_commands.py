@@ -87,7 +87,7 @@ def test_a_plan_tells_each_model_s_part_and_touches_nothing(runs: Runs) -> None:
         THIRD.path: "check",
         FOURTH.path: "fetch",
         "models/copy.safetensors": "link",
-        "models/unpinned.dat": "fetch",
+        "models/unpinned.dat": "link",
         "models/lost.dat": "unresolved",
     }
     assert outcome.models[LARGE.path]["bytes_resumed"] == here

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,43 @@ def test_who_sleeps_too_long_is_outbid_and_harms_nobody(runs: Runs) -> None:
     assert_whole(runs.volume, runs.models)
     assert not (runs.volume / ".prefetch" / "replaced").exists()
     assert not list((runs.volume / ".prefetch" / "partial").iterdir())
+
+
+def elsewhere(runs: Runs) -> Runs:
+    """The same content at another path, by another manifest."""
+    moved = replace(runs.models[0], folder="models/copies")
+    return replace(runs, models=(moved,), commands=replace(runs.commands, home=runs.commands.home / "other"))
+
+
+def test_content_that_another_manifest_brought_is_linked(runs: Runs) -> None:
+    first = runs.of(MODELS[2])
+    second = elsewhere(first)
+    second.commands.home.mkdir()
+    assert first.run().returncode == 0
+    before = runs.sent()
+    planned = second.do("plan")
+    assert [model["status"] for model in planned.document["models"]] == ["link"]
+    outcome = second.run()
+    assert outcome.returncode == 0, outcome.stderr
+    assert [model["status"] for model in outcome.document["models"]] == ["linked"]
+    assert runs.sent() == before
+    assert_whole(runs.volume, [*first.models, *second.models])
+
+
+def test_one_content_at_two_paths_in_two_manifests_is_fetched_once(runs: Runs) -> None:
+    first = runs.of(MODELS[2])
+    second = elsewhere(first)
+    second.commands.home.mkdir()
+    with first.start("--connections", "2") as one, second.start("--connections", "2") as two:
+        results = [ended(one), ended(two)]
+    assert [code for code, _ in results] == [0, 0], results
+    assert sorted(model["status"] for _, document in results for model in document["models"]) == [
+        "downloaded",
+        "linked",
+    ]
+    assert runs.sent() == MODELS[2].content.size
+    assert_whole(runs.volume, [*first.models, *second.models])
+    assert not list((runs.volume / ".prefetch/partial").iterdir())
 
 
 def test_the_claims_may_be_deleted_in_the_middle(runs: Runs) -> None:

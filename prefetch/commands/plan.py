@@ -16,7 +16,7 @@ from prefetch.report.result import ModelResult, RunResult
 from prefetch.scores import summary_of
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
-from prefetch.survey import Standing, State, survey
+from prefetch.survey import Standing, State, contents, survey
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
@@ -45,8 +45,9 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     """Compare the manifests with the volume; ask a host only what its manifest does not tell."""
     began = time.monotonic()
     volume = open_volume(settings)
+    inventory = Inventory(volume)
     wanted = wanted_on(volume, settings, listener)
-    standings = survey(wanted.entries, volume, Inventory(volume))
+    standings = survey(wanted.entries, volume, inventory)
     absent = [s for s in standings if s.state is not State.PRESENT or (settings.refresh and s.model.sha256 is None)]
     answers = dict(wanted.unlisted) | {s.path: _from_manifest(s) for s in absent}
     refused = [s for s in absent if is_unpinned_pickle(s.model) and not settings.allow_unpinned]
@@ -56,7 +57,8 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         answers.update(run_until_signal(lambda: _ask(unknown, settings, listener)))
     missing = [answer for answer in answers.values() if isinstance(answer, _Missing)]
     failures = {path: answer for path, answer in answers.items() if isinstance(answer, PrefetchError)}
-    plan = make_plan(missing, here=_verified(standings), resumed=_resumed(volume, missing))
+    here = {**(contents(volume, inventory) if missing else {}), **_verified(standings)}
+    plan = make_plan(missing, here=here, resumed=_resumed(volume, missing))
     results = _results(standings, plan, failures)
     results += [ModelResult(path, "unresolved", error=str(error)) for path, error in wanted.unlisted.items()]
     error = summary_of(list(failures.values()), models=len(results), how="cannot be resolved")

@@ -98,11 +98,12 @@ class Seen:
 
 @dataclass(slots=True)
 class Own:
-    """A claim of ours: its number, and what makes its file ours."""
+    """A claim of ours: its number, the path of the claim before it, and what makes its file ours."""
 
     key: str
     number: int
     claim: Claim
+    former: str | None = None
     token: bytes = field(default_factory=lambda: secrets.token_hex(_TOKEN // 2).encode())
     length: int = 0
 
@@ -152,11 +153,14 @@ def take(directory: int, key: str, claim: Claim, *, outbid: Seen | None = None) 
         Our claim, or the one that stands in its way; None where somebody was quicker and has not said who.
     """
     number = highest(directory).get(key, 0)
+    former = None
     if number:
         seen = read(directory, key, number)
         if seen is None or not (seen.free or seen == outbid):
             return seen
-    own = Own(key, number + 1, claim)
+        before = seen.claim
+        former = before.path if before is not None else None
+    own = Own(key, number + 1, claim, former)
     if not _create(directory, own):
         return None
     return own if highest(directory).get(key) == own.number else None

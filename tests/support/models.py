@@ -21,14 +21,15 @@ REPO = "acme/models"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One model of a test: its name at the origin, its content, where it shall stand."""
+    """One model of a test: its name at the origin, its content, the folder where it shall stand."""
 
     name: str
     content: Content
+    folder: str = "models"
 
     @property
     def path(self) -> str:
-        return f"models/{self.name}"
+        return f"{self.folder}/{self.name}"
 
     @property
     def source(self) -> str:

@@ -94,6 +94,7 @@ class Battle:
         self._tally = tally
         self._writers: list[_Writer] = []
         self._started = 0
+        self._flipped = False
         self._copies: list[tuple[int, FINISHED]] = []
         self._manifest = write_manifest(work / "models.yaml", [model.entry() for model in models])
 
@@ -149,8 +150,11 @@ class Battle:
 
     def _misbehave(self) -> None:
         self._origin.add_faults(any_fault(self._chance))
-        if self._chance.random() < 0.2:
-            self._origin.add_faults(flipped(self._models[-1], self._chance))
+        flip = flipped(self._models[-1], self._chance)
+        if self._chance.random() < 0.2 and not self._flipped:
+            # Once: a host that sends wrong bytes twice is given up, and rightly.
+            self._flipped = True
+            self._origin.add_faults(flip)
         if self._chance.random() < 0.2:
             self._origin.expire_links()
 

@@ -1,0 +1,147 @@
+"""``python -m tests.torture.sharing``: what it takes when several hosts fill one volume whose link is the limit.
+
+Each host has a mount, a name and process numbers of its own; all mounts share one capped link to the volume.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefetch.demo.server import DemoServer, running_origin
+from tests.support.commands import Commands
+from tests.support.hosts import on_host
+from tests.support.models import Wanted, repo_of, sent_bytes, wanted, write_manifest
+from tests.support.moosefs import MooseFS, moosefs_volume
+from tests.support.parts import PARTS
+from tests.torture.checker import missing_from, sha256sum_of, wrong_files
+
+SET = (20_000_000,) * 16
+HUGE = sum(SET)
+PIECE = 1 << 20
+PATIENCE = 400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn took: seconds until the last writer ended, bytes that the origin sent, bytes of the models."""
+
+    seconds: float
+    fetched: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s, {self.fetched / self.size:.3f} of the bytes"
+
+
+def main() -> None:
+    options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if lacking := [reason for part in ("moosefs", "mounts") if (reason := PARTS[part].reason())]:
+        sys.exit(f"make sharing: {lacking[0]}.")
+    try:
+        if options.huge:
+            _huge(options.cap)
+        else:
+            _writers(options.writers, options.cap)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make sharing")
+    counts = parser.add_argument(
+        "--writers", default="1,2,4,8", type=lambda text: [int(each) for each in text.split(",")]
+    )
+    counts.help = "how many at once, one turn each (default 1,2,4,8)"
+    parser.add_argument("--cap", default="40mbit", help="of the volume's link, as tc writes it (default 40mbit)")
+    parser.add_argument(
+        "--huge", action="store_true", help="instead: one huge file, beside two hosts with half of it each"
+    )
+    return parser.parse_args()
+
+
+def _writers(counts: Sequence[int], cap: str) -> None:
+    one: float | None = None
+    for count in counts:
+        turn = _turn(wanted(*SET), [slice(None)] * count, cap)
+        one = turn.seconds if one is None else one
+        print(f"{count} writers: {turn}; {turn.seconds / one:.3f} times the first", flush=True)
+
+
+def _huge(cap: str) -> None:
+    print(f"one host, one file: {_turn(wanted(HUGE), [slice(None)], cap)}", flush=True)
+    halves = wanted(HUGE // 2, HUGE // 2)
+    print(f"two hosts, half a file each: {_turn(halves, [slice(0, 1), slice(1, 2)], cap)}", flush=True)
+    with moosefs_volume(space=2 * HUGE) as filesystem:
+        print(f"bringing one half over: {_join(filesystem, cap):.1f} s", flush=True)
+
+
+def _turn(models: Sequence[Wanted], shares: Sequence[slice], cap: str) -> Turn:
+    """All writers start at once on an empty volume; each fetches its share of the models."""
+    size = sum(model.content.size for model in models)
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prefetch-sharing-")))
+        origin = stack.enter_context(running_origin(repos=[repo_of(models)]))
+        filesystem = stack.enter_context(moosefs_volume(space=2 * size))
+        mounts = [filesystem.root, *(filesystem.mount() for _ in shares[1:])]
+        filesystem.cap(cap)
+        began = time.monotonic()
+        processes = [
+            stack.enter_context(_started(f"host{number}", mount, models[share], origin, work))
+            for number, (mount, share) in enumerate(zip(mounts, shares, strict=True))
+        ]
+        codes = [process.wait(PATIENCE) for process in processes]
+        seconds = time.monotonic() - began
+        filesystem.uncap()
+        expected = {model.path: sha256sum_of(model.content.read(0, model.content.size)) for model in models}
+        if any(codes) or wrong_files(mounts[0], expected) or missing_from(mounts[0], expected):
+            raise RuntimeError(f"The writers ended with {codes}, or not every model is right.")
+        return Turn(seconds, sent_bytes(origin.requests), size)
+
+
+def _started(
+    name: str, mount: Path, models: Sequence[Wanted], origin: DemoServer, work: Path
+) -> subprocess.Popen[bytes]:
+    manifest = write_manifest(work / f"{name}.yaml", [model.entry() for model in models])
+    commands = on_host(Commands(work), name)
+    with (work / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(
+            commands.argv("run", manifest, "--volume", mount),
+            env=commands.environment({"HF_ENDPOINT": origin.endpoint}),
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+
+
+def _join(filesystem: MooseFS, cap: str) -> float:
+    """Copy half of a huge file, which another host has written, on the host that publishes it."""
+    other = filesystem.mount()
+    with (filesystem.root / "half").open("wb") as half:
+        for _ in range(HUGE // 2 // PIECE):
+            half.write(bytes(PIECE))
+    filesystem.cap(cap)
+    began = time.monotonic()
+    with (other / "half").open("rb") as half, (other / "whole").open("wb") as whole:
+        shutil.copyfileobj(half, whole, PIECE)
+        whole.flush()
+        os.fsync(whole.fileno())
+    seconds = time.monotonic() - began
+    filesystem.uncap()
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
