@@ -59,7 +59,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     failures = {path: answer for path, answer in answers.items() if isinstance(answer, PrefetchError)}
     here = {**(contents(volume, inventory) if missing else {}), **_verified(standings)}
     plan = make_plan(missing, here=here, resumed=_resumed(volume, missing))
-    results = _results(standings, plan, failures)
+    results = _results(standings, missing, plan, failures)
     results += [ModelResult(path, "unresolved", error=str(error)) for path, error in wanted.unlisted.items()]
     error = summary_of(list(failures.values()), models=len(results), how="cannot be resolved")
     free = measure(volume, quota=settings.quota).free
@@ -110,9 +110,13 @@ def _resumed(volume: Volume, missing: Iterable[_Missing]) -> dict[str, int]:
 
 
 def _results(
-    standings: Iterable[Standing], plan: Plan[_Missing], failures: Mapping[str, PrefetchError]
+    standings: Iterable[Standing],
+    missing: Iterable[_Missing],
+    plan: Plan[_Missing],
+    failures: Mapping[str, PrefetchError],
 ) -> list[ModelResult]:
-    fetched = {model.path: model for model in plan.fetch}
+    known = {model.path: model for model in missing}
+    fetched = {model.path for model in plan.fetch}
     linked = {link.standing.path for link in plan.link}
     results = []
     for standing in standings:
@@ -121,11 +125,11 @@ def _results(
             size, sha256, error = standing.model.size, standing.model.sha256, str(failures[path])
             results.append(ModelResult(path, "unresolved", size, sha256, error=error))
         elif path in fetched:
-            model = fetched[path]
+            model = known[path]
             status = "check" if standing.stat is not None else "fetch"
             results.append(ModelResult(path, status, model.size, model.sha256, bytes_resumed=plan.resumed[path]))
         elif path in linked:
-            results.append(ModelResult(path, "link", standing.model.size, standing.model.sha256))
+            results.append(ModelResult(path, "link", known[path].size, known[path].sha256))
         elif record is not None:
             results.append(ModelResult(path, "present", record.size, record.sha256))
     return results
