@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
 from prefetch.adoption import Adoption
+from prefetch.blockfile import Digests
 from prefetch.candidates import Candidate, find
 from prefetch.errors import BusyError, Interrupted, PrefetchError
 from prefetch.leases import busy
@@ -25,6 +26,7 @@ from prefetch.transfer.engine import Engine
 from prefetch.transfer.flow import Flow
 from prefetch.transfer.order import Finished, Order, Outcome
 from prefetch.turns import Turns
+from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.draft import Draft
 from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory
@@ -38,7 +40,11 @@ __all__ = ["Fetching"]
 
 
 class Fetching:
-    """Brings absent models onto a volume."""
+    """Brings absent models onto a volume.
+
+    Args:
+        blocks: the block digests that are known, by the SHA-256 of the whole file.
+    """
 
     def __init__(
         self,
@@ -48,6 +54,7 @@ class Fetching:
         placing: Placing,
         adoption: Adoption,
         limits: Limits,
+        blocks: Mapping[str, Digests],
         scores: Scores,
         listener: Listener,
     ) -> None:
@@ -56,6 +63,7 @@ class Fetching:
         self._placing = placing
         self._adoption = adoption
         self._limits = limits
+        self._blocks = blocks
         self._scores = scores
         self._listener = listener
         self._flow = Flow()
@@ -183,10 +191,18 @@ class Fetching:
             size=candidate.size,
             sha256=candidate.sha256,
             git_sha1=candidate.remote.git_sha1,
+            digests=self._digests_of(candidate),
             open_now=partial(self._open_now, candidate),
             open=partial(self._open, candidate),
             lost=partial(self._turns.lost, candidate),
         )
+
+    def _digests_of(self, candidate: Candidate) -> bytes | None:
+        if candidate.copy is not None or not candidate.size or candidate.size <= BLOCK_SIZE:
+            # With digests the hosts would serve the file beside the copy; and of one block the SHA-256 says all.
+            return None
+        known = self._blocks.get(candidate.sha256 or "")
+        return known.blocks if known is not None and known.size == candidate.size else None
 
     def _open_now(self, candidate: Candidate) -> Incoming | None:
         taken = self._turns.take_now(candidate)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from prefetch.adoption import Adoption
+from prefetch.blockfile import Digests
 from prefetch.errors import PrefetchError
 from prefetch.inputs import Inputs
 from prefetch.limits import Limits
@@ -35,14 +36,25 @@ class Job:
 
     Args:
         refresh: ask the hosts again what the sources without a pinned hash hold now.
+        blocks: reads the block digests that are known, by SHA-256, once there is something to fetch.
     """
 
-    def __init__(self, wanted: Wanted, volume: Volume, *, limits: Limits, refresh: bool, listener: Listener) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        volume: Volume,
+        *,
+        limits: Limits,
+        refresh: bool,
+        listener: Listener,
+        blocks: Callable[[], Mapping[str, Digests]] = dict,
+    ) -> None:
         self._wanted = wanted
         self._volume = volume
         self._limits = limits
         self._refresh = refresh
         self._listener = listener
+        self._blocks = blocks
         self._inventory = Inventory(volume)
         self._placing = Placing(volume, self._inventory)
         self._adoption = Adoption(self._placing, listener)
@@ -150,6 +162,7 @@ class Job:
             placing=self._placing,
             adoption=self._adoption,
             limits=self._limits,
+            blocks=self._blocks(),
             scores=self._scores,
             listener=self._listener,
         )

@@ -15,13 +15,15 @@ from prefetch.errors import ManifestError
 from prefetch.inputs import MAX_BYTES, digest
 from prefetch.sources.listing import Listed, Listing
 from prefetch.sources.refs import parse_folder, parse_source
+from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, decode, has_fields
 
 if TYPE_CHECKING:
+    from prefetch.blockfile import BlockDigests
     from prefetch.manifest import Folder, Model, Wanted
 
-__all__ = ["Disagreement", "Lock", "LockedDirectory", "LockedModel", "compare", "parse_lock"]
+__all__ = ["Disagreement", "Lock", "LockedDirectory", "LockedModel", "compare", "compare_blocks", "parse_lock"]
 
 _VERSION = 1
 _FIELDS: dict[str, Kinds] = {
@@ -162,6 +164,21 @@ def compare(wanted: Wanted, lock: Lock) -> list[Disagreement]:
         if not path.startswith(tuple(wanted.unlisted))
     ]
     return sorted([*filter(None, found), *unlisted, *extra], key=lambda item: item.path)
+
+
+def compare_blocks(lock: Lock, blocks: BlockDigests, *, file: str) -> list[Disagreement]:
+    """Every disagreement of a lock with the block digests beside it, which stand in ``file``."""
+    pinned = {model.sha256: model for model in lock.models.values()}
+    lacking = [
+        Disagreement(model.path, "missing", f"{model.path} is in the lock and not in {file}.")
+        for sha256, model in pinned.items()
+        if model.size > BLOCK_SIZE and sha256 not in blocks.files
+    ]
+    extra = [
+        Disagreement(sha256, "extra", f"{file} has digests of {sha256}, which the lock does not pin.")
+        for sha256 in blocks.files.keys() - pinned.keys()
+    ]
+    return sorted([*lacking, *extra], key=lambda item: item.path)
 
 
 def _disagreement(model: Model, locked: LockedModel | None) -> Disagreement | None:

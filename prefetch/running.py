@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
+from prefetch.blocklists import blocks_beside
 from prefetch.errors import Interrupted, PrefetchError
 from prefetch.expansion import remember
 from prefetch.job import Job
 from prefetch.linking import link_nodes
 from prefetch.manifest import Wanted
 from prefetch.monitor.asked import Asked
-from prefetch.opening import limits_of, wanted_on
+from prefetch.opening import find_manifests, limits_of, wanted_on
 from prefetch.report.events import Event, Listener, Space
 from prefetch.report.humanize import duration
 from prefetch.report.result import RunResult
@@ -73,7 +75,18 @@ def _wanted(volume: Volume, settings: Settings, listener: Listener) -> Wanted:
 
 
 def _job(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> Job:
-    return Job(wanted, volume, limits=limits_of(settings), refresh=settings.refresh, listener=listener)
+    return Job(
+        wanted,
+        volume,
+        limits=limits_of(settings),
+        refresh=settings.refresh,
+        listener=listener,
+        blocks=partial(blocks_beside, _files(settings, volume), wanted, listener),
+    )
+
+
+def _files(settings: Settings, volume: Volume) -> list[Path]:
+    return [manifest for manifest in find_manifests(settings, volume) if isinstance(manifest, Path)]
 
 
 def _watched(asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> RunResult:

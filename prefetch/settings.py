@@ -157,6 +157,12 @@ class Settings:
         default=False,
         metadata=_switch("only compare the manifest with its lock, offline; exit code 1 if they disagree"),
     )
+    blocks: bool = field(
+        default=False,
+        metadata=_switch(
+            "write the digest of every block too: from the volume's records, or else by reading the models"
+        ),
+    )
     yes: bool = field(default=False, metadata=_switch("remove what is listed, do not only list it"))
     replaced: bool = field(
         default=False,

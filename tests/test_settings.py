@@ -120,6 +120,7 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "CLAIM_TTL": "3",
         "YES": "1",
         "REPLACED": "1",
+        "BLOCKS": "1",
         "QUICK": "on",
         "ARCHIVE": "image.tar",
         "WORKFLOW_FILES": "a.json,b.png",
@@ -190,7 +191,7 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "volumes": (Path("/a"), Path("/b")),
         "shell": ("bash",),
         **dict.fromkeys(("refresh", "fail_fast", "allow_private", "quick", "json_"), True),
-        **dict.fromkeys(("allow_unpinned", "locked", "check", "no_wait", "yes", "replaced"), True),
+        **dict.fromkeys(("allow_unpinned", "locked", "check", "no_wait", "yes", "replaced", "blocks"), True),
         **dict.fromkeys(("history", "insecure_listen"), True),
     }
     assert asdict(load_settings({})) == expected

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from prefetch.errors import PrefetchError, UsageError
+from prefetch.blockfile import BlockDigests, Digests, blocks_path
+from prefetch.blocklists import read_blocks
+from prefetch.errors import ManifestError, PrefetchError, UsageError
 from prefetch.inputs import lock_path
-from prefetch.lockfile import Disagreement, Lock, LockedDirectory, LockedModel, compare
+from prefetch.lockfile import Disagreement, Lock, LockedDirectory, LockedModel, compare, compare_blocks
 from prefetch.manifest import Wanted, load_manifests
 from prefetch.opening import limits_of, open_volume
-from prefetch.pinning import read_lock
-from prefetch.report.events import Listener
+from prefetch.pinning import pin, read_lock
+from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import count, printable
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.scores import summary_of
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
-
-if TYPE_CHECKING:
-    from prefetch.locking import Locked
+from prefetch.volume.blocks import BLOCK_SIZE
+from prefetch.volume.layout import Volume
+from prefetch.writing import write_whole
 
 __all__ = ["main"]
 
@@ -34,9 +34,9 @@ class _Written:
     """What became of one manifest's lock."""
 
     results: list[ModelResult]
-    errors: list[PrefetchError]
-    received: int
-    line: str
+    lines: list[str]
+    errors: list[PrefetchError] = field(default_factory=list)
+    received: int = 0
 
 
 def main(settings: Settings, listener: Listener) -> RunResult:
@@ -47,8 +47,9 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     wanted = {manifest: _wanted_of(manifest, settings, listener) for manifest in settings.manifest}
     _check_upgrade(settings.upgrade, wanted.values())
     if settings.check:
-        return _check(wanted, began)
-    done = [_write(manifest, models, settings, listener) for manifest, models in wanted.items()]
+        return _check(wanted, settings, began)
+    locker = _Locker(settings, listener)
+    done = [locker.write(manifest, models) for manifest, models in wanted.items()]
     results = [result for written in done for result in written.results]
     error = summary_of([e for written in done for e in written.errors], models=len(results), how="cannot be locked")
     return RunResult(
@@ -58,7 +59,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         bytes_downloaded=sum(written.received for written in done),
         models=results,
         error=error,
-        text="\n".join(written.line for written in done),
+        text="\n".join(line for written in done for line in written.lines),
     )
 
 
@@ -84,14 +85,17 @@ def _paths(wanted: Wanted) -> list[str]:
     return [entry.model.path for entry in wanted.entries] + [folder.path for folder in wanted.directories]
 
 
-def _check(wanted: dict[Path, Wanted], began: float) -> RunResult:
+def _check(wanted: dict[Path, Wanted], settings: Settings, began: float) -> RunResult:
     found: list[Disagreement] = []
     for manifest, models in wanted.items():
-        found += compare(models, read_lock(manifest) or Lock({}))
+        lock = read_lock(manifest) or Lock({})
+        found += compare(models, lock)
+        if settings.blocks:
+            found += compare_blocks(lock, read_blocks(manifest) or BlockDigests({}), file=blocks_path(manifest).name)
     total = sum(len(models.entries) for models in wanted.values())
     error = PrefetchError(
         f"The lock and the manifest disagree on {count(len(found), 'model')}.",
-        remedy="Run prefetch lock without --check, and commit both.",
+        remedy="Run prefetch lock without --check, and commit what it writes.",
     )
     return RunResult(
         exit_code=1 if found else 0,
@@ -103,56 +107,104 @@ def _check(wanted: dict[Path, Wanted], began: float) -> RunResult:
     )
 
 
-def _write(manifest: Path, wanted: Wanted, settings: Settings, listener: Listener) -> _Written:
-    # The network's libraries take half a second to import, which --check need not pay.
-    from prefetch.locking import Locked, Locking, kept
+@dataclass(frozen=True, slots=True)
+class _Locker:
+    """Writes locks, and block digests beside them."""
 
-    lock = read_lock(manifest)
-    staying = kept(wanted, lock, upgrade=settings.upgrade)
-    asked = [entry for entry in wanted.entries if entry.model.path not in staying]
-    locked = Locked({}, dict(wanted.unlisted))
-    if asked:
-        volume = open_volume(settings, create=True) if settings.volume is not None else None
-        locking = Locking(volume, limits=limits_of(settings), listener=listener)
-        locked = run_until_signal(lambda: locking.lock(asked))
-        locked.failed.update(wanted.unlisted)
-    if not locked.failed:
-        directories = tuple(map(LockedDirectory.of, wanted.directories))
-        return _replace(manifest, lock, Lock(staying | locked.models, directories=directories), staying, locked)
-    results = [_result(model, "locked") for model in locked.models.values()]
-    results += [ModelResult(path, "unresolved", error=str(error)) for path, error in locked.failed.items()]
-    lines = [f"{lock_path(manifest)} was not written:", *map(_failure, locked.failed.items())]
-    return _Written(results, list(locked.failed.values()), locked.received, "\n".join(lines))
+    settings: Settings
+    listener: Listener
+
+    def write(self, manifest: Path, wanted: Wanted) -> _Written:
+        """Lock what is not locked yet, or is to be locked anew."""
+        # The network's libraries take half a second to import, which --check need not pay.
+        from prefetch.locking import Locked, Locking, kept
+
+        old = read_lock(manifest)
+        staying = kept(wanted, old, upgrade=self.settings.upgrade)
+        asked = [entry for entry in wanted.entries if entry.model.path not in staying]
+        locked = Locked({}, dict(wanted.unlisted))
+        if asked:
+            locking = Locking(self._volume(), limits=limits_of(self.settings), listener=self.listener)
+            locked = run_until_signal(lambda: locking.lock(asked))
+            locked.failed.update(wanted.unlisted)
+        if locked.failed:
+            results = [_result(model, "locked") for model in locked.models.values()]
+            results += [ModelResult(path, "unresolved", error=str(error)) for path, error in locked.failed.items()]
+            lines = [f"{lock_path(manifest)} was not written:", *_failures(locked.failed)]
+            return _Written(results, lines, list(locked.failed.values()), locked.received)
+        lock = Lock(staying | locked.models, directories=tuple(map(LockedDirectory.of, wanted.directories)))
+        if old is None or old.to_bytes() != lock.to_bytes():
+            write_whole(lock_path(manifest), lock.to_bytes())
+        results = [_result(model, "kept") for model in staying.values()]
+        results += [_result(model, "locked") for model in locked.models.values()]
+        results.sort(key=lambda result: result.path)
+        line = f"{lock_path(manifest)}: {len(locked.models)} locked, {len(staying)} kept"
+        written = _Written(results, [line], received=locked.received)
+        return self._write_blocks(manifest, wanted, lock, locked.digests, written)
+
+    def _write_blocks(
+        self, manifest: Path, wanted: Wanted, lock: Lock, read: dict[str, Digests], written: _Written
+    ) -> _Written:
+        """Bring the block digests beside a lock into line with it; where there are none, only if asked to."""
+        old = self._old_blocks(manifest)
+        if old is None and not self.settings.blocks:
+            return written
+        needed = {model.sha256: model for model in lock.models.values() if model.size > BLOCK_SIZE}
+        known = {**({} if old is None else old.files), **read}
+        if self.settings.blocks:
+            written = self._learn(known, needed, wanted, lock, written)
+        blocks = BlockDigests({sha256: known[sha256] for sha256 in known.keys() & needed.keys()})
+        path = blocks_path(manifest)
+        if old is None or old.to_bytes() != blocks.to_bytes():
+            write_whole(path, blocks.to_bytes())
+        lacking = f", {len(needed) - len(blocks.files)} lacking" if len(needed) > len(blocks.files) else ""
+        line = f"{path}: block digests of {count(len(blocks.files), 'file')}{lacking}"
+        return replace(written, lines=[*written.lines, line])
+
+    def _old_blocks(self, manifest: Path) -> BlockDigests | None:
+        try:
+            return read_blocks(manifest)
+        except ManifestError as error:
+            self.listener(
+                Notice("warning", f"{error.message} It is made anew." if self.settings.blocks else str(error))
+            )
+            return None
+
+    def _learn(
+        self, known: dict[str, Digests], needed: dict[str, LockedModel], wanted: Wanted, lock: Lock, written: _Written
+    ) -> _Written:
+        """Add the digests that are needed and not known, from the volume's records or else by reading the models."""
+        from prefetch.locking import Locking, recorded
+
+        volume = self._volume()
+        if volume is not None:
+            known |= recorded(volume, [model for sha256, model in needed.items() if sha256 not in known])
+        unread = {model.path for sha256, model in needed.items() if sha256 not in known}
+        if not unread:
+            return written
+        entries = [entry for entry in pin(wanted, [lock]).entries if entry.model.path in unread]
+        locking = Locking(volume, limits=limits_of(self.settings), listener=self.listener)
+        read = run_until_signal(lambda: locking.read(entries))
+        known |= read.digests
+        return replace(
+            written,
+            results=[_with_error(result, read.failed) for result in written.results],
+            lines=[*written.lines, *_failures(read.failed)],
+            errors=[*written.errors, *read.failed.values()],
+            received=written.received + read.received,
+        )
+
+    def _volume(self) -> Volume | None:
+        return open_volume(self.settings, create=True) if self.settings.volume is not None else None
 
 
-def _failure(failed: tuple[str, PrefetchError]) -> str:
-    path, error = failed
-    return printable(f"unresolved {path}: {error}")
+def _failures(failed: dict[str, PrefetchError]) -> list[str]:
+    return [printable(f"unresolved {path}: {error}") for path, error in failed.items()]
 
 
-def _replace(manifest: Path, old: Lock | None, lock: Lock, staying: dict[str, LockedModel], locked: Locked) -> _Written:
-    path, new = lock_path(manifest), locked.models
-    if old is None or old.to_bytes() != lock.to_bytes():
-        _write_whole(path, lock.to_bytes())
-    results = [_result(model, "kept") for model in staying.values()]
-    results += [_result(model, "locked") for model in new.values()]
-    results.sort(key=lambda result: result.path)
-    return _Written(results, [], locked.received, f"{path}: {len(new)} locked, {len(staying)} kept")
+def _with_error(result: ModelResult, failed: dict[str, PrefetchError]) -> ModelResult:
+    return replace(result, error=str(failed[result.path])) if result.path in failed else result
 
 
 def _result(model: LockedModel, status: str) -> ModelResult:
     return ModelResult(model.path, status, model.size, model.sha256)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        try:
-            draft.write_bytes(data)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}.", remedy="Check the directory's rights and space."
-        ) from None

@@ -121,11 +121,22 @@ COMMANDS: tuple[Command, ...] = (
         help="pin every model of a manifest in a lock beside it",
         about="Writes NAME.lock.json beside NAME.yaml: commit, size and SHA-256 of every model, as its host tells "
         "them; a model is downloaded only where its host does not tell. What is locked stays as it is.",
-        options=("manifest", "upgrade", "check", "volume", "connections", "limit_rate", "allow_private", *_OUTPUT),
+        options=(
+            "manifest",
+            "upgrade",
+            "check",
+            "blocks",
+            "volume",
+            "connections",
+            "limit_rate",
+            "allow_private",
+            *_OUTPUT,
+        ),
         examples=(
             ("prefetch lock models.yaml", "pin what is not pinned yet"),
             ("prefetch lock models.yaml --upgrade", "pin what the hosts have now"),
             ("prefetch lock models.yaml --upgrade 'models/loras/*'", "the same for some"),
+            ("prefetch lock models.yaml --blocks --volume /workspace", "and the digest of every block"),
             ("prefetch lock models.yaml --check", "for CI: do the two agree?"),
         ),
         load="prefetch.commands.lock:main",

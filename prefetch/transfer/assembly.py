@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from prefetch.errors import PrefetchError
+from prefetch.net.origin import Origin
 from prefetch.report.events import Listener, Repaired
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.flow import Flow
@@ -14,6 +15,7 @@ from prefetch.transfer.frontier import Frontier
 from prefetch.transfer.judge import Judge
 from prefetch.transfer.threads import Spawn, Threads
 from prefetch.volume.blocks import BLOCK_SIZE
+from prefetch.volume.hashing import block_digest
 from prefetch.volume.partial import Partial
 
 __all__ = ["Assembly"]
@@ -23,12 +25,13 @@ class Assembly:
     """Puts one file together. All of it belongs to the event loop; the volume's work is done in threads.
 
     Args:
+        accepts: asked with a block's number, its digest and the host that sent it, whether to take it; None takes all.
         missing: called with a block that was here and has to be fetched again.
         complete: called each time every block of the file is here and hashed.
         failed: called when the volume refuses.
 
     Attributes:
-        doubting: whether blocks that come again are compared with those that are here, instead of written.
+        doubting: whether blocks that are here are fetched again, to be compared.
         refetched: bytes that came again.
     """
 
@@ -42,6 +45,7 @@ class Assembly:
         flow: Flow,
         spawn: Spawn,
         listener: Listener,
+        accepts: Callable[[int, bytes, Origin], bool] | None,
         missing: Callable[[int], None],
         complete: Callable[[], None],
         failed: Callable[[PrefetchError], None],
@@ -55,6 +59,7 @@ class Assembly:
         self._flow = flow
         self._spawn = spawn
         self._listener = listener
+        self._accepts = accepts
         self._missing = missing
         self._complete = complete
         self._failed = failed
@@ -81,11 +86,11 @@ class Assembly:
         """Whether a block is on its way from memory to the volume."""
         return bool(self._settling)
 
-    def settle(self, index: int, buffer: bytearray, length: int) -> None:
-        """Take a buffer whose first ``length`` bytes are block ``index``, and bring them to the volume."""
+    def settle(self, index: int, buffer: bytearray, length: int, origin: Origin) -> None:
+        """Take over a buffer whose first ``length`` bytes ``origin`` sent as block ``index``."""
         if index == 0:
             self.judge.look_at(memoryview(buffer)[:length], self.partial.size)
-        task = self._spawn(self._settle(index, buffer, length, self._generation))
+        task = self._spawn(self._settle(index, buffer, length, origin, self._generation))
         self._settling.add(task)
         task.add_done_callback(self._settled)
 
@@ -156,11 +161,11 @@ class Assembly:
         task.add_done_callback(self._beside.discard)
         return task
 
-    async def _settle(self, index: int, buffer: bytearray, length: int, generation: int) -> None:
+    async def _settle(self, index: int, buffer: bytearray, length: int, origin: Origin, generation: int) -> None:
         landed = False
         try:
             if generation == self._generation and not self._retired:
-                landed = await self._bring(index, memoryview(buffer)[:length])
+                landed = await self._bring(index, memoryview(buffer)[:length], origin)
         except PrefetchError as error:
             self._failed(error)
         finally:
@@ -169,9 +174,12 @@ class Assembly:
             else:
                 self._buffers.release(buffer)
 
-    async def _bring(self, index: int, view: memoryview) -> bool:
-        """Bring a block to the volume; False if it stood there already and was only compared."""
-        if self.doubting and index in self.partial.claimed:
+    async def _bring(self, index: int, view: memoryview, origin: Origin) -> bool:
+        """Bring a block to the volume; False if it was refused, or stood there already and was only compared."""
+        if not await self._is_accepted(index, view, origin):
+            self.refetched += len(view)
+            return False
+        if index in self.partial.claimed:
             await self._compare(index, view)
             return False
         await self._write(index, view)
@@ -180,6 +188,12 @@ class Assembly:
     async def _write(self, index: int, view: memoryview) -> None:
         _, seconds = await self._threads.timed(self.partial.write, index, view)
         self._flow.count_written(len(view), seconds)
+
+    async def _is_accepted(self, index: int, view: memoryview, origin: Origin) -> bool:
+        if self._accepts is None:
+            return True
+        digest = await self._threads.run(block_digest, view)
+        return self._accepts(index, digest, origin)
 
     async def _compare(self, index: int, view: memoryview) -> None:
         """A block that comes the same again is right, or wrong at the host; one that differs was the bad one."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Container
 
-from prefetch.errors import ContentError, PrefetchError
+from prefetch.errors import ContentError, PrefetchError, SourceError, TransientError
 from prefetch.net.origin import Origin
-from prefetch.report.events import Listener, ModelVerified, Repaired
+from prefetch.report.events import Listener, ModelVerified, Notice, Repaired
 from prefetch.transfer.assembly import Assembly
 from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.expected import Expected, Verdict
 from prefetch.transfer.flow import Flow
 from prefetch.transfer.judge import Judge
+from prefetch.transfer.mirrors import Mirrors
 from prefetch.transfer.order import Order
 from prefetch.transfer.parcel import Parcel
 from prefetch.transfer.runs import Runs
@@ -58,11 +60,12 @@ class Download:
         self.received_before = 0
         self.resumed = partial.resumed_bytes
         self.generation = 0
-        self.whole_only = partial.size is None or order.origins[0].ranges is False
+        self._mirrors = Mirrors(order.origins, together=order.digests is not None)
+        self.whole_only = partial.size is None or self._mirrors.live[0].ranges is False
+        self._expected = Expected(order.digests) if order.digests is not None and not self.whole_only else None
         self.worthless = False
         self.error: PrefetchError | None = None
         self.over = asyncio.Event()
-        self._origins = list(order.origins)
         self._work = Worklist()
         self._doubted = Runs()
         self._restarts: set[asyncio.Task[None]] = set()
@@ -92,6 +95,7 @@ class Download:
             flow=flow,
             spawn=spawn,
             listener=listener,
+            accepts=self._accepts if self._expected is not None else None,
             missing=self._fetch_again,
             complete=self._complete,
             failed=self.fail,
@@ -99,7 +103,7 @@ class Download:
 
     def begin(self) -> None:
         """Find out what is missing, and start to check what an earlier run left."""
-        missing = self._missing_of(self.partial.claimed)
+        missing = self._missing_of(self._sound())
         if self.whole_only and missing and self.partial.claimed:
             self._start_over_beside()
         else:
@@ -109,9 +113,14 @@ class Download:
     # What the scheduler and the watch ask ------------------------------------------------------------------------
 
     @property
-    def origin(self) -> Origin:
-        """The host that is being asked now."""
-        return self._origins[0]
+    def hosts(self) -> frozenset[str]:
+        """The hosts that are being asked now."""
+        return frozenset(origin.host for origin in self._mirrors.live)
+
+    @property
+    def hosts_named(self) -> str:
+        """The same for a sentence."""
+        return self._mirrors.hosts
 
     @property
     def segments(self) -> set[Segment]:
@@ -150,19 +159,20 @@ class Download:
         """Whether another connection could help."""
         return bool(self._work) and not self.over.is_set()
 
-    def take(self, length: int) -> Segment:
-        """The next range to fetch, of at most ``length`` bytes. There must be one: see `has_pending`."""
-        limit = self.partial.block_count if self.whole_only else length // BLOCK_SIZE
+    def take(self, length: Callable[[str], int]) -> Segment:
+        """The next range to fetch, of at most ``length(host)`` bytes. There must be one: see `has_pending`."""
+        origin = self._next_origin(self._work.first)
+        limit = self.partial.block_count if self.whole_only else length(origin.host) // BLOCK_SIZE
         first, last = self._work.next_run(max(1, limit))
         size = self.partial.size
-        return self._begin(first * BLOCK_SIZE, None if size is None else min(size, last * BLOCK_SIZE))
+        return self._begin(origin, first * BLOCK_SIZE, None if size is None else min(size, last * BLOCK_SIZE))
 
     def split(self, at_least: int) -> Segment | None:
         """The second half of the longest range in flight, if both halves keep ``at_least`` bytes."""
         if self.over.is_set() or self.whole_only:
             return None
         tail = self._work.halve_longest(at_least)
-        return tail and self._begin(*tail)
+        return tail and self._begin(self._mirrors.pick(self.segments), *tail)
 
     def flush(self) -> None:
         """Have what was written so far brought to the disk in the background."""
@@ -175,7 +185,7 @@ class Download:
         assert segment.buffer is not None
         buffer, segment.buffer = segment.buffer, None
         self._last_byte = self._clock()
-        self._assembly.settle(index, buffer, length)
+        self._assembly.settle(index, buffer, length, segment.origin)
         judge = self._assembly.judge
         if judge.header_fault is not None and not judge.knows_hash:
             self._refuse(judge.header_fault)
@@ -197,22 +207,42 @@ class Download:
             self._assembly.drain()
         self._changed()
 
-    def origin_failed(self, error: PrefetchError) -> None:
-        """The present host cannot give the file: go on with the next mirror, or give up."""
-        if len(self._origins) == 1:
+    def choose_host(self, segment: Segment) -> None:
+        """Have the segment's next connection go to a host that is still asked and did not just fail it."""
+        if segment.origin not in self._mirrors.live or segment.origin in segment.refused_by:
+            segment.origin = self._mirrors.pick(self.segments, but=segment.refused_by)
+
+    def host_failed(self, segment: Segment, error: TransientError) -> None:
+        """The segment's connection broke: another host is asked first, where there is one that did not fail it."""
+        segment.refused_by.add(segment.origin)
+        if segment.refused_by >= set(self._mirrors.live):
+            segment.refused_by.clear()
+        if error.cause == "stall" and self._mirrors.lagged(segment.origin):
+            self.origin_failed(segment.origin, error)
+
+    def origin_failed(self, origin: Origin, error: PrefetchError) -> None:
+        """A host cannot give the file: go on with the others, or give up."""
+        if origin not in self._mirrors.live or self.over.is_set():
+            # Another of its connections was first to say so.
+            return
+        if not self._mirrors.drop(origin):
             self.fail(error)
             return
-        del self._origins[0]
-        if self.whole_only or isinstance(error, ContentError):
+        self._listener(Notice("warning", f"{error.message} {self.order.path} goes on from {self.hosts_named}."))
+        if self.whole_only or (isinstance(error, ContentError) and self._expected is None):
             self._start_over_beside()
         self.whole_only = self.partial.size is None
-        self._work.abandon_connections()
+        self._work.abandon_connections(of=origin)
         self._changed()
 
-    async def read_whole(self, keeper: Segment | None) -> None:
-        """The host sends no ranges: fetch the file over one connection, ``keeper``'s if that reads from the start."""
-        if not self.whole_only:
+    async def read_whole(self, origin: Origin, keeper: Segment | None) -> None:
+        """A host sends no ranges: fetch the file over one connection, ``keeper``'s if that reads from the start."""
+        if len(self._mirrors.live) > 1:
+            self.origin_failed(origin, SourceError(f"{origin.host} sends no ranges."))
+        elif not self.whole_only:
             self.whole_only = True
+            # Without ranges no single block can be fetched again.
+            self._expected = None
             self._work.abandon_connections(but=keeper)
             await self._start_over(keeper)
 
@@ -249,8 +279,17 @@ class Download:
             return Runs()
         return Runs.missing(max(1, self.partial.block_count), present)
 
-    def _begin(self, start: int, stop: int | None) -> Segment:
-        segment = Segment(self, start, stop)
+    def _sound(self) -> Container[int]:
+        """The blocks that are here, without those that cannot be right."""
+        here, expected = self.partial.claimed, self._expected
+        return here if expected is None else {index for index, digest in here.items() if expected.agrees(index, digest)}
+
+    def _next_origin(self, index: int) -> Origin:
+        but = () if self._expected is None else self._expected.contradicted(index)
+        return self._mirrors.pick(self.segments, but=but)
+
+    def _begin(self, origin: Origin, start: int, stop: int | None) -> Segment:
+        segment = Segment(self, origin, start, stop)
         self.segments.add(segment)
         return segment
 
@@ -269,11 +308,37 @@ class Download:
         self._work.add(index, index + 1)
         self._changed()
 
+    def _accepts(self, index: int, digest: bytes, origin: Origin) -> bool:
+        """Whether to take a block of this digest that came from ``origin``."""
+        if self._expected is None or self.over.is_set():
+            return True
+        verdict = self._expected.judge(index, digest, origin, self._mirrors.live)
+        if verdict is Verdict.FORGET:
+            self._forget_list("two hosts send the same, and it says otherwise")
+        elif verdict is Verdict.LEAVE:
+            self._leave(origin, self._expected)
+        if verdict is Verdict.AGAIN or (verdict is Verdict.LEAVE and not self.over.is_set()):
+            self._fetch_again(index)
+            return False
+        return verdict is not Verdict.LEAVE
+
+    def _leave(self, origin: Origin, expected: Expected) -> None:
+        self.origin_failed(origin, self._assembly.judge.stranger(origin.host))
+        if self.over.is_set():
+            self.worthless = not expected.any_right
+
+    def _forget_list(self, why: str) -> None:
+        path = self.order.path
+        self._expected = None
+        self._listener(Notice("warning", f"The block digests of {path} are ignored: {why}. The SHA-256 decides."))
+
     def _complete(self) -> None:
         assembly = self._assembly
         if self.over.is_set():
             return
         if assembly.judge.is_right(*assembly.hashes):
+            if self._expected is not None and self._expected.disputed:
+                self._forget_list("the SHA-256 is right, and they say otherwise")
             if assembly.refetched:
                 self._listener(Repaired(self.order.path, "transit", assembly.refetched))
             self._tell_verified()
@@ -287,7 +352,7 @@ class Download:
             self._doubted = Runs()
             self._changed()
         else:
-            self._refuse(assembly.judge.mismatch(self.origin.host, *assembly.hashes))
+            self._refuse(self._mismatch())
 
     def _tell_verified(self) -> None:
         if not isinstance(self.partial, Draft):
@@ -300,6 +365,11 @@ class Download:
         if judge.header_fault is not None:
             self._refuse(judge.header_fault)
             return
+        if self._expected is not None:
+            if self._expected.disputed:
+                self._refuse(self._mismatch())
+                return
+            self._forget_list("every block is what they say, and the SHA-256 of the file is wrong")
         self._assembly.doubting = True
         if self.whole_only:
             self._start_over_beside()
@@ -311,13 +381,17 @@ class Download:
 
     def _refuse(self, error: ContentError) -> None:
         """What was received is not the model: try a mirror, or give up and leave nothing to resume."""
-        if len(self._origins) > 1:
+        if self._expected is None and self._mirrors.has_more:
             self._assembly.doubting = False
             self._assembly.judge = Judge(self.order)
-            self.origin_failed(error)
+            self.origin_failed(self._mirrors.live[0], error)
         else:
-            self.worthless = True
+            # With the list, a later run knows which blocks are right.
+            self.worthless = self._expected is None
             self.fail(error)
+
+    def _mismatch(self) -> ContentError:
+        return self._assembly.judge.mismatch(self.hosts_named, *self._assembly.hashes)
 
     def _start_over_beside(self) -> None:
         task = self._spawn(self._start_over(None))

@@ -150,7 +150,7 @@ class Engine:
             changed=lambda: self._scheduler.changed(),
             clock=self._clock,
         )
-        self._listener(ModelStarted(order.path, download.origin.host, order.size, download.resumed))
+        self._listener(ModelStarted(order.path, download.hosts_named, order.size, download.resumed))
         self._tasks.create_task(self._see_through(download))
         return download
 

@@ -62,16 +62,16 @@ class Fetcher:
             while segment.wanted and not segment.finished:
                 await self._until_progress(segment)
         except RangesUnsupported:
-            await segment.download.read_whole(None)
+            await segment.download.read_whole(segment.origin, None)
         except (AccessError, SourceError, TransientError) as error:
             if segment.wanted:
-                segment.download.origin_failed(error)
+                segment.download.origin_failed(segment.origin, error)
 
     async def _until_progress(self, segment: Segment) -> None:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(TransientError),
             stop=stop_after_attempt(ATTEMPTS),
-            wait=FullJitter(),
+            wait=partial(_wait, segment),
             sleep=self._sleep,
             before_sleep=partial(self._announce, segment),
             reraise=True,
@@ -81,6 +81,7 @@ class Fetcher:
     async def _attempt(self, segment: Segment) -> None:
         """One connection. Returns when it got somewhere, even if it broke then."""
         start, download = segment.position, segment.download
+        download.choose_host(segment)
         segment.begin(self._clock())
         try:
             await self._connection(segment)
@@ -92,12 +93,13 @@ class Fetcher:
                 self._budget.failed()
             if download.whole_only:
                 await download.restart(segment)
+            download.host_failed(segment, error)
             if segment.position - start < PROGRESS:
                 raise
             self._listener(_retried(segment, error, attempt=1, delay=0.0))
 
     async def _connection(self, segment: Segment) -> None:
-        origin, began = segment.download.origin, self._clock()
+        origin, began = segment.origin, self._clock()
         segment.host = origin.host
         try:
             async with asyncio.timeout(None) as segment.scope:
@@ -117,15 +119,13 @@ class Fetcher:
     async def _receive(self, segment: Segment, body: Body) -> None:
         download = segment.download
         if not body.ranged and segment.stop != download.partial.size:
-            await download.read_whole(segment)
+            await download.read_whole(segment.origin, segment)
         while segment.wanted and not segment.finished:
             if segment.buffer is None:
                 segment.waiting = False
                 segment.buffer = await self._buffers.acquire()
             view = self._room(segment, segment.buffer)
             count = await self._fill(segment, body, view)
-            if count and (segment.position % BLOCK_SIZE == 0 or segment.finished):
-                self._block_done(segment)
             if count < len(view):
                 await self._end_of_body(segment)
 
@@ -145,9 +145,11 @@ class Fetcher:
         try:
             await body.fill(view)
         finally:
-            # What came before a connection broke is kept: the next one goes on behind it.
+            # What came before a connection broke or was given up is kept: the next one goes on behind it.
             count = body.received - before
             segment.position += count
+            if count and (segment.position % BLOCK_SIZE == 0 or segment.finished):
+                self._block_done(segment)
         if self._limit is not None:
             segment.waiting = False
             await self._limit.take(count)
@@ -160,7 +162,7 @@ class Fetcher:
 
     async def _end_of_body(self, segment: Segment) -> None:
         if segment.stop is not None:
-            raise TransientError(f"{segment.download.origin.host} sent fewer bytes than it said.", cause="cut")
+            raise TransientError(f"{segment.origin.host} sent fewer bytes than it said.", cause="cut")
         segment.stop = segment.position
         if segment.position % BLOCK_SIZE:
             self._block_done(segment)
@@ -173,5 +175,9 @@ class Fetcher:
 
 
 def _retried(segment: Segment, error: TransientError, *, attempt: int, delay: float) -> Retried:
-    download = segment.download
-    return Retried(download.order.path, download.origin.host, error.cause, error.message, attempt, delay)
+    return Retried(segment.download.order.path, segment.origin.host, error.cause, error.message, attempt, delay)
+
+
+def _wait(segment: Segment, state: RetryCallState) -> float:
+    """Seconds until the next try: none where another host can be asked meanwhile."""
+    return 0.0 if segment.refused_by else FullJitter()(state)

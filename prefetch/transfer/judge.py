@@ -51,6 +51,13 @@ class Judge:
         suspects = {index for index in self.suspects if index < count}
         return Runs((index, index + 1) for index in suspects), Runs.missing(count, suspects)
 
+    def stranger(self, host: str) -> ContentError:
+        """The error for a host whose blocks are, again and again, not those that the block digests describe."""
+        return ContentError(
+            f"{host} sends other bytes than {self._order.path} has by the block digests of its lock.",
+            remedy="Name another source. If the host is right, make them anew with prefetch lock --blocks.",
+        )
+
     def mismatch(self, host: str, sha256: str, git_sha1: str | None) -> HashMismatch:
         """The error for a file that ``host`` sent twice and that has these hashes."""
         kind, got, wanted = "SHA-256", sha256, self._order.sha256

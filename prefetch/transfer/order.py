@@ -25,6 +25,8 @@ class Order:
         size: bytes, None where no host tells.
         sha256: the digest it must have, None where nobody knows it.
         git_sha1: the git blob hash it must have, for files the Hub keeps in git.
+        digests: the XXH3-128 that each of its blocks should have, 16 bytes each in order; None where nobody knows them.
+            With them all origins serve the file at once, and each block is judged as it arrives.
         open_now: what `open` returns, where that takes no look at the volume; None where it does.
         open: makes or resumes the partial file. Called once, in a thread.
         lost: why the order is not ours any more, None while it is. Asked all the time.
@@ -35,6 +37,7 @@ class Order:
     size: int | None
     sha256: str | None
     git_sha1: str | None
+    digests: bytes | None
     open_now: Callable[[], Incoming | None]
     open: Callable[[], Incoming]
     lost: Callable[[], PrefetchError | None]

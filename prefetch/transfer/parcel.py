@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 
+from prefetch.net.origin import Origin
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.flow import Flow
 from prefetch.transfer.judge import Judge
@@ -60,8 +61,8 @@ class Parcel:
     def settling(self) -> bool:
         return bool(self._hashing)
 
-    def settle(self, index: int, buffer: bytearray, length: int) -> None:
-        """Take a buffer whose first ``length`` bytes are the file."""
+    def settle(self, index: int, buffer: bytearray, length: int, origin: Origin) -> None:
+        """Take over a buffer whose first ``length`` bytes ``origin`` sent as the file."""
         data = memoryview(buffer)[:length]
         self.judge.look_at(data, self._draft.size)
         if self.doubting:

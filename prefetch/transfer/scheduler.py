@@ -106,7 +106,7 @@ class Scheduler:
             best = max((d for d in self._downloads if d.has_pending), key=_bytes_a_connection, default=None)
             order = self._next_order(best)
             if order is None:
-                return best.take(self._range_length(best.origin.host)) if best is not None else self._split()
+                return best.take(self._range_length) if best is not None else self._split()
             self._queued -= order.size or 0
             download = await self._admit(order)
             if download is not None:

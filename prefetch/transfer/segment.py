@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from prefetch.net.origin import Body
+from prefetch.net.origin import Body, Origin
 from prefetch.transfer.stalls import Speedometer
 
 if TYPE_CHECKING:
@@ -31,19 +31,23 @@ class Segment:
         "host",
         "judged",
         "meter",
+        "origin",
         "position",
+        "refused_by",
         "scope",
         "stop",
         "waiting",
     )
 
-    def __init__(self, download: Download, start: int, stop: int | None) -> None:
+    def __init__(self, download: Download, origin: Origin, start: int, stop: int | None) -> None:
         self.download = download
+        self.origin = origin
+        self.refused_by: set[Origin] = set()  # hosts that failed it since the last byte came
         self.generation = download.generation
         self.stop = stop
         self.position = start
         self.buffer: bytearray | None = None
-        self.host = download.origin.host  # that the present connection leads to
+        self.host = origin.host
         self.body: Body | None = None
         self.blocks: list[int] = []  # that the present connection brought
         self.judged = 0

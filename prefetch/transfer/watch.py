@@ -13,7 +13,6 @@ from prefetch.transfer.limits import Budget
 from prefetch.transfer.order import Order
 from prefetch.transfer.peers import Peers
 from prefetch.transfer.scheduler import Scheduler
-from prefetch.transfer.segment import Segment
 from prefetch.transfer.stalls import Speedometer, is_stalled, is_worth_replacing
 from prefetch.transfer.tally import Tally
 
@@ -83,9 +82,9 @@ class Watch:
             silent = segment.silence(now)
             if not segment.connected or not segment.waiting:
                 continue
-            host = segment.download.origin.host
-            siblings = [other.meter.speed for other in segments if other is not segment and _is_at(other, host)]
-            siblings += self._peers.speeds(host)
+            hosts = segment.download.hosts
+            siblings = [other.meter.speed for other in segments if other is not segment and other.origin.host in hosts]
+            siblings += [speed for host in hosts for speed in self._peers.speeds(host)]
             own, judged = segment.meter, segment.judged
             if is_stalled(own=own, silent=silent, siblings=siblings, judged=judged) or (
                 self._scheduler.has_idle
@@ -118,10 +117,6 @@ class Watch:
         for segment in self._scheduler.segments:
             arriving[segment.host] += segment.received
         self._listener(self._flow.traffic(arriving))
-
-
-def _is_at(segment: Segment, host: str) -> bool:
-    return segment.download.origin.host == host
 
 
 def _transfer(download: Download) -> Transfer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prefetch.net.origin import Origin
 from prefetch.transfer.runs import Runs
 from prefetch.transfer.segment import Segment
 from prefetch.volume.blocks import BLOCK_SIZE
@@ -23,6 +24,11 @@ class Worklist:
     def __bool__(self) -> bool:
         """Whether there are blocks that nobody was sent for."""
         return bool(self._pending)
+
+    @property
+    def first(self) -> int:
+        """The first block that nobody was sent for. There must be one."""
+        return next(iter(self._pending))[0]
 
     @property
     def bytes_wanted(self) -> int:
@@ -61,8 +67,8 @@ class Worklist:
         longest.stop = middle
         return middle, stop
 
-    def abandon_connections(self, *, but: Segment | None = None) -> None:
-        """Break every connection, ``but`` perhaps one."""
+    def abandon_connections(self, *, of: Origin | None = None, but: Segment | None = None) -> None:
+        """Break every connection, or those to one host, ``but`` perhaps one."""
         for segment in self.segments:
-            if segment is not but:
+            if segment is not but and of in (None, segment.origin):
                 segment.abandon_connection()
