@@ -8,6 +8,7 @@ PrefetchError                     1  some model failed
 ├── BusyError                     5  somebody else is fetching it
 ├── VolumeError                   1  the volume refused a read or a write
 ├── SourceError                   1  the host has no such file, or refuses it for good
+│   ├── RevisionError             1  its repository has no such revision, so none of the files asked for there
 │   └── ContentError              1  what was received is not the file that was asked for
 │       └── HashMismatch          1  all bytes are there and their SHA-256 is another
 ├── TransientError                1  worth another try: a reset, a cut, a stall, 429, 5xx
@@ -30,6 +31,7 @@ __all__ = [
     "ManifestError",
     "ModelsFailed",
     "PrefetchError",
+    "RevisionError",
     "SourceError",
     "SpaceError",
     "TransientError",
@@ -98,6 +100,10 @@ class SourceError(PrefetchError):
     """The host answered for good: no such file, gone, refused."""
 
     code = "source"
+
+
+class RevisionError(SourceError):
+    """The repository has no such revision, and so none of the files that are asked for there."""
 
 
 class ContentError(SourceError):

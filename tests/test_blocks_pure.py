@@ -27,6 +27,7 @@ class Host:
     def __init__(self, host: str, *, ranges: bool | None = True) -> None:
         self.host = host
         self.ranges = ranges
+        self.pause = 0.0
 
     def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[Body]:
         raise NotImplementedError
@@ -141,6 +142,13 @@ def test_hosts_one_after_another() -> None:
     assert mirrors.drop(A)
     assert mirrors.pick([], but={B}) is B, "the only one is asked in any case"
     assert not mirrors.drop(B)
+
+
+def test_a_host_that_wants_a_pause_is_passed_over() -> None:
+    paused = Host("paused")
+    paused.pause = 3.0
+    assert Mirrors((paused, B), together=True).pick([connection(B, 1.0)]) is B
+    assert Mirrors((paused,), together=True).pick([]) is paused
 
 
 def test_a_host_without_ranges_serves_alone_or_not_at_all() -> None:

@@ -138,3 +138,19 @@ def test_a_busy_hub_is_asked_again(commands: Commands, tmp_path: Path) -> None:
     assert outcome.returncode == 0, outcome.stderr
     assert "429" in outcome.stderr
     assert "asked again in" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("keys", "revision", "word", "code"),
+    [({}, "@mian", "has no revision 'mian'", 1), ({"disabled": True}, "", "has disabled", 3)],
+)
+def test_a_revision_that_is_not_there_fails_every_model_in_a_question(
+    commands: Commands, tmp_path: Path, keys: dict[str, Any], revision: str, word: str, code: int
+) -> None:
+    held = files("acme/one", 200)
+    wanted = [{"path": f"models/{name}", "source": f"hf://acme/one{revision}/{name}"} for name in held]
+    with running_origin(repos=[Repo(id="acme/one", files=held, **keys)]) as origin:
+        outcome = lock(commands, origin, write_manifest(tmp_path / "m.yaml", wanted))
+        assert len(origin.requests) == 1
+    assert outcome.returncode == code
+    assert [model for model in outcome.document["models"] if word not in model["error"]] == []

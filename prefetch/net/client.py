@@ -13,6 +13,7 @@ import aiohttp
 from prefetch import __version__
 from prefetch.errors import UsageError
 from prefetch.net.addresses import AddressGuard
+from prefetch.net.pauses import Pauses
 from prefetch.net.urls import OriginKey, SecretURL
 
 __all__ = ["USER_AGENT", "Session", "open_session", "proxy_for"]
@@ -27,10 +28,11 @@ _DNS_CACHE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open aiohttp session and the guard that judges every address it connects to."""
+    """An open aiohttp session, the guard of every address it connects to, and the pauses that hosts asked for."""
 
     http: aiohttp.ClientSession
     guard: AddressGuard
+    pauses: Pauses = field(default_factory=Pauses)
     _proxies: dict[OriginKey, SecretURL | None] = field(default_factory=dict, repr=False)
 
     def proxy_for(self, url: SecretURL) -> SecretURL | None:

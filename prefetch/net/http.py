@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from prefetch.errors import TransientError
 from prefetch.net.body import open_body
@@ -63,11 +63,28 @@ class HttpOrigin:
     def ranges(self) -> bool | None:
         return self._ranges
 
+    @property
+    def pause(self) -> float:
+        return self._session.pauses.left(self._locations.next_asked)
+
     def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[Body]:
         return self._open(start, stop)
 
     @asynccontextmanager
     async def _open(self, start: int, stop: int | None) -> AsyncIterator[Body]:
+        async with AsyncExitStack() as stack:
+            answer, location = await self._ask(stack, start, stop)
+            if self._is_stale(answer, location):
+                # A link that ran out between two looks at the clock is nobody's fault, and not worth a word.
+                await stack.aclose()
+                answer, location = await self._ask(stack, start, stop)
+            self._check_place(answer, location)
+            asked = self._asked(answer, start, stop)
+            accepted = await check_answer(answer, asked, now=self._clock())
+            self._learn(accepted)
+            yield open_body(answer.response, asked, accepted)
+
+    async def _ask(self, stack: AsyncExitStack, start: int, stop: int | None) -> tuple[Answer, Location]:
         location = await self._locations.current()
         request = get(
             self._session,
@@ -76,24 +93,29 @@ class HttpOrigin:
             credentials=location.credentials,
             began_at=location.began_at,
         )
-        async with request as answer:
-            self._check_place(answer, location)
-            asked = self._asked(answer, start, stop)
-            accepted = await check_answer(answer, asked, now=self._clock())
-            self._learn(accepted)
-            yield open_body(answer.response, asked, accepted)
+        return await stack.enter_async_context(request), location
+
+    def _is_stale(self, answer: Answer, location: Location) -> bool:
+        """Whether a refusal only says that the address is too old."""
+        if not self._is_refused(answer) or location.expires_at is None or location.expires_at > self._clock():
+            return False
+        self._locations.discard(location)
+        return True
 
     def _check_place(self, answer: Answer, location: Location) -> None:
         """A refusal by another host than the file's own says that the way there is stale, not that the file is gone."""
-        status = answer.response.status
-        if status not in _REFUSED or answer.url.origin == self._locator.origin:
+        if not self._is_refused(answer):
             return
+        status = answer.response.status
         self._locations.discard(location)
         expired = location.expires_at is not None and location.expires_at <= self._clock()
         raise TransientError(
             f"{answer.url.host} refuses {self._locator.name} ({status}); {self.host} is asked for a new address.",
             cause="expired" if expired else f"cdn_{status}",
         )
+
+    def _is_refused(self, answer: Answer) -> bool:
+        return answer.response.status in _REFUSED and answer.url.origin != self._locator.origin
 
     def _asked(self, answer: Answer, start: int, stop: int | None) -> Asked:
         return Asked(

@@ -72,6 +72,12 @@ class LocationCache:
         self._refresh_at = refresh_time(known, now=clock())
         self._search: asyncio.Task[Location] | None = None
 
+    @property
+    def next_asked(self) -> OriginKey:
+        """Who will be asked first for the next range: the host it lies at, or the one that knows where it lies."""
+        fresh = self._known is not None and self._clock() < self._refresh_at
+        return self._known.url.origin if self._known is not None and fresh else self._locator.origin
+
     async def current(self) -> Location:
         """The location to use for the next request; however many ask at once, the host is asked once."""
         if self._known is not None and self._clock() < self._refresh_at:

@@ -51,6 +51,11 @@ class Origin(Protocol):
         """Whether byte ranges are known to work; None while nobody asked."""
         ...
 
+    @property
+    def pause(self) -> float:
+        """Seconds for which the host wants no request; 0 if it may be asked now."""
+        ...
+
     def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[Body]:
         """Ask for bytes ``[start, stop)``; ``stop=None`` means to the end of a file of unknown size.
 

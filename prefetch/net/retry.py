@@ -44,6 +44,10 @@ class FullJitter:
         window = min(self.cap, base * 2.0 ** min(attempt - 1, 32))
         return error.floor + self.uniform() * window
 
+    def spread(self) -> float:
+        """Seconds by which one of many who wait for the same moment should come later than it."""
+        return self.uniform() * self.base
+
     def __call__(self, state: tenacity.RetryCallState) -> float:
         """The same as a tenacity ``wait``."""
         error = state.outcome.exception() if state.outcome else None

@@ -38,6 +38,10 @@ class FileOrigin:
     def ranges(self) -> bool | None:
         return True
 
+    @property
+    def pause(self) -> float:
+        return 0.0
+
     def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[Body]:
         return self._open(start, self._size if stop is None else stop)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import ssl
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,6 +21,7 @@ from prefetch import __version__
 from prefetch.errors import SourceError, UsageError
 from prefetch.net.client import proxy_for
 from prefetch.net.credentials import Secret, Token, headers_for, may_carry_secrets
+from prefetch.net.pauses import Pauses, pause_told
 from prefetch.net.urls import SecretURL, redact
 from prefetch.sources.access import Access
 from prefetch.sources.hub_errors import explain
@@ -59,10 +61,14 @@ class Hub:
     The endpoint is passed with every call (the library reads ``HF_ENDPOINT`` at import), TLS and proxies are those of
     our own session, and the token stays with the endpoint's origin: left alone, the library forwards it from a mirror
     to huggingface.co.
+
+    Args:
+        pauses: told of those that the Hub asks for.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, pauses: Pauses | None = None) -> None:
         self._access = access
+        self._pauses = pauses or Pauses()
         self._endpoint = access.hf_endpoint
         # Else the first call asks the Hub for a list of agents, waits for it, and writes it below HF_HOME.
         constants.HF_HUB_DISABLE_TELEMETRY = True
@@ -184,8 +190,12 @@ class Hub:
             timeout=_TIMEOUT,
             # A renamed repository; what a file's own address redirects to is never followed here.
             follow_redirects=True,
-            event_hooks={"request": [self._keep_secrets_home]},
+            event_hooks={"request": [self._keep_secrets_home], "response": [self._note_pause]},
         )
+
+    def _note_pause(self, response: httpx2.Response) -> None:
+        told = pause_told(response.status_code, response.headers, now=time.time())
+        self._pauses.note(SecretURL(str(response.url)).origin, told)
 
     def _keep_secrets_home(self, request: httpx2.Request) -> None:
         url = SecretURL(str(request.url))

@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
+from prefetch.errors import AccessError, PrefetchError, RevisionError, SourceError, TransientError
 from prefetch.net.checks import wait_asked_for
 from prefetch.net.credentials import Token, hide
 from prefetch.net.failures import NETWORK_REMEDY, certificate_refused, proxy_wants_login
@@ -45,7 +45,10 @@ def explain(
         case DisabledRepoError():
             return AccessError(f"{host} has disabled {ref.repo_path} for everybody.", remedy="Use another source.")
         case RevisionNotFoundError():
-            return SourceError(f"{ref.repo_path} on {host} has no revision {ref.revision!r}.")
+            return RevisionError(
+                f"{ref.repo_path} on {host} has no revision {ref.revision!r}.",
+                remedy=f"See https://huggingface.co/{ref.repo_path}/tree/main for its branches and tags.",
+            )
         case EntryNotFoundError():
             return _no_file(ref, host)
         case HfHubHTTPError():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from prefetch.errors import AccessError, ContentError, PrefetchError, SourceError
+from prefetch.errors import AccessError, ContentError, PrefetchError, RevisionError, SourceError
 from prefetch.net.client import Session
 from prefetch.net.credentials import Token
 from prefetch.net.daemon import in_daemon_thread
@@ -92,8 +92,9 @@ class HuggingFace:
             return ask_together(self._library(), refs)
 
         try:
+            await self._session.pauses.wait(self.endpoint.origin)
             self._told.update(await in_daemon_thread(ask, name="hub"))
-        except AccessError as error:
+        except (AccessError, RevisionError) as error:
             self._told.update(dict.fromkeys(refs, error))
         except SourceError:
             # A mirror of the Hub may have its files and not its listings.
@@ -127,6 +128,7 @@ class HuggingFace:
 
     async def facts(self, ref: HuggingFaceRef) -> FileFacts:
         """Ask the Hub once; see `Hub.facts`."""
+        await self._session.pauses.wait(self.endpoint.origin)
         return await in_daemon_thread(lambda: self._library().facts(ref), name="hub")
 
     def _library(self) -> Hub:
@@ -135,7 +137,7 @@ class HuggingFace:
                 # Half a second of imports that a run with nothing to do is spared.
                 from prefetch.sources.hub import Hub
 
-                self._hub = Hub(self._access)
+                self._hub = Hub(self._access, self._session.pauses)
             return self._hub
 
 

@@ -29,6 +29,10 @@ class LazyOrigin:
     def ranges(self) -> bool | None:
         return self._origin.ranges if self._origin is not None else None
 
+    @property
+    def pause(self) -> float:
+        return self._origin.pause if self._origin is not None else 0.0
+
     def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[Body]:
         return self._open(start, stop)
 

@@ -157,7 +157,9 @@ class Download:
     @property
     def has_pending(self) -> bool:
         """Whether another connection could help."""
-        return bool(self._work) and not self.over.is_set()
+        if not self._work or self.over.is_set():
+            return False
+        return self._expected is None or not self._expected.in_doubt or self._work.first in self._expected.again
 
     def take(self, length: Callable[[str], int]) -> Segment:
         """The next range to fetch, of at most ``length(host)`` bytes. There must be one: see `has_pending`."""
@@ -209,7 +211,8 @@ class Download:
 
     def choose_host(self, segment: Segment) -> None:
         """Have the segment's next connection go to a host that is still asked and did not just fail it."""
-        if segment.origin not in self._mirrors.live or segment.origin in segment.refused_by:
+        origin = segment.origin
+        if origin not in self._mirrors.live or origin in segment.refused_by or origin.pause:
             segment.origin = self._mirrors.pick(self.segments, but=segment.refused_by)
 
     def host_failed(self, segment: Segment, error: TransientError) -> None:
@@ -320,6 +323,7 @@ class Download:
         if verdict is Verdict.AGAIN or (verdict is Verdict.LEAVE and not self.over.is_set()):
             self._fetch_again(index)
             return False
+        self._changed()
         return verdict is not Verdict.LEAVE
 
     def _leave(self, origin: Origin, expected: Expected) -> None:

@@ -44,10 +44,12 @@ class Expected:
 
     Attributes:
         disputed: blocks that were taken although the list says otherwise.
+        again: blocks that are being fetched again.
     """
 
     def __init__(self, digests: bytes) -> None:
         self.disputed: set[int] = set()
+        self.again: set[int] = set()
         self._digests = digests
         self._answers: dict[int, list[tuple[Origin, bytes]]] = {}
         self._right: Counter[Origin] = Counter()
@@ -67,8 +69,21 @@ class Expected:
         """Whether any host has sent a block that is on the list."""
         return bool(self._right)
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether only wrong blocks have come yet: nothing more should be asked for until one of them came again."""
+        return bool(self.again) and not self.any_right
+
     def judge(self, index: int, digest: bytes, origin: Origin, live: Collection[Origin]) -> Verdict:
         """What to do with a block of this digest from ``origin``, one of the hosts ``live`` that can be asked."""
+        verdict = self._judge(index, digest, origin, live)
+        if verdict in (Verdict.AGAIN, Verdict.LEAVE):
+            self.again.add(index)
+        else:
+            self.again.discard(index)
+        return verdict
+
+    def _judge(self, index: int, digest: bytes, origin: Origin, live: Collection[Origin]) -> Verdict:
         if self.agrees(index, digest):
             self._right[origin] += 1
             self.disputed.discard(index)

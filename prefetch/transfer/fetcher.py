@@ -26,6 +26,8 @@ ATTEMPTS = 8
 """Tries in a row that may bring nothing before the host is given up."""
 PROGRESS = 1 << 16
 """Bytes that make a broken connection count as progress, so that a host which cuts after every megabyte still ends."""
+PAUSE_TICK, PAUSE_SPREAD = 1.0, 0.5
+"""Seconds between two looks at a host that wants no request, and up to how many more."""
 CROWDED = frozenset({"connect", "reset", "status_429", "status_503"})
 """Causes that fewer connections may cure."""
 
@@ -82,6 +84,7 @@ class Fetcher:
         """One connection. Returns when it got somewhere, even if it broke then."""
         start, download = segment.position, segment.download
         download.choose_host(segment)
+        await self._until_open(segment)
         segment.begin(self._clock())
         try:
             await self._connection(segment)
@@ -97,6 +100,12 @@ class Fetcher:
             if segment.position - start < PROGRESS:
                 raise
             self._listener(_retried(segment, error, attempt=1, delay=0.0))
+
+    async def _until_open(self, segment: Segment) -> None:
+        """Wait as long as the host wants no request, but no longer than the segment is wanted."""
+        while segment.wanted and (left := segment.origin.pause):
+            # Not all at once when it is over, or the host would be asked to death again.
+            await self._sleep(min(left, PAUSE_TICK) + FullJitter(base=PAUSE_SPREAD).spread())
 
     async def _connection(self, segment: Segment) -> None:
         origin, began = segment.origin, self._clock()

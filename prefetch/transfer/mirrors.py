@@ -49,6 +49,8 @@ class Mirrors:
     def pick(self, segments: Iterable[Segment], *, but: Collection[Origin] = ()) -> Origin:
         """The host for one more connection beside ``segments``, none of ``but`` if there is another."""
         live = [origin for origin in self.live if origin not in but] or self.live
+        # One that wants no request for now is waited for only where there is no other.
+        live = [origin for origin in live if not origin.pause] or live
         if len(live) == 1:
             return live[0]
         at_work = list(segments)

@@ -1,0 +1,64 @@
+"""How long each host wants no requests: told once in an answer, kept by all who would ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from prefetch.net.headers import rate_limit_reset, retry_after
+from prefetch.net.urls import OriginKey
+
+__all__ = ["Pauses", "pause_told"]
+
+SPREAD = 0.25
+"""Up to this share of a pause is waited on top of it, so that those who wait do not come back all at once."""
+LEAST_SPREAD = 0.5
+"""The same in seconds, for short pauses."""
+
+
+class Pauses:
+    """Belongs to one run, and to its event loop; `note` may be called from any thread.
+
+    Args:
+        clock: seconds that only grow.
+        sleep: waits that long.
+        uniform: draws from ``[0, 1)``.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._uniform = uniform
+        self._until: dict[OriginKey, float] = {}
+
+    def note(self, host: OriginKey, seconds: float) -> None:
+        """``host`` wants no request for so many seconds."""
+        if seconds > 0:
+            self._until[host] = max(self._until.get(host, 0.0), self._clock() + seconds)
+
+    def left(self, host: OriginKey) -> float:
+        """Seconds until ``host`` may be asked; 0 if it may be asked now."""
+        return max(0.0, self._until.get(host, 0.0) - self._clock())
+
+    async def wait(self, host: OriginKey) -> None:
+        """Wait until ``host`` may be asked, and a little longer, each a different while."""
+        while left := self.left(host):
+            await self._sleep(left + self._uniform() * max(LEAST_SPREAD, SPREAD * left))
+
+
+def pause_told(status: int, headers: Mapping[str, str], *, now: float) -> float:
+    """Seconds for which the host wants no further request; 0 where it does not say.
+
+    A spent ``RateLimit`` counts in any answer: it says that the next one will be a refusal. ``Retry-After`` counts
+    where it is about the host, and not about the one file.
+    """
+    after = retry_after(headers.get("Retry-After"), now=now) if status in (429, 503) else None
+    return max(rate_limit_reset(headers) or 0.0, after or 0.0)
