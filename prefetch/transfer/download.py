@@ -220,8 +220,8 @@ class Download:
         segment.refused_by.add(segment.origin)
         if segment.refused_by >= set(self._mirrors.live):
             segment.refused_by.clear()
-        if error.cause == "stall" and self._mirrors.lagged(segment.origin):
-            self.origin_failed(segment.origin, error)
+        if error.cause == "stall":
+            self._mirrors.lagged(segment.origin)
 
     def origin_failed(self, origin: Origin, error: PrefetchError) -> None:
         """A host cannot give the file: go on with the others, or give up."""

@@ -12,7 +12,7 @@ from prefetch.transfer.segment import Segment
 __all__ = ["Mirrors"]
 
 LAGS = 2
-"""How often a host may lag far behind the others before a file goes on without it."""
+"""How often a host's connections may lag far behind the others' before one is only added where it helps."""
 
 
 class Mirrors:
@@ -54,7 +54,7 @@ class Mirrors:
         if len(live) == 1:
             return live[0]
         at_work = list(segments)
-        return max(live, key=lambda origin: _gain(origin, at_work))
+        return max(live, key=lambda origin: self._gain(origin, at_work))
 
     def drop(self, origin: Origin) -> bool:
         """Ask ``origin`` no more; False, and without effect, if it is the last one."""
@@ -63,14 +63,14 @@ class Mirrors:
         self._origins.remove(origin)
         return True
 
-    def lagged(self, origin: Origin) -> bool:
-        """A connection to ``origin`` lagged far behind its siblings; whether the file should go on without it."""
+    def lagged(self, origin: Origin) -> None:
+        """A connection to ``origin`` lagged far behind its siblings."""
         self._lags[origin] += 1
-        return len(self.live) > 1 and self._lags[origin] >= LAGS
 
-
-def _gain(origin: Origin, segments: Iterable[Segment]) -> float:
-    """Bytes a second that another connection may have there, if what limits its siblings is the host's own speed."""
-    speeds = [segment.meter.speed for segment in segments if segment.origin is origin]
-    # A host that has none is asked first, so that each one's speed is known.
-    return sum(speeds) / (len(speeds) + 1) if speeds else math.inf
+    def _gain(self, origin: Origin, segments: Iterable[Segment]) -> float:
+        """Bytes a second that another connection may have there, if the host's own speed limits its siblings."""
+        speeds = [segment.meter.speed for segment in segments if segment.origin is origin]
+        if speeds:
+            return sum(speeds) / (len(speeds) + 1)
+        # A host that has none is asked first, so that each one's speed is known; unless that was tried in vain.
+        return math.inf if self._lags[origin] < LAGS else 0.0

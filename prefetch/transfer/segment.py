@@ -96,6 +96,7 @@ class Segment:
 
     def abandon_connection(self) -> None:
         """Give the present connection up; the fetch goes on over another one."""
-        if self.scope is not None:
+        # One that was given up a moment ago cannot be given up again.
+        if self.scope is not None and not self.scope.expired():
             self.scope.reschedule(0.0)
             self.judged += 1
