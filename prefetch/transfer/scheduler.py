@@ -114,7 +114,7 @@ class Scheduler:
                 download.begin()
                 if _is_small(order) and download.has_pending:
                     # Nothing else can be its next range, and there may be thousands of these.
-                    return download.take(BLOCK_SIZE)
+                    return download.take(lambda host: BLOCK_SIZE)
 
     def _next_order(self, best: Download | None) -> Order | None:
         """The queued order that should be begun instead of giving another connection to ``best``."""
