@@ -90,10 +90,18 @@ class Fetching:
                 if isinstance(error, PrefetchError):
                     self._scores.failed(path, error)
             plan = await self._plan(candidates)
-            if self._scores.all_well or not self._limits.fail_fast:
-                await self._take_turns(plan.fetch)
+            if self._limits.fail_fast and not self._scores.all_well:
+                self._leave_out([*(candidate.standing for candidate in plan.fetch), *(x.standing for x in plan.link)])
+                return
+            await self._take_turns(plan.fetch)
         for link in plan.link:
             self._link(link)
+
+    def _leave_out(self, standings: Iterable[Standing]) -> None:
+        """Begin nothing: every problem of every model has been told, and one is enough."""
+        error = PrefetchError("It was not begun, because other models cannot be had and --fail-fast is given.")
+        for standing in standings:
+            self._scores.left(standing.path, error, size=standing.model.size, sha256=standing.model.sha256)
 
     async def _plan(self, candidates: Iterable[Candidate]) -> Plan[Candidate]:
         left = [candidate for candidate in candidates if not await self._is_here(candidate)]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from prefetch.demo.content import BytesFile, SyntheticFile
+from prefetch.demo.repo import Repo
 from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands, Outcome
 from tests.support.models import BLOCK, REPO, Wanted, assert_whole, repo_of, sent_bytes, wanted, write_manifest
@@ -248,3 +249,13 @@ def test_includes_are_folded_into_the_lock_of_their_root(bench: Bench) -> None:
     assert bench.do("lock").returncode == 0
     assert set(bench.locked) == {BIG.path, OTHER.path}
     assert not bench.manifest.with_name("inner.lock.json").exists()
+
+
+def test_a_mirror_that_stands_in_for_the_source_lends_it_no_commit(bench: Bench) -> None:
+    mirror = bench.origin.put(Repo(id="acme/mirror", files={BIG.name: BIG.content}))["main"]
+    entry = BIG.entry(source=f"hf://acme/gone/{BIG.name}", mirrors=[f"hf://acme/mirror/{BIG.name}"])
+    bench.write(entry)
+    assert bench.do("lock").returncode == 0
+    assert bench.locked[BIG.path]["commit"] is None, f"{mirror} is a commit of another repository"
+    assert bench.run("--locked").returncode == 0
+    assert_whole(bench.volume, [BIG])

@@ -118,6 +118,7 @@ class HuggingFace:
 
     async def tree(self, folder: HuggingFolderRef) -> Listing:
         """Ask the Hub once what ``folder`` holds; see `Hub.tree`."""
+        await self._session.pauses.wait(self.endpoint.origin)
         return await in_daemon_thread(lambda: self._library().tree(folder), name="hub")
 
     async def _facts_once(self, ref: HuggingFaceRef) -> FileFacts:
