@@ -81,10 +81,11 @@ class _Finder:
         return {standing.path: self._from_copy(standing, copy) for standing, copy in found if copy is not None}
 
     def _copy_of_pinned(self, standing: Standing) -> Copy | None:
-        sha256 = standing.model.sha256
-        return None if sha256 is None else self._copy(standing, sha256, standing.model.size, standing.entry.commit)
+        sha256, size = standing.model.sha256, standing.model.size
+        # Without its size a copy that was cut could not be told before it has been read to its end.
+        return None if sha256 is None or size is None else self._copy(standing, sha256, size, standing.entry.commit)
 
-    def _copy(self, standing: Standing, sha256: str, size: int | None, commit: str | None) -> Copy | None:
+    def _copy(self, standing: Standing, sha256: str, size: int, commit: str | None) -> Copy | None:
         if self.nearby is None:
             return None
         return self.nearby.find(parse_source(standing.model.source), sha256=sha256, size=size, commit=commit)
@@ -101,7 +102,7 @@ class _Finder:
     async def _preferring_copy(self, candidate: Candidate) -> Candidate:
         """The candidate with a copy on this machine first, now that its host has told which file it is."""
         sha256, size, commit = candidate.sha256, candidate.size, candidate.remote.commit
-        if sha256 is None:
+        if sha256 is None or size is None:
             return candidate
         copy = await asyncio.to_thread(self._copy, candidate.standing, sha256, size, commit)
         if copy is None:

@@ -47,18 +47,18 @@ class Nearby:
     places: Iterable[Path]
     _blobs: dict[str, str] | None = field(default=None, init=False)
 
-    def find(self, ref: SourceRef, *, sha256: str, size: int | None, commit: str | None) -> Copy | None:
+    def find(self, ref: SourceRef, *, sha256: str, size: int, commit: str | None) -> Copy | None:
         """A copy of the file with this hash; None where none is to be seen.
 
         Args:
             ref: where its source has it, for caches that keep files by their names only.
-            size: bytes, where known.
+            size: bytes.
             commit: what the source is pinned to, where it is.
         """
         named = () if not isinstance(ref, HuggingFaceRef) else self._by_name(ref, commit)
         for path in (*self._by_hash(sha256), *named):
             copy = _look(path)
-            if copy is not None and size in (None, copy.size):
+            if copy is not None and copy.size == size:
                 return copy
         return None
 

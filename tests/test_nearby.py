@@ -62,12 +62,13 @@ def test_a_pinned_model_is_copied_and_nobody_is_asked(
     assert runs.run(env=env).models[MODEL.path]["status"] == "present"
 
 
+@pytest.mark.parametrize("keys", [{"sha256": None, "size": None}, {"size": None}], ids=["unpinned", "no size"])
 @pytest.mark.parametrize("model", MODELS, ids=["ranges", "one request"])
-def test_a_model_whose_hash_the_host_tells_is_copied(
-    runs: Runs, origin: DemoServer, tmp_path: Path, model: Wanted
+def test_a_model_whose_host_tells_the_rest_is_copied(
+    runs: Runs, origin: DemoServer, tmp_path: Path, model: Wanted, keys: dict[str, None]
 ) -> None:
     cached(tmp_path / "hf" / "hub", model)
-    outcome = runs.of(model).run(entries=[model.entry(sha256=None, size=None)], env={"HF_HOME": str(tmp_path / "hf")})
+    outcome = runs.of(model).run(entries=[model.entry(**keys)], env={"HF_HOME": str(tmp_path / "hf")})
     assert outcome.models[model.path]["status"] == "adopted", outcome.stderr
     assert_whole(runs.volume, [model])
     assert [request.server for request in origin.requests] == ["hub"]
@@ -89,8 +90,8 @@ def flipped(model: Wanted) -> bytes:
 
 @pytest.mark.parametrize(
     ("model", "data"),
-    [(MODEL, b"short"), (MODEL, flipped(MODEL)), (SMALL, flipped(SMALL))],
-    ids=["another size", "a flipped bit", "a flipped bit of a small one"],
+    [(MODEL, b"short"), (MODEL, b""), (MODEL, flipped(MODEL)), (SMALL, flipped(SMALL))],
+    ids=["another size", "empty", "a flipped bit", "a flipped bit of a small one"],
 )
 def test_a_copy_with_other_bytes_is_given_up_for_the_source(
     runs: Runs, origin: DemoServer, model: Wanted, data: bytes

@@ -45,7 +45,7 @@ def refused(commands: Commands, origin: DemoServer, tmp_path: Path, refusal: Ref
     argv = commands.argv("run", manifest, "--volume", volume, "--json", "--log-format", "json")
     environment = commands.environment(refusal.environment(origin, str(tmp_path)))
     done, lines = run_watched(argv, environment, commands.home)
-    assert any("prefetch" in line for line in lines.seen)
-    assert_no_secret(done.stdout, done.stderr, *lines.seen, volume=volume)
+    assert any("prefetch" in line for line in lines)
+    assert_no_secret(done.stdout, done.stderr, *lines, volume=volume)
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)["models"][0]["error"]

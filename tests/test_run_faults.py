@@ -30,6 +30,7 @@ from prefetch.demo.actions import (
     Trickle,
     WrongRange,
 )
+from prefetch.demo.content import BytesFile
 from prefetch.demo.faults import Fault, corrupt
 from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands, Outcome
@@ -239,3 +240,15 @@ def test_what_was_sent_is_what_is_reported(run: Run, origin: DemoServer, volume:
     origin.add_faults(Fault(do=Cut(5_000_000), path=f"*/{LARGE.name}", server="cdn"))
     reported = run().document["bytes_downloaded"]
     assert TOTAL <= reported <= sent_bytes(origin.requests)
+
+
+@pytest.mark.parametrize("habits", [[], [IgnoreRange()], [IgnoreRange(), NoLength()]], ids=["416", "0 bytes", "chunks"])
+def test_a_host_that_has_an_empty_file_is_found_out(
+    run: Run, origin: DemoServer, volume: Path, habits: list[Action]
+) -> None:
+    source = origin.put_file("empty.dat", BytesFile(b""))
+    origin.add_faults(*(Fault(do=habit, path="/files/*", times=None) for habit in habits))
+    outcome = run(entries=[{"path": "models/m.dat", "source": source, "sha256": SMALL.content.sha256}])
+    assert outcome.returncode == 1, outcome.stderr
+    assert re.search("is empty on|has the SHA-256|no bytes from 0 on", outcome.models["models/m.dat"]["error"])
+    assert not (volume / "models" / "m.dat").exists()

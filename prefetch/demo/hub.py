@@ -165,8 +165,18 @@ class Hub:
         location = self._link(file, content)
         headers |= {"Location": location, "Accept-Ranges": "bytes"}
         headers |= {"X-Linked-Size": str(content.size), "X-Linked-Etag": f'"{content.sha256}"'}
+        if repo.xet:
+            headers |= self._xet(repo, snapshot, content)
         reply = text_reply(302, f"Found. Redirecting to {location}").about(file)
         return replace(reply, headers={**reply.headers, **headers})
+
+    def _xet(self, repo: Repo, snapshot: Snapshot, content: Content) -> dict[str, str]:
+        """Where the Xet storage is said to be; there is none, so a client that insists on it fails."""
+        # Not the file's SHA-256, and it must not be taken for it.
+        name = content.sha256[::-1]
+        token = f"{self.endpoint}/api/models/{repo.id}/xet-read-token/{snapshot.commit}"
+        link = f'<{token}>; rel="xet-auth", <{self.endpoint}/reconstructions/{name}>; rel="xet-reconstruction-info"'
+        return {"X-Xet-Hash": name, "Link": link}
 
     def _find(self, request: Request, kind: RepoKind, repo_id: str) -> Repo:
         """The repository, if the request may know of it."""

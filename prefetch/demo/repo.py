@@ -32,6 +32,7 @@ class Repo:
         private: without a token among ``readers`` it does not exist.
         disabled: nobody may read it.
         formerly: ids it had before, which redirect to it.
+        xet: answers name the Xet storage too, which a client without it reads through the bridge.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Repo:
     disabled: bool = False
     readers: frozenset[str] = frozenset()
     formerly: tuple[str, ...] = ()
+    xet: bool = False
 
     def snapshots(self) -> dict[str, Snapshot]:
         """The repository at each of its named revisions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ from prefetch.sources.remote import RemoteFile
 __all__ = ["Resolver"]
 
 _AT_ONCE = 16
+_EMPTY = hashlib.sha256().hexdigest()
 
 
 class Resolver:
@@ -150,6 +152,8 @@ def _check_agreement(remote: RemoteFile, sha256: str | None, size: int | None) -
             f"{remote.source} has sha256 {remote.sha256} on {remote.origin.host}, {sha256} is expected.",
             remedy=remedy,
         )
+    if remote.size == 0 and (remote.sha256 or sha256) not in (None, _EMPTY):
+        raise ContentError(f"{remote.source} is empty on {remote.origin.host}.", remedy="Use another source.")
     if size is not None and remote.size is not None and size != remote.size:
         raise ContentError(
             f"{remote.source} has {remote.size} bytes on {remote.origin.host}, {size} are expected.",

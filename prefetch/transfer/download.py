@@ -369,6 +369,10 @@ class Download:
         if judge.header_fault is not None:
             self._refuse(judge.header_fault)
             return
+        if self.partial.size == 0:
+            # There is no block that could be another one.
+            self._refuse(self._mismatch())
+            return
         if self._expected is not None:
             if self._expected.disputed:
                 self._refuse(self._mismatch())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["MARK", "PLANTED", "CommandLines", "assert_no_secret", "watching_command_lines"]
+__all__ = ["MARK", "PLANTED", "assert_no_secret", "run_watched"]
 
 MARK = "planted0secret"
 """What every planted secret holds, and nothing else."""
@@ -40,46 +38,30 @@ def assert_no_secret(*texts: str, volume: Path) -> None:
         assert _SIGNATURE.encode() not in data, file
 
 
-@dataclass(slots=True)
-class CommandLines:
-    """The command lines of all processes of this machine that were seen, and the environments of our children."""
-
-    seen: set[str] = field(default_factory=set)
-
-    def look(self, entries: Iterable[os.DirEntry[str]]) -> None:
-        """Add what is running now."""
-        for entry in entries:
-            if entry.name.isdigit():
-                try:
-                    line = Path(entry.path, "cmdline").read_bytes()
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-                self.seen.add(line.replace(b"\0", b" ").decode(errors="replace"))
-
-
-@contextmanager
-def watching_command_lines() -> Iterator[CommandLines]:
-    """Look at the command lines of all processes, again and again, while the block runs."""
-    lines, stop = CommandLines(), threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.05):
-            with os.scandir("/proc") as entries:
-                lines.look(entries)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield lines
-    finally:
-        stop.set()
-        thread.join()
-
-
 def run_watched(
     argv: list[str], env: Mapping[str, str], cwd: Path
-) -> tuple[subprocess.CompletedProcess[str], CommandLines]:
-    """Run a command to its end, and what was seen of command lines meanwhile."""
-    with watching_command_lines() as lines:
-        done = subprocess.run(argv, env=dict(env), cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
-    return done, lines
+) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """Run a command to its end; and every command line of its session, looked at again and again meanwhile."""
+    seen: set[str] = set()
+    with subprocess.Popen(
+        argv, env=dict(env), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        stop = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(process.pid, seen, stop), daemon=True)
+        watcher.start()
+        try:
+            stdout, stderr = process.communicate(timeout=60)
+        finally:
+            stop.set()
+            watcher.join()
+            process.kill()
+    return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr), seen
+
+
+def _watch(session: int, seen: set[str], stop: threading.Event) -> None:
+    while not stop.wait(0.05):
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError, IndexError):
+                # The name, in brackets, may hold anything; the session is the fourth word behind it.
+                if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                    seen.add((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))

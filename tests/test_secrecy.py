@@ -1,0 +1,100 @@
+"""Under every kind of failure no planted secret reaches an output, a file of the volume, or a process list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from prefetch.demo.actions import (
+    Action,
+    Cut,
+    Expired,
+    Flip,
+    HtmlPage,
+    IgnoreRange,
+    JsonError,
+    LfsPointer,
+    Redirect,
+    RedirectLoop,
+    Short,
+    Status,
+    TooMany,
+    WrongRange,
+)
+from prefetch.demo.civitai import CivitaiFile, CivitaiVersion
+from prefetch.demo.content import SyntheticFile
+from prefetch.demo.faults import Fault
+from prefetch.demo.repo import Repo
+from prefetch.demo.server import DemoServer, running_origin
+from tests.support.commands import Commands
+from tests.support.models import write_manifest
+from tests.support.secrecy import MARK, PLANTED, assert_no_secret, run_watched
+
+HUB, CIVITAI, OTHER = (SyntheticFile(f"{seed}.safetensors", 5_000_000, "safetensors", seed) for seed in (5, 6, 7))
+Server = Literal["hub", "cdn", "civitai"]
+TOKEN = f"hf_{MARK}0reader"
+_HOSTS: Sequence[Server] = ("hub", "civitai")
+_CDN: Sequence[Server] = ("cdn",)
+_PAGE, _MESSAGE = HtmlPage(f"no {TOKEN} here"), JsonError(f"{TOKEN} is wrong")
+FAULTS: dict[str, tuple[Sequence[Server], Action]] = {
+    "busy hosts": (_HOSTS, Status(503)),
+    "hosts that are asked too often": (_HOSTS, TooMany(0)),
+    "a page of a host": (_HOSTS, _PAGE),
+    "a message of a host": (_HOSTS, _MESSAGE),
+    "a circle": (_HOSTS, RedirectLoop()),
+    "a link that expired": (_CDN, Expired()),
+    "a cut": (_CDN, Cut(1_000)),
+    "a reset": (_CDN, Cut(1_000, "reset")),
+    "a short body": (_CDN, Short(10)),
+    "another range": (_CDN, WrongRange(shift=1)),
+    "no ranges": (_CDN, IgnoreRange()),
+    "a page": (_CDN, _PAGE),
+    "a message": (_CDN, _MESSAGE),
+    "a pointer": (_CDN, LfsPointer()),
+    "a flipped bit": (_CDN, Flip(4_000_000)),
+    "a way to nowhere": (_CDN, Redirect("ftp://127.0.0.1/x?X-Amz-Signature=abc")),
+}
+
+
+@pytest.fixture
+def origin() -> Iterator[DemoServer]:
+    readers = frozenset({TOKEN})
+    repos = [Repo(id="acme/private", files={"m.safetensors": HUB}, private=True, readers=readers)]
+    versions = [CivitaiVersion(id=1, files=[CivitaiFile(1, "m.safetensors", CIVITAI)], login=True)]
+    tokens = {TOKEN: "alice", PLANTED["CIVITAI_API_TOKEN"]: "alice"}
+    with running_origin(repos=repos, versions=versions, tokens=tokens) as server:
+        yield server
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_failure_shows_a_secret(commands: Commands, origin: DemoServer, tmp_path: Path, fault: str) -> None:
+    bearer = ("Authorization", f"Bearer {PLANTED['CORP_TOKEN']}")
+    own = origin.put_file("m.safetensors", OTHER, needs=bearer)
+    sources = {"hf://acme/private/m.safetensors": HUB, "civitai:1": CIVITAI, own: OTHER}
+    servers, action = FAULTS[fault]
+    for server in servers:
+        # Mostly one try is mended by the next: what is told of a retry is looked at too.
+        origin.add_faults(Fault(do=action, server=server, method="*", times=1))
+    entries = [
+        {"path": f"models/{number}.safetensors", "source": source, "sha256": content.sha256}
+        for number, (source, content) in enumerate(sources.items())
+    ]
+    manifest, volume = write_manifest(tmp_path / "m.yaml", entries), tmp_path / "volume"
+    env = {
+        **PLANTED,
+        "HF_ENDPOINT": origin.endpoint,
+        "HF_TOKEN": TOKEN,
+        "PREFETCH_CIVITAI_ENDPOINT": origin.civitai_endpoint,
+        # The Hub's stand-in serves the other host's file too, and one Authorization is all that it is sent.
+        "PREFETCH_HEADERS": "",
+        "PREFETCH_TOKENS": PLANTED["PREFETCH_TOKENS"],
+        "PREFETCH_DEBUG": "1",
+    }
+    argv = commands.argv("run", manifest, "--volume", volume, "--json", "--log-format", "json")
+    done, lines = run_watched(argv, commands.environment(env), commands.home)
+    assert any(request.faults for request in origin.requests)
+    assert "Traceback" not in done.stderr
+    assert_no_secret(done.stdout, done.stderr, *lines, volume=volume)
