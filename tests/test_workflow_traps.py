@@ -317,6 +317,16 @@ class TestGroupNodes:
     def test_where_the_rows_differ_in_length_files_go_in_order(self) -> None:
         assert names(self.document((5, 30, HOST, "y"))) == {HOST}
 
+    def test_where_it_cannot_be_told_nothing_stale_passes(self) -> None:
+        found = found_in(self.document((HOST, "other.safetensors")))
+        assert {(model.folder, model.name) for model in found.models} == {(None, HOST), (None, "other.safetensors")}
+        assert len(found.unresolved) == 2
+
+    def test_a_group_that_the_file_does_not_define(self) -> None:
+        document = self.document((5, HOST))
+        del document["extra"]
+        assert [(model.folder, model.name) for model in found_in(document).models] == [(None, HOST)]
+
 
 @pytest.mark.parametrize("kind", ["CheckpointLoader|pysssss"])
 def test_a_value_in_a_picture_box(kind: str) -> None:

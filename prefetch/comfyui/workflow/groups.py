@@ -57,7 +57,8 @@ def _split(host: Node, stale: Sequence[list[object]]) -> dict[str, list[object]]
         return {str(number): [next(cut) for _ in values] for number, values in enumerate(stale)}
     files = [value for value in row if is_model_name(value)]
     if len(files) != sum(is_model_name(value) for values in stale for value in values):
-        return {}
+        # Whose they are cannot be told: the stale ones must not pass for them.
+        return {str(n): [] for n, values in enumerate(stale) if any(map(is_model_name, values))}
     fresh = iter(files)
     return {
         str(number): [next(fresh) if is_model_name(value) else value for value in values]

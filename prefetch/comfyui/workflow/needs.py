@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prefetch.comfyui.workflow.findings import SelfDownloaded, Unresolved
 from prefetch.comfyui.workflow.following import MISSING, Wires
-from prefetch.comfyui.workflow.graph import Node
+from prefetch.comfyui.workflow.graph import Node, Scope
 from prefetch.comfyui.workflow.loaders import Loader, LoaderTable, Places
 from prefetch.comfyui.workflow.names import doubt, plain_name, unwrapped
 from prefetch.comfyui.workflow.rows import is_off, is_zero, names_in_rows
@@ -19,6 +19,7 @@ __all__ = ["Finding", "Need", "Needs"]
 
 _UNKNOWN_CLASS = "folder unknown: its class is not in the loader table"
 _UNKNOWN_INPUT = "folder unknown: the loader table does not know this input of its class"
+_UNKNOWN_ROW = "folder unknown: which node of its group it belongs to cannot be told"
 _TAG = re.compile(r"<lora:([^:<>\n]{1,255})")
 
 
@@ -52,6 +53,7 @@ class Needs:
     def of(self, node: Node) -> Iterator[Finding]:
         """The findings of one node that runs."""
         if node.inside is not None:
+            yield from self._grouped(node, node.inside)
             return
         loader, places = self._table.loader(node.kind), self._table.places(node.kind)
         if places is not None:
@@ -75,6 +77,12 @@ class Needs:
             yield Unresolved(node.id, node.kind, None, name, problem or reason)
             if problem is None:
                 yield Need(node, None, (), name)
+
+    def _grouped(self, host: Node, inside: Scope) -> Iterator[Finding]:
+        """The files in a group node's row of values that none of its inner nodes took."""
+        if inside.group:
+            taken = {name for inner in inside.nodes.values() for name in leftovers(inner)}
+            yield from self._unknown(host, [name for name in leftovers(host) if name not in taken], _UNKNOWN_ROW)
 
     def _tagged(self, node: Node) -> Iterator[Finding]:
         values = node.values.values() if isinstance(node.values, Mapping) else node.values
