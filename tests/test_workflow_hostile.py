@@ -141,6 +141,16 @@ def test_pictures(picture: bytes) -> None:
     assert [model.name for model in models_in(picture, table=TABLE).models] == ["a.gguf"]
 
 
+def test_a_picture_that_another_workflow_made_says_so() -> None:
+    both = png(chunk(b"tEXt", b"prompt\0" + API), chunk(b"tEXt", b"workflow\0" + TEXT))
+    assert ["differ in a.gguf, api.pt" in said for said in models_in(both, table=TABLE).warnings] == [True]
+
+
+def test_a_picture_whose_first_text_is_cut() -> None:
+    both = png(chunk(b"tEXt", b"workflow\0" + TEXT[:50]), chunk(b"tEXt", b"prompt\0" + API))
+    assert [model.name for model in models_in(both, table=TABLE).models] == ["api.pt"]
+
+
 def test_a_picture_that_holds_the_servers_form_only() -> None:
     assert [m.name for m in models_in(png(chunk(b"tEXt", b"prompt\0" + API)), table=TABLE).models] == ["api.pt"]
 

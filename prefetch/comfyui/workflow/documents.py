@@ -6,6 +6,7 @@ import codecs
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,11 +31,10 @@ Form = Literal["ui", "api"]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A workflow's graph, and sentences about what is odd in its file."""
+    """A workflow's graph; ``beside`` is what made the picture that it comes from, in the server's form."""
 
     graph: Graph
-    form: Form
-    warnings: tuple[str, ...] = ()
+    beside: Graph | None = None
 
 
 def read_document(file: Path | bytes) -> Document:
@@ -63,25 +63,24 @@ def _read(path: Path) -> bytes:
 
 def _from_picture(data: bytes, name: str) -> Document:
     texts = embedded_texts(data)
-    found = [
-        (form, graph) for key in ("workflow", "prompt") if key in texts for form, graph in _graphs(texts[key], name)
-    ]
+    found = [graph for key in ("workflow", "prompt") for graph in _graphs(texts.get(key, ""), name)]
     if not found:
         raise UsageError(f"{name}: the picture holds no workflow.", remedy=_REMEDY)
-    form, graph = found[0]
-    return Document(_graph(form, graph), form)
+    return Document(found[0], found[1] if len(found) > 1 else None)
 
 
-def _graphs(text: str, name: str) -> Iterator[tuple[Form, Mapping[str, Any]]]:
-    if found := find_graph(_decoded(text.encode("utf-8", errors="surrogatepass"), name)):
-        yield found
+def _graphs(text: str, name: str) -> Iterator[Graph]:
+    """The workflow in a picture's text; none where it is cut or something else, for there may be the other one."""
+    with suppress(UsageError):
+        if found := find_graph(_decoded(text.encode("utf-8", errors="surrogatepass"), name)):
+            yield _graph(*found)
 
 
 def _from_json(data: bytes, name: str) -> Document:
     found = find_graph(_decoded(data, name))
     if found is None:
         raise UsageError(f"{name}: this JSON is no ComfyUI workflow.", remedy=_REMEDY)
-    return Document(_graph(*found), found[0])
+    return Document(_graph(*found))
 
 
 def _graph(form: Form, drawn: Mapping[str, Any]) -> Graph:

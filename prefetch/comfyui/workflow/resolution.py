@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from prefetch.comfyui.workflow.documents import Document, read_document
+from prefetch.comfyui.workflow.documents import read_document
 from prefetch.comfyui.workflow.findings import SelfDownloaded, Unresolved, WorkflowModel, WorkflowModels
 from prefetch.comfyui.workflow.following import Wires
 from prefetch.comfyui.workflow.graph import Graph, Node
@@ -28,7 +29,12 @@ def models_in(file: Path | bytes, *, table: LoaderTable | None = None) -> Workfl
     """
     document = read_document(file)
     table = table or load_table()
-    return _Resolution(document.graph, table).result(document)
+    found = _Resolution(document.graph, table).result()
+    if document.beside is None:
+        return found
+    made_by = {model.name for model in _Resolution(document.beside, table).result().models}
+    others = sorted(made_by ^ {model.name for model in found.models})
+    return replace(found, warnings=(*found.warnings, *([_other_made_it(others)] if others else [])))
 
 
 class _Resolution:
@@ -39,7 +45,7 @@ class _Resolution:
         self._wires = Wires(table)
         self._metadata = Metadata(graph, table)
 
-    def result(self, document: Document) -> WorkflowModels:
+    def result(self) -> WorkflowModels:
         needs = Needs(self._table, self._wires)
         active = [node for node in self._graph.top.walk() if node.active]
         findings = [finding for node in active for finding in needs.of(node)]
@@ -53,7 +59,7 @@ class _Resolution:
             ),
             embeddings=embeddings_in(active, self._table),
             noted=noted_in(self._graph, self._table),
-            warnings=(*document.warnings, *map(_disagreement, filter(_disagrees, active))),
+            warnings=tuple(map(_disagreement, filter(_disagrees, active))),
         )
 
     def _models(self, needs: Sequence[Need]) -> tuple[WorkflowModel, ...]:
@@ -74,6 +80,11 @@ class _Resolution:
             nodes=tuple(dict.fromkeys(need.node.id for need in needs)),
             required=any(need.node in run for need in needs),
         )
+
+
+def _other_made_it(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return f"the workflow that opens from this picture is not quite the one that made it; they differ in {shown}."
 
 
 def _disagrees(node: Node) -> bool:
