@@ -223,3 +223,19 @@ def test_a_directory_of_other_things_and_a_manifest_that_is_none(commands: Comma
     assert f"{broken}:1: a byte is not UTF-8 text." in outcome.stderr
     outcome = commands.run("workflow", "manifest", WORKFLOWS[0], "--catalog", lists, "-o", tmp_path / "no" / "m.yaml")
     assert outcome.returncode == 2 and "cannot be written: No such file or directory." in outcome.stderr
+
+
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(commands: Commands, workflow: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link, real = tmp_path / "link.yaml", tmp_path / "real" / "m.yaml"
+    link.symlink_to(real)
+    assert commands.run("workflow", "manifest", workflow, "-o", link).returncode == 1
+    assert link.is_symlink() and len(written(real)) == 2
+    assert [file.name for file in tmp_path.joinpath("real").iterdir()] == ["m.yaml"]
+    outcome = commands.run("workflow", "manifest", workflow, "-o", "/dev/stdout")
+    assert "version: 1" in outcome.stdout and outcome.returncode == 1
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    outcome = commands.run("workflow", "manifest", workflow, "-o", full)
+    assert outcome.returncode == 2 and "cannot be written: No space left on device." in outcome.stderr
+    assert Path("/dev/full").is_char_device()

@@ -71,25 +71,32 @@ def _one_line(text: str) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Put the text in the file's place, whole or not at all.
+    """Put the text in the file's place, whole or not at all; into a pipe or a device, as into any.
 
     Raises:
         UsageError: it cannot be written there.
     """
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        number, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(mode)
-            Path(name).replace(path.resolve() if path.is_symlink() else path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}.", remedy="Check its folder and rights."
-        ) from None
+        # A link stays a link, and what is no file is never replaced by one.
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path.resolve(), text)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "its links run in a circle"
+        raise UsageError(f"{path} cannot be written: {reason}.", remedy="Check its folder and rights.") from None
+
+
+def _replace(target: Path, text: str) -> None:
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+    number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
