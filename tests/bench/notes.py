@@ -20,4 +20,10 @@ NOTES = """## Where the time goes
   cores: see what the limit itself gets.
 - **(f)** A connection under a quarter of its siblings' speed is given up after a second; at the end of a run a free
   connection takes over what it would bring much sooner.
+- **(c)**, **(g)** were measured once, while other work loaded both cores (load 6 to 10), so their times say little;
+  the bytes that (g) fetched again do not depend on it. After the last byte of (c) what arrived out of order is still
+  to be read back and hashed, which is what takes longer when cores are busy. Neither was tried again on a quiet
+  machine yet.
+- What was measured on 2026-11-23 for (a), (b), (e) and (h) is from before the benchmark itself was made cheaper,
+  which burdened prefetch most, and before the changes named here; (b) in particular has to be measured anew.
 """
