@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,9 +18,18 @@ import pytest
 import trustme
 from aiohttp import web
 
-from prefetch.errors import AccessError, ContentError, PrefetchError, SourceError, TransientError, UsageError
+from prefetch.errors import (
+    AccessError,
+    ContentError,
+    PrefetchError,
+    RevisionError,
+    SourceError,
+    TransientError,
+    UsageError,
+)
 from prefetch.net.client import open_session
 from prefetch.net.credentials import Secret, Token
+from prefetch.net.pauses import Pauses
 from prefetch.net.retry import FullJitter
 from prefetch.net.urls import SecretURL
 from prefetch.sources.access import Access
@@ -81,6 +91,8 @@ async def resolver(
 
     access = Access(SecretURL(endpoint), Token(Secret(token), "HF_TOKEN") if token else None, hf_login=False)
     async with open_session(connections=4) as session:
+        # The pauses that all share have tests of their own; here nobody is to wait for real.
+        session = replace(session, pauses=Pauses(clock=lambda: math.inf))
         yield Resolver(session, access, wait=FullJitter(uniform=lambda: 0.0), sleep=sleep)
 
 
@@ -208,7 +220,7 @@ INVALID = {"X-Error-Message": "Invalid credentials in Authorization header"}
         (403, {"X-Error-Message": "Forbidden"}, TOKEN, AccessError, ["refuses o/r (403: Forbidden)"]),
         (451, {}, None, AccessError, ["451"]),
         (403, {"X-Error-Message": "Access to this resource is disabled."}, None, AccessError, ["disabled o/r"]),
-        (404, {"X-Error-Code": "RevisionNotFound"}, None, SourceError, ["no revision 'main'"]),
+        (404, {"X-Error-Code": "RevisionNotFound"}, None, RevisionError, ["no revision 'main'"]),
         (404, {"X-Error-Code": "EntryNotFound"}, None, SourceError, ["no file 'd/model v2.safetensors'"]),
         (404, {}, None, SourceError, ["no file"]),
         (410, {}, None, SourceError, ["no file"]),
