@@ -9,6 +9,7 @@ from prefetch.placing import Found, Placing
 from prefetch.report.events import Listener, Verifying
 from prefetch.survey import Standing
 from prefetch.transfer.threads import Threads
+from prefetch.volume.hashing import Unreadable
 from prefetch.volume.inventory import Record
 
 if TYPE_CHECKING:
@@ -41,7 +42,12 @@ class Adoption:
         found = self._found.get(standing.path)
         if found is None or not os.path.samestat(found.stat, standing.stat):
             self._listener(Verifying(standing.path, standing.stat.st_size))
-            found = self._found[standing.path] = await self._threads.run(self._placing.read, standing)
+            try:
+                found = await self._threads.run(self._placing.read, standing, self._threads.check)
+            except Unreadable:
+                # What is lost of it is fetched; what is not may still be brought over.
+                return None
+            self._found[standing.path] = found
         if found.sha256 != sha256:
             return None
         return await self._threads.run(self._placing.adopt, standing, found, candidate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,11 +118,11 @@ class Placing:
         except PrefetchError as error:
             return error
 
-    def read(self, standing: Standing) -> Found:
-        """Hash the file that stands there."""
+    def read(self, standing: Standing, progress: Callable[[int], None] | None = None) -> Found:
+        """Hash the file that stands there; see `hash_file`."""
         number = self._volume.open_file(standing.path)
         try:
-            sha256, digests = hash_file(number)
+            sha256, digests = hash_file(number, name=standing.path, progress=progress)
             return Found(os.fstat(number), sha256, digests)
         finally:
             os.close(number)

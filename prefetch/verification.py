@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import groupby, zip_longest
 from typing import Literal
 
-from prefetch.errors import PrefetchError
+from prefetch.errors import PrefetchError, VolumeError
 from prefetch.manifest import Model
 from prefetch.survey import satisfies
+from prefetch.volume import files
 from prefetch.volume.applied import forget_applied
-from prefetch.volume.blocks import DIGEST_SIZE
-from prefetch.volume.hashing import hash_file
+from prefetch.volume.blocks import BLOCK_SIZE, DIGEST_SIZE
+from prefetch.volume.hashing import UNREADABLE, Unreadable, digests_of_readable, hash_file
 from prefetch.volume.inventory import Inventory, Record, matches, modified
 from prefetch.volume.layout import Volume
 
 __all__ = ["Subject", "Verdict", "inspect", "verify"]
+
+SHOWN = 3
+"""Places of damage that are named."""
 
 Status = Literal["ok", "missing", "changed", "corrupt", "unverified"]
 
@@ -63,51 +70,106 @@ def inspect(subject: Subject, volume: Volume) -> Verdict:
     return Verdict(subject.path, "ok", stat.st_size, subject.sha256)
 
 
-def verify(subject: Subject, volume: Volume, inventory: Inventory) -> Verdict:
-    """Read the file and compare its hash; a file found damaged is noted, so that the next run mends it."""
+def verify(
+    subject: Subject, volume: Volume, inventory: Inventory, *, progress: Callable[[int], None] | None = None
+) -> Verdict:
+    """Read the file and compare its hash; a file found damaged is noted, so that the next run mends it.
+
+    Args:
+        progress: see `hash_file`.
+
+    Raises:
+        VolumeGone: the volume is not the one it was.
+    """
     stat = volume.stat(subject.path)
     if stat is None:
+        volume.confirm()
         return _missing(subject)
     try:
-        number = volume.open_file(subject.path)
-        try:
-            sha256, digests = hash_file(number)
-        finally:
-            os.close(number)
-    except PrefetchError as error:
-        return _corrupt(subject, stat, str(error))
-    if subject.sha256 is None:
+        sha256, digests = _read(subject, volume, progress)
+    except VolumeError as error:
+        volume.confirm()
+        return replace(_unverified(subject, stat), detail=str(error))
+    if sha256 is not None and subject.sha256 is None:
         return replace(_unverified(subject, stat), sha256=sha256)
-    if sha256 == subject.sha256:
+    if sha256 is not None and sha256 == subject.sha256:
         return _sound(subject, stat, inventory)
     return _damaged(subject, stat, digests, volume, inventory)
+
+
+def _read(subject: Subject, volume: Volume, progress: Callable[[int], None] | None) -> tuple[str | None, bytes]:
+    """The file's hash, None where the disk has lost some of it; and the digests of its blocks."""
+    number = volume.open_file(subject.path)
+    try:
+        return hash_file(number, name=subject.path, progress=progress)
+    except Unreadable:
+        with files.os_errors(f"reading {subject.path}"):
+            return None, digests_of_readable(number, os.fstat(number).st_size)
+    finally:
+        os.close(number)
 
 
 def _sound(subject: Subject, stat: os.stat_result, inventory: Inventory) -> Verdict:
     record = subject.record
     if record is not None and (record.suspect or not matches(record, stat)) and record.sha256 == subject.sha256:
-        inventory.put(replace(record, mtime=modified(stat), suspect=False), inventory.digests(record.path))
+        # On a volume that cannot be written, the next run finds the same out once more.
+        with suppress(PrefetchError):
+            inventory.put(replace(record, mtime=modified(stat), suspect=False), inventory.digests(record.path))
     return Verdict(subject.path, "ok", stat.st_size, subject.sha256)
 
 
 def _damaged(subject: Subject, stat: os.stat_result, digests: bytes, volume: Volume, inventory: Inventory) -> Verdict:
     record = subject.record
     if record is None or record.sha256 != subject.sha256:
+        if UNREADABLE in _each(digests):
+            return _corrupt(subject, stat, f"the disk cannot read all of it{_where(_lost(digests), stat.st_size)}")
         return _changed(subject, stat, "its hash is not the manifest's")
     known = inventory.digests(record.path)
-    if not record.suspect:
-        inventory.put(replace(record, suspect=True), known)
-        forget_applied(volume)
-    where = _damage(known, digests) if known is not None and stat.st_size == record.size else ""
+    where = "" if known is None else _where(_differing(known, digests), max(record.size, stat.st_size))
     if matches(record, stat):
-        return _corrupt(subject, stat, f"its bytes are not those that were verified{where}")
-    return _changed(subject, stat, f"it is not the file that was verified{where}")
+        verdict = _corrupt(subject, stat, f"its bytes are not those that were verified{where}")
+    else:
+        verdict = _changed(subject, stat, f"it is not the file that was verified{where}")
+    try:
+        _note(record, known, volume, inventory)
+    except PrefetchError as error:
+        unknown = f"{verdict.detail} But that could not be noted, so a run would not know of it: {error}"
+        return replace(verdict, detail=unknown)
+    return verdict
 
 
-def _damage(known: bytes, found: bytes) -> str:
-    blocks = range(0, max(len(known), len(found)), DIGEST_SIZE)
-    bad = sum(known[at : at + DIGEST_SIZE] != found[at : at + DIGEST_SIZE] for at in blocks)
-    return f": {bad} of {len(blocks)} blocks differ" if bad else ""
+def _note(record: Record, digests: bytes | None, volume: Volume, inventory: Inventory) -> None:
+    if not record.suspect:
+        inventory.put(replace(record, suspect=True), digests)
+        forget_applied(volume)
+
+
+def _each(digests: bytes) -> list[bytes]:
+    return [digests[at : at + DIGEST_SIZE] for at in range(0, len(digests), DIGEST_SIZE)]
+
+
+def _lost(digests: bytes) -> list[bool]:
+    return [digest == UNREADABLE for digest in _each(digests)]
+
+
+def _differing(known: bytes, found: bytes) -> list[bool]:
+    """For each block of the longer one whether it is another one."""
+    return [one != other for one, other in zip_longest(_each(known), _each(found))]
+
+
+def _where(bad: Sequence[bool], size: int) -> str:
+    """How many of the blocks of a file of ``size`` bytes are bad, and where the first of them are."""
+    if not any(bad):
+        return ""
+    runs = [(start * BLOCK_SIZE, min(size, stop * BLOCK_SIZE) - 1) for start, stop in _runs(bad)]
+    shown = ", ".join(f"{first}-{last}" for first, last in runs[:SHOWN])
+    more = f" and {len(runs) - SHOWN} more places" if len(runs) > SHOWN else ""
+    return f": {sum(bad)} of {len(bad)} blocks differ (bytes {shown}{more})"
+
+
+def _runs(bad: Sequence[bool]) -> list[tuple[int, int]]:
+    groups = [(is_bad, list(group)) for is_bad, group in groupby(range(len(bad)), key=bad.__getitem__)]
+    return [(indices[0], indices[-1] + 1) for is_bad, indices in groups if is_bad]
 
 
 def _missing(subject: Subject) -> Verdict:

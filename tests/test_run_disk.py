@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -168,3 +170,64 @@ def test_a_volume_without_owners_and_modes(runs: Runs, faultfs: FaultFS) -> None
     """What a network file system refuses to a client whose root it does not trust."""
     faultfs.fail(*(Rule(call, "*", "EPERM") for call in ("chown", "chmod", "utimens")))
     assert_resumes(runs, set())
+
+
+# What the disk has lost ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["of a model that was placed", "of a model that was found"])
+def test_what_the_disk_has_lost(runs: Runs, origin: DemoServer, faultfs: FaultFS, recorded: bool) -> None:
+    """Two bytes of one model can be read no more: it is said where, and no more is fetched than their blocks."""
+    assert runs.run().returncode == 0
+    if not recorded:
+        shutil.rmtree(runs.volume / ".prefetch")
+    lost = [2 * BLOCK + 5, 3 * BLOCK + 7]
+    faultfs.fail(*(Rule("lost", f"*/{MODEL.path}", "EIO", byte) for byte in lost))
+    found = runs.do("verify")
+    assert found.returncode == 1
+    assert found.models[MODEL.path]["status"] == "corrupt"
+    assert f"2 of 7 blocks differ (bytes {2 * BLOCK}-{4 * BLOCK - 1})" in found.models[MODEL.path]["error"]
+    assert found.models[SMALL.path]["status"] == "ok"
+
+    before = len(origin.requests)
+    outcome = runs.run()
+    assert outcome.returncode == 0, outcome.stderr
+    assert asked_blocks(since(origin, before), MODEL) == ({2, 3} if recorded else BLOCKS)
+    faultfs.behave()
+    assert_whole(runs.volume, MODELS)
+
+
+def test_a_volume_that_cannot_be_read_is_no_damage(runs: Runs, faultfs: FaultFS) -> None:
+    assert runs.run().returncode == 0
+    faultfs.fail(Rule("open", f"*/{MODEL.path}", "EACCES"))
+    found = runs.do("verify")
+    assert found.returncode == 1
+    assert found.models[MODEL.path]["status"] == "unverified"
+    assert "Permission denied" in found.models[MODEL.path]["error"]
+    faultfs.behave()
+    assert runs.do("verify").returncode == 0
+
+
+def test_damage_on_a_volume_that_may_only_be_read_is_told(runs: Runs, faultfs: FaultFS) -> None:
+    assert runs.run().returncode == 0
+    file = runs.volume / MODEL.path
+    before = file.stat()
+    with file.open("r+b") as opened:
+        opened.seek(BLOCK)
+        opened.write(b"damage")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    faultfs.fail(*(Rule(call, "*", "EROFS") for call in ("write", "create", "rename", "mkdir", "unlink")))
+    found = runs.do("verify")
+    assert found.returncode == 1
+    assert found.models[MODEL.path]["status"] == "corrupt"
+    assert "1 of 7 blocks differ" in found.models[MODEL.path]["error"]
+    assert "could not be noted" in found.models[MODEL.path]["error"]
+
+
+def test_a_verify_that_loses_its_volume_does_not_call_the_models_missing(runs: Runs, faultfs: FaultFS) -> None:
+    assert runs.run().returncode == 0
+    faultfs.fail(Rule("getattr", "*/models/*", "ENOTCONN"))
+    found = runs.do("verify")
+    assert found.returncode == 1
+    assert {model["status"] for model in found.document["models"]} == {"unverified"}
+    assert found.document["error"]["code"] == "volume"

@@ -107,7 +107,9 @@ def test_stopped_while_it_reads_a_large_file(commands: Commands, tmp_path: Path,
     manifest = write_manifest(tmp_path / "m.yaml", [entry])
     with commands.start(command, manifest, "--volume", volume, "--json") as process:
         until(lambda: reads(process, file), "the reading", process)
-        stopped(process, number)
+        outcome = stopped(process, number)
+    assert outcome.models["models/large.dat"]["status"] == ("failed" if command == "run" else "unverified")
+    assert "run the same command again" in outcome.models["models/large.dat"]["error"]
     assert file.stat().st_size == SPARSE
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from prefetch.errors import PrefetchError
 from prefetch.opening import find_manifests, open_volume, wanted_on
@@ -34,11 +35,19 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     listener(RunStarted(str(volume.root), len(subjects)))
     if not subjects:
         listener(Notice("info", "No manifest was given, and prefetch has placed no model here that it could verify."))
-    if settings.quick:
-        verdicts = [_told(inspect(subject, volume), listener) for subject in subjects]
-    else:
-        verdicts = run_until_signal(lambda: _verify_all(subjects, volume, inventory, listener))
-    return _result(volume, verdicts, time.monotonic() - began, listener)
+    verdicts: dict[str, Verdict] = {}
+    stopped: PrefetchError | None = None
+    try:
+        if settings.quick:
+            for subject in subjects:
+                verdicts[subject.path] = _told(inspect(subject, volume), listener)
+            volume.confirm()
+        else:
+            run_until_signal(lambda: _verify_all(subjects, volume, inventory, listener, verdicts))
+    except PrefetchError as error:
+        stopped = error
+    found = [verdicts.get(subject.path) or _not_read(subject, stopped) for subject in subjects]
+    return _result(volume, found, time.monotonic() - began, listener, stopped)
 
 
 def _subjects(settings: Settings, volume: Volume, inventory: Inventory, listener: Listener) -> list[Subject]:
@@ -49,19 +58,24 @@ def _subjects(settings: Settings, volume: Volume, inventory: Inventory, listener
 
 
 async def _verify_all(
-    subjects: Sequence[Subject], volume: Volume, inventory: Inventory, listener: Listener
-) -> list[Verdict]:
+    subjects: Sequence[Subject],
+    volume: Volume,
+    inventory: Inventory,
+    listener: Listener,
+    verdicts: dict[str, Verdict],
+) -> None:
     threads, turns = Threads(READERS), asyncio.Semaphore(READERS)
 
-    async def one(subject: Subject) -> Verdict:
+    async def one(subject: Subject) -> None:
         async with turns:
             stat = volume.stat(subject.path)
             if stat is not None:
                 listener(Verifying(subject.path, stat.st_size))
-            return _told(await threads.run(verify, subject, volume, inventory), listener)
+            look = partial(verify, subject, volume, inventory, progress=threads.check)
+            verdicts[subject.path] = _told(await threads.run(look), listener)
 
     try:
-        return await asyncio.gather(*map(one, sorted(subjects, key=_size, reverse=True)))
+        await asyncio.gather(*map(one, sorted(subjects, key=_size, reverse=True)))
     finally:
         threads.close()
 
@@ -81,11 +95,19 @@ def _told(verdict: Verdict, listener: Listener) -> Verdict:
     return verdict
 
 
-def _result(volume: Volume, verdicts: Sequence[Verdict], seconds: float, listener: Listener) -> RunResult:
+def _not_read(subject: Subject, stopped: PrefetchError | None) -> Verdict:
+    return Verdict(subject.path, "unverified", None, subject.sha256, str(stopped))
+
+
+def _result(
+    volume: Volume, verdicts: Sequence[Verdict], seconds: float, listener: Listener, stopped: PrefetchError | None
+) -> RunResult:
     bad = sum(verdict.status != "ok" for verdict in verdicts)
-    error = PrefetchError(f"{bad} of {count(len(verdicts), 'model')} not as it should be.") if bad else None
+    error = stopped
+    if bad and error is None:
+        error = PrefetchError(f"{bad} of {count(len(verdicts), 'model')} not as it should be.")
     result = RunResult(
-        exit_code=1 if bad else 0,
+        exit_code=error.exit_code if error is not None else 0,
         volume=str(volume.root),
         seconds=seconds,
         models=[
@@ -94,5 +116,5 @@ def _result(volume: Volume, verdicts: Sequence[Verdict], seconds: float, listene
         ],
         error=error,
     )
-    listener(RunFinished(not bad, result.exit_code, seconds, bytes_downloaded=0, bytes_resumed=0, failed=bad))
+    listener(RunFinished(error is None, result.exit_code, seconds, bytes_downloaded=0, bytes_resumed=0, failed=bad))
     return result

@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, TypeVarTuple
 
+from prefetch.signals import interrupted
+
 __all__ = ["Spawn", "Threads"]
 
 T = TypeVar("T")
@@ -25,6 +27,7 @@ class Threads:
 
     def __init__(self, count: int) -> None:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="volume")
+        self._cancelled = False
 
     async def run(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Call ``function`` in a thread and return what it returns."""
@@ -32,8 +35,17 @@ class Threads:
         try:
             return await asyncio.shield(job)
         except asyncio.CancelledError:
+            self._cancelled = True
             await asyncio.wait([job])
+            if not job.cancelled():
+                # It was looked at: nobody else will ask what a job came to that nobody waits for.
+                job.exception()
             raise
+
+    def check(self, done: int = 0) -> None:
+        """For a job of many seconds to call again and again: raises Interrupted once nobody waits for the jobs."""
+        if self._cancelled:
+            raise interrupted()
 
     async def timed(self, function: Callable[[*Ts], T], *arguments: *Ts) -> tuple[T, float]:
         """Do as `run` does; beside the result the seconds ``function`` took, not those it waited for a thread."""

@@ -4,7 +4,7 @@
  *
  * RULES is read again whenever it changes: one rule a line, `operation glob errno first count`. The operation fails
  * with errno from the first time its path (from the mount point, or the name it was opened by) matches, counted from
- * 1, and for count times; count 0 is for ever.
+ * 1, and for count times; count 0 is for ever. The operation `lost` is a read of the byte number `first`.
  *
  * JOURNAL gets one line for each operation that changed something, in the order in which they happened,
  * `operation inode offset length path path2` with tabs between, and behind each write's line its bytes.
@@ -67,6 +67,15 @@ static int fault(const char *operation, const char *path)
             error = rule->error;
     }
     return -error;
+}
+
+static int lost(const char *path, off_t offset, size_t size)
+{
+    read_rules();
+    for (struct rule *rule = rules; rule < rules + rule_count; rule++)
+        if (!strcmp(rule->operation, "lost") && !fnmatch(rule->glob, path, 0) && offset <= rule->first
+            && rule->first < offset + (off_t)size) return -rule->error;
+    return 0;
 }
 
 static void note(const char *operation, long inode, long offset, long length, const char *path, const char *path2)
@@ -236,6 +245,8 @@ static int on_open(const char *path, struct fuse_file_info *info)
 static int on_read(const char *path, char *data, size_t size, off_t offset, struct fuse_file_info *info)
 {
     TRY("read", NAME(info));
+    int error = lost(NAME(info), offset, size);
+    if (error) return error;
     ssize_t count = pread(FD(info), data, size, offset);
     return count < 0 ? -errno : (int)count;
 }

@@ -22,7 +22,7 @@ class Rule:
     """One operation that fails.
 
     Attributes:
-        operation: the FUSE operation's name; ``close`` for what close(2) answers.
+        operation: the FUSE operation's name; ``close`` is what close(2) answers, ``lost`` a read of byte ``first``.
         glob: which paths, from the mount point on; ``*`` matches slashes too.
         error: the errno's name.
         first: the first time it fails, from 1.
