@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 _TIMEOUT = 15.0  # seconds without a byte
 _MOST_FILES = 20_000
+_CONNECT_TIMEOUT = 4.0  # seconds for each of a host's addresses, of which the first may lead nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class Hub:
             timeout=_TIMEOUT,
             # A renamed repository; what a file's own address redirects to is never followed here.
             follow_redirects=True,
-            event_hooks={"request": [self._keep_secrets_home], "response": [self._note_pause]},
+            event_hooks={"request": [self._keep_secrets_home, _connect_in_time], "response": [self._note_pause]},
         )
 
     def _note_pause(self, response: httpx2.Response) -> None:
@@ -224,3 +225,8 @@ def _url_of(ref: HuggingFaceRef, endpoint: SecretURL) -> str:
     return huggingface_hub.hf_hub_url(
         ref.repo, ref.path, repo_type=ref.kind, revision=ref.revision, endpoint=endpoint.reveal()
     )
+
+
+def _connect_in_time(request: httpx2.Request) -> None:
+    # They are tried one after another, and each call of huggingface_hub brings one timeout for everything.
+    request.extensions["timeout"]["connect"] = _CONNECT_TIMEOUT

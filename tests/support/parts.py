@@ -73,6 +73,7 @@ PARTS = {
         _lacks_network_namespaces,
     ),
     "mounts": Part("mount util-linux", ("mount", "umount", "setpriv"), _lacks_mounts),
+    "namespaces": Part("iproute2 util-linux mount", ("ip", "nsenter", "unshare", "mount"), _lacks_network_namespaces),
     "nginx": Part("nginx-light", ("nginx",)),
     "openssl": Part("openssl", ("openssl",)),
     "prometheus": Part("prometheus", ("prometheus", "promtool")),
