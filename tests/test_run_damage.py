@@ -131,6 +131,36 @@ def test_a_partial_file_that_was_cut_costs_what_it_lost(killed: Runs, origin: De
     assert_whole(killed.volume, MODELS)
 
 
+def longer(file: Path) -> None:
+    with file.open("ab") as opened:
+        opened.write(os.urandom(BLOCK))
+
+
+def of_another_model(file: Path) -> None:
+    """The file keeps its name and its journal, and holds what a run had of a model of the same size."""
+    file.write_bytes(wanted(50_000, 11 * BLOCK + 77)[1].content.read(0, file.stat().st_size))
+
+
+PARTIALS: list[tuple[str, Callable[[Path], object], bool]] = [
+    ("longer", longer, False),
+    ("zeroed", zero, True),
+    ("of another model", of_another_model, True),
+]
+
+
+@pytest.mark.parametrize(("why", "damage", "worthless"), PARTIALS, ids=[why for why, *_ in PARTIALS])
+def test_a_partial_file_that_is_not_what_its_journal_says(
+    killed: Runs, origin: DemoServer, why: str, damage: Callable[[Path], object], worthless: bool
+) -> None:
+    here = journals(killed.volume)[MODEL.path]
+    damage(part(killed, ".data"))
+    outcome = killed.run()
+    assert outcome.returncode == 0, outcome.stderr
+    assert asked_blocks(origin.requests, MODEL) == (BLOCKS if worthless else BLOCKS - here)
+    assert outcome.document["bytes_downloaded"] <= sum(model.content.size for model in MODELS)
+    assert_whole(killed.volume, MODELS)
+
+
 LOST: list[tuple[str, Callable[[Path], object]]] = [
     ("deleted", Path.unlink),
     ("garbage", lambda journal: journal.write_bytes(os.urandom(5000))),

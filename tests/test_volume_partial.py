@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prefetch.errors import ContentError, SpaceError, VolumeError
 from prefetch.volume import files
@@ -298,6 +300,26 @@ def test_a_borrowed_block_that_never_comes_is_not_waited_for(tmp_path: Path) -> 
     loans.close()
     with pipe.open("wb"):
         assert bytes(view) == bytes(4), "it is not to come after all"
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_a_journal_cut_at_any_byte_costs_what_it_no_longer_tells(tmp_path_factory: Any, drawn: st.DataObject) -> None:
+    """Whatever is left of it, no block is believed that is not there, and none is lost that it still lists."""
+    volume = Volume.open(tmp_path_factory.mktemp("cut"))
+    with closing(Partial.open(volume, IDENTITY)) as partial:
+        write(partial, DATA, [2, 0, 1])
+    journal = path_of(volume, 1, "journal")
+    text = journal.read_bytes()
+    length = drawn.draw(st.integers(0, len(text)))
+    journal.write_bytes(text[:length])
+    _, *lines = text[:length].split(b"\n")[:-1] or [b""]
+    listed = {int(line.split()[0]) for line in lines if line != b"released"}
+    with closing(Partial.open(volume, IDENTITY)) as again:
+        assert read_all(again) == {index: block(DATA, index) for index in listed}
+        write(again, DATA, set(range(3)) - listed)
+        again.check_whole()
+        assert whole(again) == DATA
 
 
 @pytest.mark.parametrize("damage", ["block", "journal digest", "short data", "torn line"])
