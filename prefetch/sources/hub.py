@@ -33,8 +33,8 @@ __all__ = ["FileFacts", "Hub"]
 T = TypeVar("T")
 
 _TIMEOUT = 15.0  # seconds without a byte
-_MOST_FILES = 20_000
 _CONNECT_TIMEOUT = 4.0  # seconds for each of a host's addresses, of which the first may lead nowhere
+_MOST_FILES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
