@@ -25,7 +25,7 @@ from prefetch.volume.applied import AppliedModel
 from prefetch.volume.layout import Volume
 from prefetch.volume.looking import Looking
 
-__all__ = ["Mode", "ensure", "mode_of", "verify"]
+__all__ = ["Mode", "check_workflows", "ensure", "mode_of", "verify"]
 
 Mode = Literal["ensure", "verify", "off"]
 
@@ -70,6 +70,17 @@ def verify(settings: Settings, listener: Listener) -> RunResult | None:
     if settings.require and (others := _compared(_recorded(settings, volume) or [], volume)) is not None:
         listener(Notice("warning", f"Beside what is required: {others.error}"))
     return None
+
+
+def check_workflows(settings: Settings, listener: Listener) -> RunResult | None:
+    """Compare the workflows, where any are named, with the manifests and the volume; None if nothing is missing."""
+    if not settings.workflow:
+        return None
+    from prefetch.commands import workflow_check
+
+    asked = replace(settings, workflow_files=settings.workflow, volume=open_volume(settings).root)
+    result = workflow_check.main(asked, listener)
+    return None if result.exit_code == 0 else result
 
 
 def _required(settings: Settings) -> Settings:

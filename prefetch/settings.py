@@ -337,6 +337,14 @@ class Settings:
             "whether the command is not started, or started all the same, where the models are not there",
         ),
     )
+    workflow: tuple[Path, ...] = field(
+        default=(),
+        metadata=_option(
+            values.several(values.path("a file's path", "workflow.json", "FILE")),
+            "start only if all that this ComfyUI workflow loads is in the manifests and on the volume; may be given "
+            "more than once",
+        ),
+    )
     keep_env: bool = field(
         default=False, metadata=_switch("leave PREFETCH_ variables and tokens in the command's environment")
     )

@@ -341,6 +341,19 @@ def test_a_manifest_of_which_no_run_was_complete_is_compared_with_the_records(fu
     assert LARGE.path in outcome.stderr
 
 
+def test_a_workflow_that_lacks_a_model_stops_the_start(full: Hooks) -> None:
+    for name, started in ((SMALL.name, True), ("other.safetensors", False)):
+        nodes = {
+            "1": {"class_type": "LoraLoaderModelOnly", "inputs": {"lora_name": name}},
+            "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}},
+        }
+        (full.commands.home / "w.json").write_text(json.dumps(nodes))
+        write_manifest(full.commands.home / "m.yaml", [SMALL.entry(path=f"models/loras/{SMALL.name}")])
+        outcome = full.run("--workflow", str(full.commands.home / "w.json"))
+        assert (outcome.returncode, outcome.stdout.endswith("started\n")) == (0 if started else 1, started)
+    assert "other.safetensors" in outcome.stdout
+
+
 def test_a_log_for_machines_stays_one(full: Hooks) -> None:
     (full.volume / SMALL.path).unlink()
     outcome = full.run("--mode", "verify", "--log-format", "json")

@@ -10,7 +10,7 @@ from prefetch.comfyui.nodes import find_comfyui
 from prefetch.commands.table import Outcome
 from prefetch.errors import Interrupted, PrefetchError
 from prefetch.handover import Handover, without_secrets
-from prefetch.hook import ensure, mode_of, verify
+from prefetch.hook import check_workflows, ensure, mode_of, verify
 from prefetch.report.events import Listener, Notice
 from prefetch.report.result import RunResult
 from prefetch.settings import Settings
@@ -36,11 +36,12 @@ def _failure(settings: Settings, environ: dict[str, str], listener: Listener) ->
     try:
         match mode_of(settings, environ):
             case "ensure":
-                return ensure(settings, environ, listener)
+                failure = ensure(settings, environ, listener)
             case "verify":
-                return verify(settings, listener)
+                failure = verify(settings, listener)
             case "off":
                 return None
+        return failure or check_workflows(settings, listener)
     except PrefetchError as error:
         volume = None if settings.volume is None else str(settings.volume.absolute())
         return RunResult(error.exit_code, volume, time.monotonic() - began, error=error)

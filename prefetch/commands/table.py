@@ -79,7 +79,7 @@ _WATCHED = (
     "pushgateway",
 )
 _OUTPUT = ("json_", "log_format")
-_ENTRY = ("mode", "require", "deadline", "on_failure", "keep_env", "comfyui")
+_ENTRY = ("mode", "require", "workflow", "deadline", "on_failure", "keep_env", "comfyui")
 
 COMMANDS: tuple[Command, ...] = (
     Command(
