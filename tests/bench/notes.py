@@ -24,6 +24,6 @@ NOTES = """## Where the time goes
   the bytes that (g) fetched again do not depend on it. After the last byte of (c) what arrived out of order is still
   to be read back and hashed, which is what takes longer when cores are busy. Neither was tried again on a quiet
   machine yet.
-- What was measured on 2026-11-23 for (a), (b), (e) and (h) is from before the benchmark itself was made cheaper,
+- What was measured on 2026-11-23 for (a), (b) and (e) is from before the benchmark itself was made cheaper,
   which burdened prefetch most, and before the changes named here; (b) in particular has to be measured anew.
 """
