@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -210,9 +211,15 @@ def _create(directory: int, own: Own) -> bool:
     except FileExistsError:
         return False
     try:
-        files.write_at(number, own.content(), 0)
-    finally:
-        os.close(number)
+        try:
+            files.write_at(number, own.content(), 0)
+        finally:
+            os.close(number)
+    except OSError:
+        # Else whoever comes next would wait for a whole life for an owner that never was.
+        with suppress(OSError):
+            files.remove(own.name, dir_fd=directory)
+        raise
     return True
 
 
