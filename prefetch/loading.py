@@ -26,6 +26,7 @@ _READ_ELSEWHERE = frozenset(
         "PREFETCH_LISTEN_TOKEN",
         "PREFETCH_RUNPOD_ENDPOINT",
         "PREFETCH_TOKENS",
+        "PREFETCH_UID",
     }
 )
 
