@@ -217,7 +217,7 @@ def test_a_mirror_without_ranges_is_not_waited_for(bench: Bench) -> None:
 def test_one_host_of_another_file_is_refused_in_the_first_megabytes(bench: Bench) -> None:
     bench.write(bench.put("bad", OTHER))
     write_blocks(bench, MODEL.content)
-    outcome = bench.run("--connections", "2", "--range-size", "8Mi")
+    outcome = bench.run("--connections", "2", "--range-size", "8Mi", "--limit-rate", "40M")
     assert outcome.returncode == 1
     assert "sends other bytes" in outcome.models[MODEL.path]["error"]
     assert bench.sent("bad") <= 14 * BLOCK

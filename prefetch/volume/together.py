@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -105,6 +105,8 @@ def _finish(each: _Placement) -> None:
     try:
         # A rename can reach the disk before the bytes do: after a power cut the name would hold zeros.
         files.flush(number)
+        with suppress(OSError):
+            files.pin_modified(number)
     finally:
         # The last moment for a network file system to tell that a write failed.
         os.close(number)
