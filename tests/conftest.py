@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A run begun in the background may have SIGINT ignored, and what it starts would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(*parts): skipped where one of tests.support.parts is missing")
     config.stash[lacking] = Counter()
     settings.load_profile("ci" if os.environ.get("CI") or os.environ.get(REQUIRE) else "local")

@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils._http import default_client_factory
 
 from prefetch.demo.actions import Cut, Status
 from prefetch.demo.content import BytesFile, SyntheticFile
@@ -49,6 +50,8 @@ REPOS = [
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[DemoServer]:
+    # Another test may have run the program in this process, whose client sends tokens to its own origin only.
+    hf.set_client_factory(default_client_factory)
     with running_origin(repos=REPOS, tokens={TOKEN: "reader", STRANGER: "stranger"}, page_size=2) as running:
         yield running
     hf.close_session()

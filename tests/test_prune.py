@@ -114,8 +114,9 @@ def test_one_of_two_names_of_a_file_goes_and_the_other_stays(runs: Runs) -> None
 
 
 def test_a_claimed_model_stays(filled: Runs) -> None:
-    elsewhere = {"host": "elsewhere", "boot_id": "b", "pid_namespace": 1, "pid": 7, "started": 1}
-    claim = {"path": LARGE.path, "size": 1, "done": 0, "speed": 0, "beat": 1, "life_ms": 60_000, "released": False}
+    elsewhere = {"host": "elsewhere", "boot_id": "b", "pid_namespace": 1, "pid": 7, "started": 1, "pod": "", "mount": 0}
+    counts = {"size": 1, "done": 0, "speed": 0, "beat": 1, "age": 5, "life_ms": 60_000}
+    claim = {"path": LARGE.path, "released": False, **counts}
     file = filled.volume / ".prefetch/claims" / f"{LARGE.content.sha256}.99"
     file.write_text("0" * 32 + json.dumps({**claim, "owner": elsewhere}))
     outcome = filled.do("prune", "--yes")

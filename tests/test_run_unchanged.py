@@ -122,7 +122,7 @@ def damage_what_was_applied(runs: Runs) -> None:
     [
         (remove, "downloaded"),
         (cut, "downloaded"),
-        (change_the_include, "downloaded"),
+        (change_the_include, "linked"),
         (damage_what_was_applied, "present"),
     ],
 )
