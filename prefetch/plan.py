@@ -74,10 +74,10 @@ def make_plan(absent: Iterable[A], *, here: Mapping[str, str], resumed: Mapping[
     link: list[Link] = []
     paths = dict(here)
     for model in absent:
-        if model.sha256 is not None and model.sha256 in paths:
-            link.append(Link(model.standing, paths[model.sha256]))
-            continue
-        if model.sha256 is not None:
-            paths[model.sha256] = model.path
-        fetch.append(model)
+        other = None if model.sha256 is None else paths.setdefault(model.sha256, model.path)
+        # Another process may have placed a model at its own path since it was found absent: its turn will show that.
+        if other in (None, model.path):
+            fetch.append(model)
+        else:
+            link.append(Link(model.standing, other))
     return Plan(tuple(fetch), tuple(link), resumed)
