@@ -3,6 +3,7 @@
 # make test [ARGS="-k name"]            the tests; what the machine lacks is skipped and named
 # make check                            lint, format, types
 # make docs                             the documentation as a site, in build/docs
+# make reference                        the pages and tables in docs/ that are written by the program
 # make bench [ARGS="--only a --rounds 3"]  the benchmark beside other downloaders
 # make torture [ARGS="--seconds 150"]   writers on one volume, killed again and again; needs root
 # make sharing [ARGS="--writers 1,2"]   how long 1, 2, 4 and 8 hosts take to fill one volume; needs root
@@ -18,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format docs bench torture sharing requirements clean
+.PHONY: help run test check format docs reference bench torture sharing requirements clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -44,6 +45,9 @@ format: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet -b html -c docs . build/docs
+
+reference: $(VENV)/.dev
+	set -e; for name in settings commands manifest metrics; do $(BIN)/python docs/make_$$name.py; done
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench $(ARGS)

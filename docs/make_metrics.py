@@ -16,12 +16,12 @@ TARGET = Path(__file__).with_name("metrics.md")
 TABLE = re.compile(r"^\| metric \|.*?(?=^$)", re.MULTILINE | re.DOTALL)
 
 
-def page(text: str) -> str:
+def page() -> str:
     """The page with its table made anew, of every metric that the registry has."""
     known = {family.name: family for family in FAMILIES}
     rows = [_row(known[_queried(metric)]) for metric in registry_of(Board()).collect()]
     table = "\n".join(["| metric | type | labels | what it is |", "|---|---|---|---|", *rows, ""])
-    return TABLE.sub(lambda _: table, text, count=1)
+    return TABLE.sub(lambda _: table, TARGET.read_text(encoding="utf-8"), count=1)
 
 
 def _queried(metric: Metric) -> str:
@@ -35,4 +35,4 @@ def _row(family: Family) -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(page(TARGET.read_text(encoding="utf-8")), encoding="utf-8")
+    TARGET.write_text(page(), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -256,8 +255,3 @@ def test_states_always_sum_up_to_what_is_wanted(events: list[Event], expected: l
     for state in STATES:
         named = sum(model.state == state for model in board.models.values())
         assert named == board.states[state] or state in ("queued", "failed")
-
-
-def test_the_page_of_metrics_is_current() -> None:
-    written = (DOCS / "metrics.md").read_text(encoding="utf-8")
-    assert runpy.run_path(str(DOCS / "make_metrics.py"))["page"](written) == written

@@ -105,9 +105,10 @@ def test_options_named_exist() -> None:
             assert option in known, f"{page.name}: {option}"
 
 
-def test_the_page_of_settings_is_current() -> None:
-    page = runpy.run_path(str(DOCS / "make_settings.py"))["page"]()
-    assert (DOCS / "settings.md").read_text(encoding="utf-8") == page, "run: python docs/make_settings.py"
+@pytest.mark.parametrize("name", ["settings", "commands", "manifest", "metrics"])
+def test_a_generated_page_is_current(name: str) -> None:
+    page = runpy.run_path(str(DOCS / f"make_{name}.py"))["page"]()
+    assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == page, "run: make reference"
 
 
 def strings_of(tree: ast.AST) -> Iterator[str]:
