@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import runpy
 from collections.abc import Iterator
@@ -129,6 +130,26 @@ def test_messages_explained_are_messages_of_the_program() -> None:
     for message in messages:
         for piece in filter(lambda piece: len(piece) > 9, re.split(r"\s*(?:…|[45][0-9][0-9])\s*", message)):
             assert piece in corpus, f"{piece!r} of {message!r}"
+
+
+def messages_raised() -> Iterator[str]:
+    """The message of every error that the program's text raises, with a NUL where a value is put in."""
+    classes = {error.__name__ for error in all_codes()}
+    for file in (ROOT / "prefetch").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name) and node.func.id in classes:
+                yield from itertools.islice(strings_of(node.args[0]), 1)
+
+
+def test_every_message_is_explained() -> None:
+    pages = "".join((DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("troubleshooting", "manifest"))
+    entries = [
+        [piece for piece in re.split(r"\s*…\s*", entry) if len(piece) > 5] for entry in re.findall(r"`([^`]+)`", pages)
+    ]
+    for message in messages_raised():
+        # What is put together from other sentences is explained by those.
+        if max(map(len, message.split("\0"))) > 8:
+            assert any(pieces and all(piece in message for piece in pieces) for pieces in entries), message
 
 
 def all_codes(error: type[PrefetchError] = PrefetchError) -> Iterator[type[PrefetchError]]:
