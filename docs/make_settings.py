@@ -33,6 +33,8 @@ OTHERS = """\
 | `CIVITAI_API_TOKEN` | the API key for Civitai. It goes to no other host |
 | `HF_TOKEN_FILE`, `CIVITAI_API_TOKEN_FILE` | the same in a file, for container secrets |
 | `PREFETCH_CIVITAI_ENDPOINT` | another address than `https://civitai.com` |
+| `RUNPOD_API_KEY`, `RUNPOD_API_KEY_FILE` | the key for RunPod's API. It goes to no other host |
+| `PREFETCH_RUNPOD_ENDPOINT` | another address than `https://api.runpod.io` |
 | `PREFETCH_MANIFEST_URL`, `PREFETCH_MANIFEST_INLINE`, `PREFETCH_MODELS` | see [here](manifest.md#without-a-file) |
 | `PREFETCH_TOKENS` | tokens for other hosts: `https://host=VARIABLE`, several with commas. See [access.md](access.md) |
 | `PREFETCH_HEADERS`, `PREFETCH_HEADERS_FILE` | other headers for other hosts, as JSON. See [access.md](access.md) |

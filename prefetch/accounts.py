@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from prefetch.errors import AccessError, PrefetchError, TransientError, UsageError
+from prefetch.errors import AccessError, PrefetchError, TransientError
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential, Token, may_carry_secrets
 from prefetch.net.daemon import in_daemon_thread
 from prefetch.net.retry import FullJitter, metadata_retrying
 from prefetch.net.urls import SecretURL, origin_text
 from prefetch.report.events import Listener, Notice
+from prefetch.runpod.client import API_KEY, runpod_endpoint
 from prefetch.sources.access import Access
 from prefetch.sources.document import fetch_document
 from prefetch.sources.tokens import read_token
@@ -24,7 +25,6 @@ __all__ = ["Account", "check_accounts"]
 
 Verdict = Literal["accepted", "refused", "none", "not asked", "no answer"]
 
-_RUNPOD = "https://api.runpod.io"
 _LARGEST = 1 << 20
 
 
@@ -84,10 +84,10 @@ async def check_accounts(
             "Make a new key at https://civitai.com/user/account.",
         ),
     ]
-    if (runpod := read_token(environ, ("RUNPOD_API_KEY",))) is not None:
+    if (runpod := read_token(environ, (API_KEY,))) is not None:
         questions.append(
             _Question(
-                _runpod_endpoint(environ),
+                runpod_endpoint(environ),
                 "/v2/network-volumes",
                 runpod,
                 "",
@@ -111,14 +111,6 @@ async def _hub_token(access: Access) -> Token | None:
         return Hub(access).token()[0]
 
     return await in_daemon_thread(stored, name="hub")
-
-
-def _runpod_endpoint(environ: Mapping[str, str]) -> SecretURL:
-    text = environ.get("PREFETCH_RUNPOD_ENDPOINT", "").strip().rstrip("/") or _RUNPOD
-    try:
-        return SecretURL(text)
-    except ValueError as error:
-        raise UsageError(f"PREFETCH_RUNPOD_ENDPOINT is {error}.", remedy="Write it as https://host.") from None
 
 
 async def _ask(session: Session, question: _Question, listener: Listener) -> Account:

@@ -35,6 +35,7 @@ ROOMS = {
     "comfyui": {"errors", "manifest", "sources"},
     "comfyui/workflow": {"errors", "volume", "yamlfile"},
     "image": {"errors", "report"},
+    "runpod": {"errors", "net", "report", "sources"},
 }
 """For each room the rooms it may know: docs/architecture.md."""
 
@@ -42,6 +43,8 @@ SEAMS = {
     ("transfer", "net"): {"prefetch.net.origin", "prefetch.net.retry"},
     ("volume", "report"): {"prefetch.report.humanize"},
     ("image", "report"): {"prefetch.report.humanize"},
+    ("runpod", "report"): {"prefetch.report.humanize"},
+    ("runpod", "sources"): {"prefetch.sources.tokens"},
     ("monitor", "net"): {"prefetch.net.credentials", "prefetch.net.daemon", "prefetch.net.urls"},
     ("comfyui", "sources"): {"prefetch.sources.refs"},
     ("comfyui/workflow", "volume"): {"prefetch.volume.paths"},

@@ -1,0 +1,86 @@
+"""One call of an API: a method, JSON in, a status and bytes out. No redirect is followed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from prefetch.errors import ContentError
+from prefetch.net.client import Session
+from prefetch.net.credentials import Credential, headers_for, hide
+from prefetch.net.failures import connection_error
+from prefetch.net.pauses import pause_told
+from prefetch.net.urls import SecretURL
+
+__all__ = ["Reply", "call"]
+
+_PATIENCE = 60.0  # seconds for the whole call
+_LARGEST = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an API answered; the body whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    sent: tuple[str, ...] = field(default=(), repr=False)
+
+    def without_secrets(self, text: str) -> str:
+        """A text of the answer without the secrets that were sent, which it may repeat."""
+        return hide(text, self.sent)
+
+
+async def call(
+    session: Session,
+    method: str,
+    url: SecretURL,
+    *,
+    credentials: Sequence[Credential],
+    document: object = None,
+) -> Reply:
+    """Ask, and read the answer whatever its status.
+
+    Args:
+        credentials: each sent to its own origin only.
+        document: sent as JSON; None for no body.
+
+    Raises:
+        ContentError: the answer has no end.
+        TransientError: no answer, or a cut one. Whether the call had its effect is then not known.
+    """
+    await session.guard.admit(url.host, began_at=url.host)
+    proxy = session.proxy_for(url)
+    await session.pauses.wait(url.origin)
+    secrets = headers_for(url, credentials)
+    try:
+        async with (
+            asyncio.timeout(_PATIENCE),
+            session.http.request(
+                method,
+                url.yarl,
+                headers={"Accept": "application/json, application/problem+json", **secrets},
+                json=document,
+                allow_redirects=False,
+                proxy=proxy.yarl if proxy else None,
+            ) as response,
+        ):
+            body = await _read(response, url.host)
+    except (aiohttp.ClientError, OSError) as error:
+        raise connection_error(error, url.host, proxy) from None
+    session.pauses.note(url.origin, pause_told(response.status, response.headers, now=time.time()))
+    return Reply(response.status, response.headers, body, tuple(secrets.values()))
+
+
+async def _read(response: aiohttp.ClientResponse, host: str) -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > _LARGEST:
+            raise ContentError(f"An answer of {host} is larger than {_LARGEST >> 20} MiB.")
+    return bytes(body)
