@@ -183,12 +183,12 @@ async def open_runpod(
     endpoint, key = runpod_endpoint(environ), read_token(environ, (API_KEY,))
     if key is None:
         raise AccessError(
-            f"{API_KEY} is not set.",
+            "RUNPOD_API_KEY is not set.",
             remedy="Make a key at https://console.runpod.io/user/settings and put it into this variable.",
         )
     if not may_carry_secrets(endpoint):
         raise UsageError(
-            f"{ENDPOINT} is {endpoint}, which is neither https nor this machine, so no secret is sent there.",
+            f"PREFETCH_RUNPOD_ENDPOINT is {endpoint}, which is neither https nor this machine, so no secret is sent there.",
             remedy="Use https.",
         )
     async with open_session(connections=4) as session:
@@ -206,7 +206,7 @@ def runpod_endpoint(environ: Mapping[str, str]) -> SecretURL:
     try:
         return SecretURL(text)
     except ValueError as error:
-        raise UsageError(f"{ENDPOINT} is {error}.", remedy="Write it as https://host.") from None
+        raise UsageError(f"PREFETCH_RUNPOD_ENDPOINT is {error}.", remedy="Write it as https://host.") from None
 
 
 def _segment(text: str) -> str:
