@@ -188,7 +188,7 @@ async def open_runpod(
         )
     if not may_carry_secrets(endpoint):
         raise UsageError(
-            f"PREFETCH_RUNPOD_ENDPOINT is {endpoint}, which is neither https nor this machine, so no secret is sent there.",
+            f"PREFETCH_RUNPOD_ENDPOINT is {endpoint}, which is neither https nor this machine: no key is sent there.",
             remedy="Use https.",
         )
     async with open_session(connections=4) as session:
