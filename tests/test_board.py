@@ -149,6 +149,18 @@ def test_what_was_written_counts_as_used() -> None:
     assert board_of(Space(None, None, None)).used is None
 
 
+def test_what_is_wrong_stays_until_it_is_settled_whatever_runs_end() -> None:
+    board = board_of()
+    board.warn("manifest", "Its line 3 is no YAML; the last good one is kept.")
+    board.warn("manifest", "Its line 4 is no YAML; the last good one is kept.")
+    board(RunStarted("/v", 0))
+    board(finished())
+    assert board.warnings == {"manifest": "Its line 4 is no YAML; the last good one is kept."}
+    board.settle("manifest")
+    board.settle("manifest")
+    assert not board.warnings
+
+
 def test_the_metrics_of_a_run_under_way() -> None:
     seen = samples(
         board_of(

@@ -130,6 +130,13 @@ def test_an_open_door_is_refused(runs: Runs) -> None:
     assert runs.run("--listen", "0.0.0.0:0", env={"PREFETCH_LISTEN_TOKEN": TOKEN}).returncode == 0
 
 
+def test_to_linger_without_listening_is_refused(runs: Runs) -> None:
+    for outcome in (runs.run("--linger", "60"), runs.run("--textfile", "x.prom", env={"PREFETCH_LINGER": "1"})):
+        assert outcome.returncode == 2
+        assert "--linger goes on listening after the run, and there is no --listen. Add" in outcome.stderr
+    assert not runs.volume.exists()
+
+
 def test_who_has_no_token_learns_one_word_and_the_token_stands_nowhere(runs: Runs, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(TOKEN)

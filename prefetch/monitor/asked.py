@@ -44,6 +44,11 @@ def asked_of(settings: Settings, environ: Mapping[str, str]) -> Asked | None:
     Raises:
         UsageError: one of them cannot be used as it is.
     """
+    if settings.linger and settings.listen is None:
+        raise UsageError(
+            "--linger goes on listening after the run, and there is no --listen.",
+            remedy="Add for example --listen 127.0.0.1:9464, or leave out --linger and PREFETCH_LINGER.",
+        )
     listening, outlets = _listening(settings, environ), _outlets(settings, environ)
     if listening is None and not outlets:
         return None

@@ -68,6 +68,7 @@ class Board:
         retries, failures, repaired: counts by cause, and bytes by where they were damaged.
         last_failures: the latest, each with its time.
         runs: ended runs by result, ``ok`` or ``failed``.
+        warnings: what is wrong until it is said to be right again: a sentence with its remedy, by what it is about.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
@@ -86,6 +87,7 @@ class Board:
         self.claims = Claims(0, 0)
         self.space: Space | None = None
         self.runs: Counter[str] = Counter()
+        self.warnings: dict[str, str] = {}
         self.running = False
         self.started: float | None = None
         self.moved: float | None = None
@@ -111,6 +113,16 @@ class Board:
     def remember_success(self, when: float | None) -> None:
         """A run ended well at ``when``, before this process was there to see it."""
         self.last_success = when
+
+    def warn(self, about: str, sentence: str) -> None:
+        """Until `settle`, show this sentence, which says what is wrong with ``about`` (``manifest``) and what to do."""
+        with self.lock:
+            self.warnings[about] = sentence
+
+    def settle(self, about: str) -> None:
+        """Nothing is wrong with ``about`` any more."""
+        with self.lock:
+            self.warnings.pop(about, None)
 
     @property
     def received(self) -> dict[str, int]:
