@@ -15,7 +15,7 @@ from pathlib import Path
 
 from prefetch.given import Given, Remote, Written
 
-__all__ = ["MAX_BYTES", "Included", "Inputs", "digest", "lock_path", "read_inputs", "unchanged"]
+__all__ = ["MAX_BYTES", "Included", "Inputs", "digest", "lock_path", "read_includes", "read_inputs", "unchanged"]
 
 MAX_BYTES = 16 << 20
 """The largest manifest, and the largest lock."""
@@ -78,14 +78,21 @@ def read_inputs(manifests: Sequence[Given]) -> Inputs | None:
 
 def unchanged(includes: Iterable[Included], manifests: Sequence[Given]) -> bool:
     """Whether the includes that were found below ``manifests`` still hold what they held."""
+    known = list(includes)
+    return read_includes(known, manifests) == tuple(include.sha256 for include in known)
+
+
+def read_includes(includes: Iterable[Included], manifests: Sequence[Given]) -> tuple[str | None, ...]:
+    """The SHA-256 of each of these includes as it is now, None for one that cannot be read."""
+    return tuple(_of_include(include, manifests) for include in includes)
+
+
+def _of_include(include: Included, manifests: Sequence[Given]) -> str | None:
+    root = manifests[include.root] if include.root < len(manifests) else None
     try:
-        return all(_of_include(include, manifests[include.root]) == include.sha256 for include in includes)
-    except (OSError, IndexError):
-        return False
-
-
-def _of_include(include: Included, root: Given) -> str | None:
-    return _of_file(root.parent / include.name) if isinstance(root, Path) else None
+        return _of_file(root.parent / include.name) if isinstance(root, Path) else None
+    except OSError:
+        return None
 
 
 def _of_manifest(manifest: Given) -> str | None:

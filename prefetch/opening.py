@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prefetch.report.events import Listener
     from prefetch.sources.listing import Listing
 
-__all__ = ["find_manifests", "limits_of", "open_volume", "wanted_on"]
+__all__ = ["find_manifests", "limits_of", "none_given", "open_volume", "wanted_of", "wanted_on"]
 
 
 def open_volume(settings: Settings, *, create: bool = False) -> Volume:
@@ -50,13 +50,25 @@ def wanted_on(
         ManifestError: a manifest or a lock cannot be used.
         AccessError, SourceError, TransientError: a manifest cannot be fetched.
     """
+    manifests = _at_hand(find_manifests(settings, volume), volume, settings, listener)
+    return wanted_of(manifests, volume, settings, listener, learned=learned)
+
+
+def wanted_of(
+    manifests: Sequence[Path | Written],
+    volume: Volume,
+    settings: Settings,
+    listener: Listener,
+    *,
+    learned: Callable[[Folder, Listing], None] = lambda folder, listing: None,
+) -> Wanted:
+    """The same of manifests that are at hand; raises what `wanted_on` does for those."""
     # YAML and pydantic take a fifth of a second to import, which a run with nothing to do need not pay.
     from prefetch.arranging import arranged
     from prefetch.expansion import with_files
     from prefetch.manifest import load_manifests
     from prefetch.pinning import pin, read_lock, require_locked
 
-    manifests = _at_hand(find_manifests(settings, volume), volume, settings, listener)
     wanted = load_manifests(manifests, groups=settings.group, allow_private=settings.allow_private)
     locks = list(map(read_lock, manifests))
     if wanted.folders:
@@ -69,11 +81,16 @@ def wanted_on(
 def _at_hand(given: Sequence[Given], volume: Volume, settings: Settings, listener: Listener) -> list[Path | Written]:
     """The manifests, those at addresses fetched."""
     if not given:
-        raise UsageError(
-            f"No manifest was given, and there is neither {volume.root / 'prefetch.yaml'} nor {SYSTEM_MANIFEST}.",
-            remedy="Name one, as in: prefetch run models.yaml --volume /workspace",
-        )
+        raise none_given(volume)
     return [_retrieved(each, settings, listener) if isinstance(each, Remote) else each for each in given]
+
+
+def none_given(volume: Volume) -> UsageError:
+    """The error where nothing says what is wanted."""
+    return UsageError(
+        f"No manifest was given, and there is neither {volume.root / 'prefetch.yaml'} nor {SYSTEM_MANIFEST}.",
+        remedy="Name one, as in: prefetch run models.yaml --volume /workspace",
+    )
 
 
 def _retrieved(remote: Remote, settings: Settings, listener: Listener) -> Written:

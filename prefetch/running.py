@@ -24,24 +24,24 @@ from prefetch.telling import tell_of
 from prefetch.volume.history import last_success
 from prefetch.volume.layout import Volume
 
-__all__ = ["run_on", "run_within"]
+__all__ = ["job_of", "link_wanted", "room_on", "run_on", "run_within", "tell_of_wanted"]
 
 
 def run_on(volume: Volume, settings: Settings, asked: Asked | None, listener: Listener) -> RunResult:
     """Bring what the manifests want onto the volume."""
     wanted = _wanted(volume, settings, listener)
     if asked is None:
-        result = run_until_signal(_job(wanted, volume, settings, listener).run)
+        result = run_until_signal(job_of(wanted, volume, settings, listener).run)
     else:
         result = _watched(asked, wanted, volume, settings, listener)
-    _link(wanted, volume, settings, listener)
+    link_wanted(wanted, volume, settings, listener)
     return result
 
 
 def run_within(seconds: float | None, volume: Volume, settings: Settings, listener: Listener) -> tuple[RunResult, bool]:
     """The same in so many seconds at most, and whether it was stopped because they were over."""
     wanted = _wanted(volume, settings, listener)
-    job = _job(wanted, volume, settings, listener)
+    job = job_of(wanted, volume, settings, listener)
 
     async def work() -> tuple[RunResult, bool]:
         async with asyncio.timeout(seconds) as limit:
@@ -49,7 +49,7 @@ def run_within(seconds: float | None, volume: Volume, settings: Settings, listen
         return result, limit.expired() and result.exit_code == Interrupted.exit_code
 
     result, late = run_until_signal(work)
-    _link(wanted, volume, settings, listener)
+    link_wanted(wanted, volume, settings, listener)
     return (_late(result, seconds or 0.0) if late else result), late
 
 
@@ -61,20 +61,27 @@ def _late(result: RunResult, seconds: float) -> RunResult:
     return replace(result, exit_code=error.exit_code, error=error)
 
 
-def _link(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> None:
+def link_wanted(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> None:
+    """Link the models that a custom node insists on, as far as they stand."""
     pairs = ((entry.model.path, entry.model.node_path) for entry in wanted.entries)
     link_nodes(pairs, comfyui=settings.comfyui, volume=volume, listener=listener)
 
 
 def _wanted(volume: Volume, settings: Settings, listener: Listener) -> Wanted:
     wanted = wanted_on(volume, settings, listener, learned=partial(remember, volume))
-    models = [entry.model for entry in wanted.entries]
-    unpinned = [model.path for model in models if model.sha256 is None]
-    tell_of([model.path for model in models], unpinned, layout=settings.layout, listener=listener)
+    tell_of_wanted(wanted, settings, listener)
     return wanted
 
 
-def _job(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> Job:
+def tell_of_wanted(wanted: Wanted, settings: Settings, listener: Listener) -> None:
+    """What a person should know of these models before anything is fetched."""
+    models = [entry.model for entry in wanted.entries]
+    unpinned = [model.path for model in models if model.sha256 is None]
+    tell_of([model.path for model in models], unpinned, layout=settings.layout, listener=listener)
+
+
+def job_of(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> Job:
+    """The job that brings what is wanted onto the volume, within the settings' bounds."""
     return Job(
         wanted,
         volume,
@@ -93,7 +100,6 @@ def _watched(asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, l
     # Who asks for no metrics need not wait for what makes them.
     from prefetch.monitor.watch import watched
     from prefetch.report.board import Board
-    from prefetch.volume.space import measure
 
     board = Board()
     board.expect((entry.model.path, entry.model.size) for entry in wanted.entries)
@@ -103,9 +109,13 @@ def _watched(asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, l
         board(event)
         listener(event)
 
-    def look() -> Space:
-        room = measure(volume, quota=settings.quota)
-        return Space(room.capacity, room.quota, room.used)
+    job = job_of(wanted, volume, settings, tell)
+    return watched(job.run, asked=asked, board=board, measure=partial(room_on, volume, settings), listener=tell)
 
-    job = _job(wanted, volume, settings, tell)
-    return watched(job.run, asked=asked, board=board, measure=look, listener=tell)
+
+def room_on(volume: Volume, settings: Settings) -> Space:
+    """What the volume holds and may hold, looked at now."""
+    from prefetch.volume.space import measure
+
+    room = measure(volume, quota=settings.quota)
+    return Space(room.capacity, room.quota, room.used)

@@ -322,8 +322,8 @@ class Settings:
         default=(),
         metadata=_option(
             values.several(values.name("a group's name", "i2v", "GROUP")),
-            "wait for the models of this group only; the others are fetched beside the command; may be given more than "
-            "once",
+            "wait for the models of this group only; the others are fetched beside the command, or by serve after "
+            "them; may be given more than once",
         ),
     )
     deadline: float | None = field(
@@ -347,6 +347,13 @@ class Settings:
     )
     keep_env: bool = field(
         default=False, metadata=_switch("leave PREFETCH_ variables and tokens in the command's environment")
+    )
+    poll: float = field(
+        default=60.0,
+        metadata=_option(
+            values.seconds(0.1, 86400, example="60"),
+            "seconds between two looks at a manifest's address; files are looked at every two seconds, or as often",
+        ),
     )
     command: tuple[str, ...] = field(
         default=(),

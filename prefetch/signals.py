@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
@@ -42,7 +43,8 @@ def leave_at_once(code: int) -> NoReturn:
 def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run ``main()`` in an event loop; SIGINT or SIGTERM cancels it, a second one ends the process.
 
-    A coroutine that answers its cancellation with a value, in time, has that value returned.
+    A coroutine that answers its cancellation with a value, in time, has that value returned. In any other thread than
+    the main one signals are not ours, and it is only run.
 
     Raises:
         Interrupted: a signal came, and the work stopped or did not stop in half a second. The process is then to end
@@ -50,6 +52,8 @@ def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """
     import asyncio  # takes a fiftieth of a second, which a command without an event loop need not pay
 
+    if threading.current_thread() is not threading.main_thread():
+        return asyncio.run(main())
     try:
         with _Stopper() as stopper, asyncio.Runner() as runner:
             return runner.run(stopper.run(main))

@@ -295,6 +295,34 @@ COMMANDS: tuple[Command, ...] = (
         load="prefetch.commands.hook:main",
     ),
     Command(
+        name="serve",
+        help="follow manifests and keep the volume to them: a sidecar",
+        about="Brings the models of its manifests onto the volume as run does, then goes on: a manifest that changes, "
+        "in a file or at an address, is brought about without a restart. Serves /metrics, /healthz and /readyz. SIGHUP "
+        "reads the manifests again; SIGTERM ends it in order.",
+        options=(
+            *_WHAT,
+            "refresh",
+            "require",
+            "poll",
+            *_TUNING,
+            "quota",
+            *_OTHERS,
+            "fail_fast",
+            "locked",
+            *_TRUST,
+            "comfyui",
+            *(name for name in _WATCHED if name != "linger"),
+            *_OUTPUT,
+        ),
+        examples=(
+            ("prefetch serve models.yaml --volume /workspace", "a file, followed"),
+            ("prefetch serve --listen 0.0.0.0:9464", "for probes; wants PREFETCH_LISTEN_TOKEN"),
+            ("prefetch serve models.yaml --require i2v", "ready as soon as this group is there"),
+        ),
+        load="prefetch.commands.serve:main",
+    ),
+    Command(
         name="schema",
         help="print the manifest's JSON Schema",
         about="Prints the JSON Schema of a manifest, for an editor's completion and checks.",

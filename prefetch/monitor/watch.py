@@ -33,17 +33,26 @@ Work = Callable[[], Awaitable[RunResult]]
 Measure = Callable[[], Space]
 
 
-def watched(work: Work, *, asked: Asked, board: Board, measure: Measure, listener: Listener) -> RunResult:
+def watched(
+    work: Work,
+    *,
+    asked: Asked,
+    board: Board,
+    measure: Measure,
+    listener: Listener,
+    word: Callable[[], str] | None = None,
+) -> RunResult:
     """Do ``work`` until its end or a signal, as `run_until_signal` does, and let ``board`` be seen meanwhile.
 
     Args:
         board: hears all that ``listener`` is told, and what ``work`` tells.
         measure: looks at the volume's room. Called in a thread.
+        word: what ``/readyz`` says, by default how the run stands.
 
     Raises:
         UsageError: the address cannot be listened on.
     """
-    watch = _Watch(asked, board, measure, listener)
+    watch = _Watch(asked, board, measure, listener, word or partial(readiness, board))
     with watch.serving():
         try:
             result = run_until_signal(partial(watch.run, work))
@@ -61,7 +70,7 @@ def leave_failure(asked: Asked, error: PrefetchError, *, last_success: float | N
     board.remember_success(last_success)
     board(RunStarted("", 0))
     board(RunFinished(False, error.exit_code, 0.0, 0, 0, 0))
-    _Watch(asked, board, _unknown, listener).leave_behind(within=PATIENCE)
+    _Watch(asked, board, _unknown, listener, partial(readiness, board)).leave_behind(within=PATIENCE)
 
 
 def readiness(board: Board) -> str:
@@ -80,7 +89,10 @@ def _is_stopped(result: RunResult) -> bool:
 
 
 class _Watch:
-    def __init__(self, asked: Asked, board: Board, measure: Measure, listener: Listener) -> None:
+    def __init__(
+        self, asked: Asked, board: Board, measure: Measure, listener: Listener, word: Callable[[], str]
+    ) -> None:
+        self._word = word
         self._asked = asked
         self._board = board
         self._measure = measure
@@ -91,7 +103,8 @@ class _Watch:
     async def run(self, work: Work) -> RunResult:
         async with self._beside(self._measure_on(), *map(self._write_on, self._asked.outlets)):
             result = await work()
-            if not _is_stopped(result):
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
                 await self._see_out()
         return result
 
@@ -107,8 +120,8 @@ class _Watch:
         if listening is None:
             yield
             return
-        word = partial(readiness, self._board)
-        server = Server(application(self._registry, access=listening.access, readiness=word), listening.endpoint)
+        app = application(self._registry, access=listening.access, readiness=self._word)
+        server = Server(app, listening.endpoint)
         with in_thread(server) as endpoint:
             self._listener(Notice("info", f"Listening on http://{endpoint}"))
             yield

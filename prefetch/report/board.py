@@ -68,6 +68,8 @@ class Board:
         retries, failures, repaired: counts by cause, and bytes by where they were damaged.
         last_failures: the latest, each with its time.
         runs: ended runs by result, ``ok`` or ``failed``.
+        manifest_usable: whether the manifests that are followed could be used when they were last looked at; None where
+            none are followed.
         warnings: what is wrong until it is said to be right again: a sentence with its remedy, by what it is about.
     """
 
@@ -87,6 +89,7 @@ class Board:
         self.claims = Claims(0, 0)
         self.space: Space | None = None
         self.runs: Counter[str] = Counter()
+        self.manifest_usable: bool | None = None
         self.warnings: dict[str, str] = {}
         self.running = False
         self.started: float | None = None

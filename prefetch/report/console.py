@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from prefetch.report.events import Event, ModelStarted, Progress, Retried, RunFinished, Verifying, Waiting
+from prefetch.report.events import Event, ModelStarted, Progress, Retried, RunFinished, RunStarted, Verifying, Waiting
 from prefetch.report.picture import Picture
 from prefetch.report.wording import Tally, sentence, summary
 from prefetch.report.writer import LineWriter
@@ -35,6 +35,8 @@ class Console:
 
     def __call__(self, event: Event) -> None:
         """Take the event into the picture, and write the line it is worth."""
+        if isinstance(event, RunStarted):
+            self._begin_anew()
         self._tally.note(event)
         self._picture.note(event)
         # A terminal that is gone ends its picture, never the work.
@@ -46,6 +48,11 @@ class Console:
         if self._screen is not None:
             with suppress(OSError):
                 self._screen.close()
+
+    def _begin_anew(self) -> None:
+        """Another run, with figures of its own."""
+        self.close()
+        self._tally, self._picture, self._screen = Tally(), Picture(), None
 
     def _show(self, event: Event) -> None:
         if isinstance(event, RunFinished):

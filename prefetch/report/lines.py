@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from prefetch.report.events import Event, Progress, Retried, RunFinished, Waiting
+from prefetch.report.events import Event, Progress, Retried, RunFinished, RunStarted, Waiting
 from prefetch.report.wording import Tally, progress_line, sentence, summary
 from prefetch.report.writer import LineWriter, Throttle
 
@@ -23,6 +23,8 @@ class Lines:
 
     def __call__(self, event: Event) -> None:
         """Write what the event is worth."""
+        if isinstance(event, RunStarted):
+            self._tally = Tally()
         self._tally.note(event)
         for line in self._lines(event):
             self._out.write(line)

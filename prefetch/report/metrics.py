@@ -243,6 +243,12 @@ FAMILIES = (
         "What is used of the quota, or else of the capacity: as last measured, and what was written since.",
         _one(lambda board: board.used),
     ),
+    Family(
+        "prefetch_manifest_usable",
+        "gauge",
+        "1 if the manifests that serve follows could be read and used when it last looked, else 0; absent elsewhere.",
+        _one(lambda board: board.manifest_usable),
+    ),
     Family("prefetch_run_active", "gauge", "1 while a run is under way, else 0.", _one(lambda board: board.running)),
     Family(
         "prefetch_runs_total", "counter", "Runs that ended since this process began, by result.", _runs, ("result",)

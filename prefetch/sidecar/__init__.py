@@ -1,0 +1,1 @@
+"""What `serve` does: follows its manifests, keeps the volume to them, and says how it stands."""

@@ -1,0 +1,189 @@
+"""The sidecar's work: bring what the newest manifests want, try again what failed, look after what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NoReturn
+
+from prefetch.errors import Interrupted, PrefetchError
+from prefetch.manifest import Wanted
+from prefetch.net.daemon import in_daemon_thread
+from prefetch.report.board import Board
+from prefetch.report.events import Listener, Notice, RunFinished, RunStarted
+from prefetch.report.humanize import duration
+from prefetch.report.result import RunResult
+from prefetch.running import job_of, link_wanted, tell_of_wanted
+from prefetch.settings import Settings
+from prefetch.sidecar.backoff import Backoff
+from prefetch.sidecar.following import Following
+from prefetch.sidecar.latest import Latest
+from prefetch.sidecar.readiness import Readiness
+from prefetch.sidecar.target import Target
+from prefetch.signals import interrupted
+from prefetch.unchanged import still_stands
+from prefetch.volume.applied import read_applied
+from prefetch.volume.layout import Volume
+
+__all__ = ["Sidecar"]
+
+LOOKED_AFTER = 300.0
+"""Seconds after which sizes and times of what is there are compared again: others can write to the volume too."""
+FIRST_RETRY = 10.0
+"""Seconds until what failed is tried again for the first time, where the settings ask nobody more often."""
+
+
+class Sidecar:
+    """Works until it is cancelled.
+
+    Args:
+        open_volume: opens the volume anew for each run, for it may be mounted anew.
+        board: told beforehand of what each run is to bring.
+        listener: told of everything.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        open_volume: Callable[[], Volume],
+        following: Following,
+        *,
+        board: Board,
+        readiness: Readiness,
+        listener: Listener,
+    ) -> None:
+        self._settings = settings
+        self._open = open_volume
+        self._following = following
+        self._board = board
+        self._readiness = readiness
+        self._listener = listener
+        self._targets: Latest[Target] = Latest()
+        self._backoff = Backoff(min(settings.poll, FIRST_RETRY))
+        self._result = self._ended_by(interrupted(), seconds=0.0)
+
+    async def run(self) -> RunResult:
+        """Work until a cancellation; what the last run came to, or that one was stopped in its middle.
+
+        Raises:
+            PrefetchError: the manifests cannot be used at the very first.
+        """
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        try:
+            await self._serve()
+        except asyncio.CancelledError:
+            return self._result
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+
+    def _reload(self) -> None:
+        self._listener(Notice("info", "SIGHUP: the manifests are read again."))
+        self._following.ask()
+
+    async def _serve(self) -> NoReturn:
+        self._targets.put(await self._following.first())
+        try:
+            async with asyncio.TaskGroup() as beside:
+                beside.create_task(self._following.follow(self._targets.put))
+                beside.create_task(self._tend())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        raise AssertionError("neither of the two ever ends")
+
+    async def _tend(self) -> None:
+        target: Target | None = None
+        while True:
+            before, target = target, await self._targets.take()
+            if not target.is_like(before):
+                self._backoff.reset()
+                self._readiness.expect(target.required)
+                tell_of_wanted(target.wanted, self._settings, self._listener)
+            if (result := await self._bring(target)) is not None:
+                self._readiness.take(result)
+                await self._rest(target, result)
+
+    async def _bring(self, target: Target) -> RunResult | None:
+        """What a run came to; None if it was given up because something else is wanted by now."""
+        work = asyncio.create_task(self._converge(target))
+        other = asyncio.create_task(self._targets.until(lambda newer: not newer.is_like(target)))
+        try:
+            await asyncio.wait({work, other}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            self._listener(Notice("info", "The manifests have changed: what is under way stops, its state is kept."))
+            return None
+        finally:
+            other.cancel()
+            work.cancel()
+            self._result = await work
+
+    async def _converge(self, target: Target) -> RunResult:
+        """Exactly a `prefetch run`; it answers a cancellation with its result."""
+        began = time.monotonic()
+        try:
+            volume = await in_daemon_thread(self._open, name="volume")
+            if target.first is not None:
+                result = await self._run(target.first, volume)
+                if result.exit_code == Interrupted.exit_code:
+                    return result
+            result = await self._run(target.wanted, volume)
+            link_wanted(target.wanted, volume, self._settings, self._listener)
+            return result
+        except asyncio.CancelledError:
+            return self._ended_by(interrupted(), seconds=time.monotonic() - began)
+        except PrefetchError as error:
+            return self._without_volume(error)
+
+    async def _run(self, wanted: Wanted, volume: Volume) -> RunResult:
+        self._board.expect((entry.model.path, entry.model.size) for entry in wanted.entries)
+        return await job_of(wanted, volume, self._settings, self._listener).run()
+
+    def _without_volume(self, error: PrefetchError) -> RunResult:
+        self._readiness.lose_all()
+        self._listener(RunStarted(str(self._settings.volume or ""), 0))
+        self._listener(Notice("warning", str(error)))
+        self._listener(RunFinished(False, error.exit_code, 0.0, 0, 0, 0))
+        return self._ended_by(error, seconds=0.0)
+
+    def _ended_by(self, error: PrefetchError, *, seconds: float) -> RunResult:
+        volume = None if self._settings.volume is None else str(self._settings.volume.absolute())
+        return RunResult(error.exit_code, volume, seconds, error=error)
+
+    async def _rest(self, target: Target, result: RunResult) -> None:
+        """Until there is a target again: a new one, or the same one because something is to be done."""
+        if result.exit_code != 0:
+            delay = self._backoff.next()
+            self._listener(Notice("info", f"What failed is tried again in {duration(delay)}."))
+            if not await self._is_posted(within=delay):
+                self._following.ask()
+            return
+        self._backoff.reset()
+        while not await self._is_posted(within=LOOKED_AFTER):
+            if not await in_daemon_thread(partial(self._stands, target), name="volume"):
+                self._listener(Notice("warning", "Something on the volume is not as it was left."))
+                self._following.ask()
+                return
+
+    async def _is_posted(self, *, within: float) -> bool:
+        try:
+            async with asyncio.timeout(within):
+                await self._targets.until(lambda target: True)
+        except TimeoutError:
+            return False
+        return True
+
+    def _stands(self, target: Target) -> bool:
+        """Whether every model looks as it did after the last run."""
+        inputs = target.wanted.inputs
+        if inputs is None:
+            return True
+        try:
+            volume = self._open()
+            applied = read_applied(volume, inputs.key)
+            return applied is not None and still_stands(volume, applied.models)
+        except PrefetchError:
+            return False

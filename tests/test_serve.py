@@ -1,0 +1,143 @@
+"""``prefetch serve`` from outside: manifests that change, break and vanish, signals, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prefetch.demo.actions import Status
+from prefetch.demo.faults import Fault
+from prefetch.demo.server import DemoServer, running_origin
+from tests.support.commands import Commands
+from tests.support.models import BLOCK, assert_whole, journals, repo_of, wanted, write_manifest
+from tests.support.runs import Runs
+from tests.support.sidecars import sidecar
+
+MODELS = wanted(3 * BLOCK + 7, 50_000, 60_000, 70_000)
+LARGE, ONE, TWO, THREE = MODELS
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[DemoServer]:
+    with running_origin(repos=[repo_of(MODELS)]) as server:
+        yield server
+
+
+@pytest.fixture
+def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
+    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
+
+
+def edit(manifest: Path, *models: object, text: str | None = None) -> None:
+    """Put another manifest in its place at once, as editors and ConfigMaps do."""
+    draft = manifest.with_name("draft")
+    if text is None:
+        write_manifest(draft, models)  # type: ignore[arg-type]
+    else:
+        draft.write_text(text)
+    draft.replace(manifest)
+
+
+def test_an_edited_manifest_is_brought_about_without_a_restart(runs: Runs) -> None:
+    manifest = runs.manifest([ONE.entry()])
+    with sidecar(runs, manifest=manifest) as serving:
+        serving.until_at_rest(runs.volume / ONE.path)
+        assert serving.metric("prefetch_manifest_usable") == 1
+        edit(manifest, ONE.entry(), TWO.entry())
+        serving.until_at_rest(runs.volume / TWO.path)
+        document = serving.end()
+    assert document["ok"] and {model["path"] for model in document["models"]} == {ONE.path, TWO.path}
+    assert_whole(runs.volume, [ONE, TWO])
+
+
+def test_a_broken_manifest_is_said_everywhere_and_changes_nothing(runs: Runs) -> None:
+    manifest = runs.manifest([ONE.entry()])
+    with sidecar(runs, manifest=manifest) as serving:
+        serving.until_at_rest(runs.volume / ONE.path)
+        edit(manifest, text="version: 1\nmodels: [{path: x")
+        serving.until_said("What was wanted before is kept.")
+        assert serving.word == "ready"
+        assert serving.metric("prefetch_manifest_usable") == 0
+        edit(manifest, TWO.entry())
+        serving.until_at_rest(runs.volume / TWO.path)
+        assert serving.metric("prefetch_manifest_usable") == 1
+        assert serving.said.count("What was wanted before is kept.") == 1
+        assert serving.end()["exit_code"] == 0
+    assert_whole(runs.volume, [ONE, TWO])
+
+
+def test_a_stop_in_the_middle_goes_on_next_time(runs: Runs) -> None:
+    manifest = runs.manifest([LARGE.entry()])
+    with sidecar(runs, "--limit-rate", "4M", "--connections", "1", manifest=manifest) as serving:
+        serving.until(lambda: bool(journals(runs.volume).get(LARGE.path)), "a block")
+        assert serving.word == "working"
+        document = serving.end()
+    assert (document["exit_code"], document["error"]["code"]) == (130, "interrupted")
+    with sidecar(runs, manifest=manifest) as serving:
+        serving.until_at_rest(runs.volume / LARGE.path)
+        document = serving.end(signal.SIGINT)
+    assert document["exit_code"] == 0
+    assert document["models"][0]["bytes_resumed"] >= BLOCK
+
+
+def test_what_is_required_makes_it_ready_before_the_rest(runs: Runs) -> None:
+    manifest = runs.manifest([ONE.entry(groups=["first"]), LARGE.entry(groups=["rest"])])
+    with sidecar(runs, "--require", "first", "--limit-rate", "2M", manifest=manifest) as serving:
+        serving.until_ready(runs.volume / ONE.path)
+        assert not (runs.volume / LARGE.path).exists()
+        edit(manifest, ONE.entry(groups=["first"]))
+        serving.until_said("what is under way stops")
+        serving.until_at_rest()
+        assert serving.word == "ready"
+        assert serving.end()["exit_code"] == 0
+
+
+def test_sighup_reads_the_manifest_at_once_and_mends_what_is_gone(runs: Runs) -> None:
+    manifest = runs.manifest([ONE.entry()])
+    with sidecar(runs, "--poll", "3600", manifest=manifest) as serving:
+        serving.until_at_rest(runs.volume / ONE.path)
+        (runs.volume / ONE.path).unlink()
+        serving.process.send_signal(signal.SIGHUP)
+        serving.until_at_rest(runs.volume / ONE.path)
+        assert "SIGHUP" in serving.said
+        assert serving.end()["models"][0]["status"] == "downloaded"
+
+
+def test_what_failed_is_tried_again(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(Fault(do=Status(404), path=f"*{THREE.name}", method="*", times=1))
+    manifest = runs.manifest([ONE.entry(), THREE.entry()])
+    with sidecar(runs, manifest=manifest) as serving:
+        serving.until_at_rest(runs.volume / ONE.path, runs.volume / THREE.path)
+        assert "is tried again in" in serving.said
+        assert serving.end()["exit_code"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ("version: 2", [], "version"),
+        (json.dumps({"version": 1, "models": [ONE.entry()]}), ["--require", "nobody"], "nobody"),
+        (json.dumps({"version": 1, "models": [ONE.entry()]}), ["--poll", "0"], "--poll"),
+        (json.dumps({"version": 1, "models": [ONE.entry()]}), ["--listen", "0.0.0.0:0"], "--insecure-listen"),
+    ],
+)
+def test_what_cannot_be_used_at_first_ends_it(runs: Runs, text: str, options: list[str], said: str) -> None:
+    manifest = runs.commands.home / "m.yaml"
+    manifest.write_text(text)
+    outcome = runs.commands.run(
+        "serve",
+        manifest,
+        "--volume",
+        runs.volume,
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+        *options,
+        env=runs.environment(),
+    )
+    assert outcome.returncode == outcome.document["exit_code"] == 2
+    assert said in outcome.stderr
