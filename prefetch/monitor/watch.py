@@ -11,6 +11,7 @@ from typing import Any
 from prefetch.errors import Interrupted, PrefetchError
 from prefetch.monitor.asked import Asked
 from prefetch.monitor.outlets import Outlet, Snapshot
+from prefetch.monitor.page import add_page
 from prefetch.monitor.server import Server, application
 from prefetch.monitor.thread import in_thread
 from prefetch.net.daemon import in_daemon_thread
@@ -121,8 +122,8 @@ class _Watch:
             yield
             return
         app = application(self._registry, access=listening.access, readiness=self._word)
-        server = Server(app, listening.endpoint)
-        with in_thread(server) as endpoint:
+        add_page(app, self._board)
+        with in_thread(Server(app, listening.endpoint)) as endpoint:
             self._listener(Notice("info", f"Listening on http://{endpoint}"))
             yield
 

@@ -11,6 +11,7 @@ from functools import singledispatchmethod
 from itertools import chain, islice
 from typing import Literal, get_args
 
+from prefetch.report.curve import Curve
 from prefetch.report.events import (
     Claims,
     Event,
@@ -44,7 +45,8 @@ _REMEMBERED = 20
 class Model:
     """One model: its state, its size in bytes (None while unknown), and how much of it is on the volume.
 
-    ``owner`` is the process that fetches it where that is another one: its host and number.
+    ``owner`` is the process that fetches it where that is another one: its host and number. ``trouble`` is why its last
+    request failed, in one word, until bytes move again.
     """
 
     state: State
@@ -52,6 +54,7 @@ class Model:
     done: int = 0
     speed: float = 0.0
     owner: tuple[str, int] | None = None
+    trouble: str | None = None
 
 
 class Board:
@@ -70,6 +73,7 @@ class Board:
         runs: ended runs by result, ``ok`` or ``failed``.
         manifest_usable: whether the manifests that are followed could be used when they were last looked at; None where
             none are followed.
+        curve: the speed since the latest run that moves bytes began.
         warnings: what is wrong until it is said to be right again: a sentence with its remedy, by what it is about.
     """
 
@@ -91,6 +95,7 @@ class Board:
         self.runs: Counter[str] = Counter()
         self.manifest_usable: bool | None = None
         self.warnings: dict[str, str] = {}
+        self.curve: Curve | None = None
         self.running = False
         self.started: float | None = None
         self.moved: float | None = None
@@ -101,6 +106,7 @@ class Board:
         self._hosts: dict[str, None] = {}
         self._written_at_measure = 0
         self._is_expected = False
+        self._has_curve = False
 
     def __call__(self, event: Event) -> None:
         """Take the event in."""
@@ -126,6 +132,11 @@ class Board:
         """Nothing is wrong with ``about`` any more."""
         with self.lock:
             self.warnings.pop(about, None)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the latest run began."""
+        return 0.0 if self.started is None else max(self._clock() - self.started, 0.0)
 
     @property
     def received(self) -> dict[str, int]:
@@ -163,7 +174,7 @@ class Board:
         self._is_expected = False
         self.states["queued"] += event.models - self.states.total()
         self._earlier, self._traffic = self.traffic, Traffic((), 0, 0.0, 0, 0.0)
-        self.running, self.started = True, self._clock()
+        self.running, self.started, self._has_curve = True, self._clock(), False
         self._has_moved()
 
     @_take.register
@@ -180,6 +191,7 @@ class Board:
     @_take.register
     def _(self, event: Progress) -> None:
         self.progress = event
+        self._draw(event.speed)
         for transfer in event.active:
             self._note_transfer(transfer)
 
@@ -202,6 +214,8 @@ class Board:
     @_take.register
     def _(self, event: Retried) -> None:
         self.retries[event.cause] += 1
+        if event.path in self.unfinished:
+            self.models[event.path].trouble = event.cause
 
     @_take.register
     def _(self, event: Repaired) -> None:
@@ -260,6 +274,14 @@ class Board:
         model = self.models.get(transfer.path)
         if model is not None and transfer.path in self.unfinished:
             model.size, model.done, model.speed = transfer.size, transfer.done, transfer.speed
+            model.trouble = None if transfer.speed > 0 else model.trouble
+
+    def _draw(self, speed: float) -> None:
+        now = self._clock()
+        # Until bytes move, the curve of the run before stays to be seen.
+        if self.curve is None or not self._has_curve:
+            self.curve, self._has_curve = Curve(now), True
+        self.curve.add(now, speed)
 
     def _set(self, path: str, state: State, *, size: int | None = None) -> Model:
         model = self.models.get(path)
@@ -269,7 +291,7 @@ class Board:
             self.states["queued"] += not self.running
         self.states[model.state] -= 1
         self.states[state] += 1
-        model.state, model.speed = state, 0.0
+        model.state, model.speed, model.trouble = state, 0.0, None
         model.size = model.size if size is None else size
         if state in _ENDED:
             self.unfinished.pop(path, None)
