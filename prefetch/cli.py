@@ -20,6 +20,7 @@ from prefetch.output import InternalError, Output, prepare_streams
 from prefetch.report.result import RunResult, TextResult
 from prefetch.signals import interrupted
 from prefetch.spelling import split_at_dashes
+from prefetch.system import check_system
 
 if TYPE_CHECKING:
     from prefetch.report.events import Listener
@@ -72,6 +73,8 @@ def _execute(command: Command, settings: Settings) -> Outcome:
 
 
 def _call(command: Command, settings: Settings, listener: Listener) -> Outcome:
+    if command.needs_linux:
+        check_system(command.name)
     function = command.function()
     # What was imported stays for ever: from now on only what the command makes is looked at for garbage.
     gc.freeze()

@@ -54,12 +54,12 @@ class Remote:
 Given = Path | Written | Remote
 
 
-def find_given(paths: Sequence[Path], environ: Mapping[str, str], root: Path) -> tuple[Given, ...]:
+def find_given(paths: Sequence[Path], environ: Mapping[str, str], root: Path | None) -> tuple[Given, ...]:
     """The manifests of a command.
 
     The first of these that there is: ``paths``, ``PREFETCH_MANIFEST_URL``, ``PREFETCH_MANIFEST_INLINE``; then, where
-    ``PREFETCH_MODELS`` is not set either, ``prefetch.yaml`` below the volume's ``root`` and `SYSTEM_MANIFEST`. The
-    models of ``PREFETCH_MODELS`` come in addition.
+    ``PREFETCH_MODELS`` is not set either, ``prefetch.yaml`` below the volume's ``root`` (None: there is no volume) and
+    `SYSTEM_MANIFEST`. The models of ``PREFETCH_MODELS`` come in addition.
 
     Raises:
         UsageError: a variable holds nothing that could be meant.
@@ -73,7 +73,7 @@ def find_given(paths: Sequence[Path], environ: Mapping[str, str], root: Path) ->
         return (_inline(text), *models)
     if models:
         return models
-    places = (root / "prefetch.yaml", SYSTEM_MANIFEST)
+    places = (*(() if root is None else (root / "prefetch.yaml",)), SYSTEM_MANIFEST)
     return next(((place,) for place in places if place.is_file()), ())
 
 

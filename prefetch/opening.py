@@ -11,14 +11,16 @@ from prefetch.errors import UsageError
 from prefetch.given import SYSTEM_MANIFEST, Given, Remote, Written, find_given
 from prefetch.limits import Limits, Patience
 from prefetch.settings import Settings
+from prefetch.volume.absent import NoVolume
 from prefetch.volume.layout import Volume, find_volume
+from prefetch.volume.mounts import mounted_volume
 
 if TYPE_CHECKING:
     from prefetch.manifest import Folder, Wanted
     from prefetch.report.events import Listener
     from prefetch.sources.listing import Listing
 
-__all__ = ["find_manifests", "limits_of", "none_given", "open_volume", "wanted_of", "wanted_on"]
+__all__ = ["find_manifests", "limits_of", "none_given", "open_volume", "volume_to_plan_for", "wanted_of", "wanted_on"]
 
 
 def open_volume(settings: Settings, *, create: bool = False) -> Volume:
@@ -28,9 +30,16 @@ def open_volume(settings: Settings, *, create: bool = False) -> Volume:
     return Volume.open(root, create=create and root.absolute().parent.is_dir())
 
 
+def volume_to_plan_for(settings: Settings) -> Volume:
+    """The volume to compare with, or where none was named and none is mounted, an empty one."""
+    if settings.volume is None and not settings.require_mount and mounted_volume() is None:
+        return NoVolume()
+    return open_volume(settings)
+
+
 def find_manifests(settings: Settings, volume: Volume) -> tuple[Given, ...]:
     """The manifests that were given, by the command line or the environment, or stand in one of the usual places."""
-    return find_given(settings.manifest, os.environ, volume.root)
+    return find_given(settings.manifest, os.environ, None if isinstance(volume, NoVolume) else volume.root)
 
 
 def wanted_on(
@@ -87,8 +96,9 @@ def _at_hand(given: Sequence[Given], volume: Volume, settings: Settings, listene
 
 def none_given(volume: Volume) -> UsageError:
     """The error where nothing says what is wanted."""
+    neither = "no" if isinstance(volume, NoVolume) else f"neither {volume.root / 'prefetch.yaml'} nor"
     return UsageError(
-        f"No manifest was given, and there is neither {volume.root / 'prefetch.yaml'} nor {SYSTEM_MANIFEST}.",
+        f"No manifest was given, and there is {neither} {SYSTEM_MANIFEST}.",
         remedy="Name one, as in: prefetch run models.yaml --volume /workspace",
     )
 

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 _GRACE = 0.5
 _GRACE_AGAIN = 0.05
+_ALARM = hasattr(signal, "SIGALRM")
+"""Whether this system has alarms: Windows has none, and a second signal is what ends work that does not."""
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -71,11 +73,12 @@ class _Stopper:
 
     def __enter__(self) -> _Stopper:
         self._former = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        self._former[signal.SIGALRM] = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        if _ALARM:
+            self._former[signal.SIGALRM] = signal.signal(signal.SIGALRM, signal.default_int_handler)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _alarm_in(0.0)
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
@@ -97,7 +100,12 @@ class _Stopper:
         self._stopping = True
         # Work that does not end when cancelled, or an executor whose thread hangs, is broken off by KeyboardInterrupt;
         # again and again, since the loop's own closing may wait for the same thread.
-        signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE_AGAIN)
+        _alarm_in(_GRACE, _GRACE_AGAIN)
         if self._cancel is None:
             raise KeyboardInterrupt
         self._cancel()
+
+
+def _alarm_in(seconds: float, again: float = 0.0) -> None:
+    if _ALARM:
+        signal.setitimer(signal.ITIMER_REAL, seconds, again)

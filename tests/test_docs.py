@@ -28,7 +28,7 @@ ROOMS = {
     "sources": {"errors", "net"},
     "manifest": {"errors", "given", "inputs", "net", "sources", "volume", "yamlfile"},
     "transfer": {"errors", "net", "report", "signals", "volume"},
-    "volume": {"errors", "inputs", "report"},
+    "volume": {"errors", "inputs", "report", "system"},
     "report": {"errors"},
     "monitor": {"errors", "net", "report", "settings", "signals", "values"},
     "demo": {"errors"},

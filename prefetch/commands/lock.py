@@ -22,6 +22,7 @@ from prefetch.report.result import ModelResult, RunResult
 from prefetch.scores import summary_of
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
+from prefetch.system import check_system
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.layout import Volume
 from prefetch.writing import write_whole
@@ -195,7 +196,10 @@ class _Locker:
         )
 
     def _volume(self) -> Volume | None:
-        return open_volume(self.settings, create=True) if self.settings.volume is not None else None
+        if self.settings.volume is None:
+            return None
+        check_system("lock --volume")
+        return open_volume(self.settings, create=True)
 
 
 def _failures(failed: dict[str, PrefetchError]) -> list[str]:

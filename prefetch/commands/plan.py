@@ -7,16 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prefetch.errors import PrefetchError
-from prefetch.opening import open_volume, wanted_on
+from prefetch.opening import volume_to_plan_for, wanted_on
 from prefetch.pinning import is_unpinned_pickle, unpinned_pickle
 from prefetch.plan import Plan, make_plan
 from prefetch.report import humanize
-from prefetch.report.events import Listener
+from prefetch.report.events import Listener, Notice
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.scores import summary_of
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
 from prefetch.survey import Standing, State, contents, survey
+from prefetch.volume.absent import NoVolume
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
@@ -41,10 +42,20 @@ class _Missing:
         return self.standing.path
 
 
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Bytes that still fit, or why that is unknown."""
+
+    free: int | None
+    unknown: str
+
+
 def main(settings: Settings, listener: Listener) -> RunResult:
     """Compare the manifests with the volume; ask a host only what its manifest does not tell."""
     began = time.monotonic()
-    volume = open_volume(settings)
+    volume = volume_to_plan_for(settings)
+    if isinstance(volume, NoVolume):
+        listener(Notice("info", "no volume was named and none is mounted here: this plan is for an empty one"))
     inventory = Inventory(volume)
     wanted = wanted_on(volume, settings, listener)
     standings = survey(wanted.entries, volume, inventory)
@@ -62,15 +73,21 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     results = _results(standings, missing, plan, failures)
     results += [ModelResult(path, "unresolved", error=str(error)) for path, error in wanted.unlisted.items()]
     error = summary_of(list(failures.values()), models=len(results), how="cannot be resolved")
-    free = measure(volume, quota=settings.quota).free
     return RunResult(
         exit_code=0 if error is None else 1,
-        volume=str(volume.root),
+        volume=None if isinstance(volume, NoVolume) else str(volume.root),
         seconds=time.monotonic() - began,
         models=results,
         error=error,
-        text=_table(results, plan, free),
+        text=_table(results, plan, _room_on(volume, settings.quota)),
     )
+
+
+def _room_on(volume: Volume, quota: int | None) -> _Room:
+    if isinstance(volume, NoVolume):
+        return _Room(quota, "no volume was named; pass --quota with the size you mean to buy")
+    free = measure(volume, quota=quota).free
+    return _Room(free, "the file system does not tell; pass --quota with the size you bought")
 
 
 def _from_manifest(standing: Standing) -> _Missing | PrefetchError:
@@ -135,18 +152,18 @@ def _results(
     return results
 
 
-def _table(results: Sequence[ModelResult], plan: Plan[_Missing], free: int | None) -> str:
+def _table(results: Sequence[ModelResult], plan: Plan[_Missing], room: _Room) -> str:
     rows = [f"{r.status:<11} {humanize.size(r.size):>12}  {humanize.printable(r.path)}" for r in results]
     failed = [humanize.printable(f"unresolved {r.path}: {r.error}") for r in results if r.error is not None]
-    return "\n".join([*rows, *_sums(plan, free, unresolved=len(failed)), *failed])
+    return "\n".join([*rows, *_sums(plan, room, unresolved=len(failed)), *failed])
 
 
-def _sums(plan: Plan[_Missing], free: int | None, *, unresolved: int) -> list[str]:
+def _sums(plan: Plan[_Missing], room: _Room, *, unresolved: int) -> list[str]:
     known = f"to fetch: {humanize.size(plan.bytes_to_fetch)}"
     resumed = f" ({humanize.size(plan.bytes_resumed)} more are here already)" if plan.bytes_resumed else ""
     unknown = plan.unknown_sizes + unresolved
     more = f", and {humanize.count(unknown, 'model')} of unknown size" if unknown else ""
-    if free is None:
-        return [known + resumed + more, "free: the file system does not tell; pass --quota with the size you bought"]
-    fits = "it does not fit" if free < plan.bytes_to_fetch else "what is known of fits" if unknown else "it fits"
-    return [known + resumed + more, f"free: {humanize.size(free)}: {fits}"]
+    if room.free is None:
+        return [known + resumed + more, f"free: {room.unknown}"]
+    fits = "it does not fit" if room.free < plan.bytes_to_fetch else "what is known of fits" if unknown else "it fits"
+    return [known + resumed + more, f"free: {humanize.size(room.free)}: {fits}"]

@@ -47,6 +47,7 @@ class Command:
         about: a paragraph, for the command's own help.
         options: fields of `Settings` the command takes, in the order of its help.
         examples: command lines with what each does.
+        needs_linux: whether it opens a volume to write there, or an address to be watched at, as only Linux can.
         load: ``module:function``; the function takes the settings and a listener and blocks until its outcome.
     """
 
@@ -56,6 +57,7 @@ class Command:
     options: tuple[str, ...]
     examples: tuple[tuple[str, str], ...]
     load: str
+    needs_linux: bool = False
 
     def function(self) -> Callable[[Settings, Listener], Outcome]:
         """Import the command's code."""
@@ -107,11 +109,13 @@ COMMANDS: tuple[Command, ...] = (
             ("prefetch run --limit-rate 50M --quota 100G", "gently, on a volume of 100 GB"),
         ),
         load="prefetch.commands.run:main",
+        needs_linux=True,
     ),
     Command(
         name="plan",
         help="tell what run would fetch, and whether it would fit",
-        about="Compares the manifest with the volume and asks the hosts for sizes and hashes. Touches nothing.",
+        about="Compares the manifest with the volume, or where there is none with an empty one, and asks the hosts for "
+        "sizes and hashes. Touches nothing.",
         options=(*_WHAT, "refresh", "connections", "quota", "locked", *_TRUST, *_OUTPUT),
         examples=(("prefetch plan models.yaml --volume /workspace", "what is missing, and how many bytes"),),
         load="prefetch.commands.plan:main",
@@ -152,6 +156,7 @@ COMMANDS: tuple[Command, ...] = (
             ("prefetch verify --quick", "only compare sizes and times with the record"),
         ),
         load="prefetch.commands.verify:main",
+        needs_linux=True,
     ),
     Command(
         name="status",
@@ -164,6 +169,7 @@ COMMANDS: tuple[Command, ...] = (
             ("prefetch status --history", "what was done here, the latest first"),
         ),
         load="prefetch.commands.status:main",
+        needs_linux=True,
     ),
     Command(
         name="prune",
@@ -178,6 +184,7 @@ COMMANDS: tuple[Command, ...] = (
             ("prefetch prune models.yaml --replaced --yes", "and what was kept of others' files"),
         ),
         load="prefetch.commands.prune:main",
+        needs_linux=True,
     ),
     Command(
         name="auth check",
@@ -293,6 +300,7 @@ COMMANDS: tuple[Command, ...] = (
             ("prefetch hook --deadline 400 --on-failure continue -- /start.sh", "in any case"),
         ),
         load="prefetch.commands.hook:main",
+        needs_linux=True,
     ),
     Command(
         name="serve",
@@ -321,6 +329,7 @@ COMMANDS: tuple[Command, ...] = (
             ("prefetch serve models.yaml --require i2v", "ready as soon as this group is there"),
         ),
         load="prefetch.commands.serve:main",
+        needs_linux=True,
     ),
     Command(
         name="schema",
@@ -338,5 +347,6 @@ COMMANDS: tuple[Command, ...] = (
         options=("volume", *_TUNING, *_OUTPUT),
         examples=(("prefetch demo", "some 200 MB into ./volume"),),
         load="prefetch.commands.demo:main",
+        needs_linux=True,
     ),
 )

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from prefetch.comfyui.coverage import Coverage, cover
 from prefetch.comfyui.workflow import load_table
@@ -55,8 +54,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
 
 
 def _wanted(settings: Settings, volume: Volume | None) -> Wanted:
-    root = Path("/") if volume is None else volume.root
-    given = settings.manifests or find_given(settings.manifest, os.environ, root)
+    given = settings.manifests or find_given(settings.manifest, os.environ, None if volume is None else volume.root)
     manifests = [each for each in given if not isinstance(each, Remote)]
     if not manifests:
         raise UsageError(

@@ -16,6 +16,10 @@ from prefetch.sources.remote import RemoteFile
 __all__ = ["FileOrigin", "resolve_file"]
 
 
+# Opening a fifo without O_NONBLOCK waits for a writer for ever; Windows has neither, but changes line ends.
+_FLAGS: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
 class FileOrigin:
     """A regular file as an `Origin`; nothing about it is transient."""
 
@@ -82,7 +86,9 @@ class _FileBody:
 
     def _read(self, count: int, at: int) -> bytes:
         try:
-            piece = os.pread(self._descriptor, count, at)
+            # One descriptor a body, read by one thread at a time.
+            os.lseek(self._descriptor, at, os.SEEK_SET)
+            piece = os.read(self._descriptor, count)
         except OSError as error:
             raise _unreadable(self._path, error) from None
         if not piece:
@@ -110,8 +116,7 @@ def _size_of(path: str) -> int:
 
 def _open_regular(path: str) -> int:
     try:
-        # Opening a fifo without O_NONBLOCK waits for a writer for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, _FLAGS)
     except OSError as error:
         raise _unreadable(path, error) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

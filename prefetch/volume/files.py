@@ -12,13 +12,16 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from prefetch.errors import from_os_error
+from prefetch.system import DESCRIPTORS
 
 __all__ = [
     "Descriptor",
     "append",
     "descend",
+    "directory_status",
     "flush",
     "lstat",
     "make_directory",
@@ -83,6 +86,20 @@ def os_errors(what: str) -> Iterator[None]:
 def open_directory(name: str | os.PathLike[str], *, dir_fd: int | None = None) -> int:
     """Open a directory that is no symbolic link; raises NotADirectoryError or FileNotFoundError."""
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+
+
+def directory_status(path: Path) -> os.stat_result:
+    """The status of a directory that can be opened; raises NotADirectoryError or FileNotFoundError."""
+    if not DESCRIPTORS:
+        status = path.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        return status
+    number = open_directory(path)
+    try:
+        return os.fstat(number)
+    finally:
+        os.close(number)
 
 
 def make_directory(name: str, *, dir_fd: int) -> int:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from prefetch import __version__
 from prefetch.errors import UsageError, VolumeError, from_os_error
+from prefetch.system import DESCRIPTORS
 from prefetch.volume import files
 from prefetch.volume.mounts import find_volume
 from prefetch.volume.paths import STATE, check_model_path
@@ -63,11 +64,7 @@ class Volume:
             if create:
                 root.mkdir(parents=True, exist_ok=True)
             real = Path(os.path.realpath(root, strict=True))
-            number = files.open_directory(real)
-            try:
-                status = os.fstat(number)
-            finally:
-                os.close(number)
+            status = files.directory_status(real)
         except OSError as error:
             raise UsageError(
                 f"{root} cannot be used as a volume: {error.strerror}.",
@@ -105,7 +102,10 @@ class Volume:
 
     @contextmanager
     def reading(self, *parts: str) -> Iterator[int | None]:
-        """A directory below `state`, as a descriptor; None where there is none yet."""
+        """A directory below `state`, as a descriptor; None where there is none yet, or this system has none."""
+        if not DESCRIPTORS:
+            yield None
+            return
         try:
             with self._root() as root:
                 directory = files.descend(root, (STATE, *parts))
@@ -251,7 +251,7 @@ class Volume:
     def _below(self, real: str) -> tuple[str, ...] | None:
         """The components of a real path below the root; None for one outside of it, or in our own state."""
         # Strings and no paths: it is done for each of ten thousand models.
-        root = os.fspath(self.root).rstrip("/")
+        real, root = real.replace(os.sep, "/"), os.fspath(self.root).replace(os.sep, "/").rstrip("/")
         if not f"{real}/".startswith(f"{root}/"):
             return None
         parts = tuple(filter(None, real[len(root) :].split("/")))

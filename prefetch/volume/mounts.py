@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefetch.errors import UsageError
 
-__all__ = ["find_volume"]
+__all__ = ["find_volume", "mounted_volume"]
 
 _CANDIDATES = ("/runpod-volume", "/workspace")
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
@@ -40,13 +40,23 @@ def find_volume(
                 remedy="Attach the volume there, or unset PREFETCH_REQUIRE_MOUNT.",
             )
         return given
-    for candidate in candidates:
-        if candidate in mounted:
-            return Path(candidate)
+    if (found := _first(candidates, mounted)) is not None:
+        return found
     raise UsageError(
         f"No volume was named, and nothing is mounted at {' or '.join(candidates)}.",
         remedy="Pass the directory that models belong below as --volume DIR.",
     )
+
+
+def mounted_volume(
+    *, mountinfo: Path = Path("/proc/self/mountinfo"), candidates: Sequence[str] = _CANDIDATES
+) -> Path | None:
+    """The first candidate that is a mount point."""
+    return _first(candidates, _mount_points(mountinfo))
+
+
+def _first(candidates: Sequence[str], mounted: set[str]) -> Path | None:
+    return next((Path(candidate) for candidate in candidates if candidate in mounted), None)
 
 
 def _is_on_one(path: Path, mounted: set[str]) -> bool:

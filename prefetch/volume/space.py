@@ -61,12 +61,12 @@ class Room:
 
 def measure(volume: Volume, *, quota: int | None) -> Room:
     """The room on a volume. With a ``quota`` (bytes the volume may hold) every file on it is looked at."""
+    import shutil  # not needed by those who have nothing to do
+
     with files.os_errors(f"asking for the space on {volume.root}"):
-        status = os.statvfs(volume.root)
-    size = status.f_blocks * status.f_frsize
-    capacity = size if size < _PIB else None
-    left = [] if capacity is None else [status.f_bavail * status.f_frsize]
-    used = None if capacity is None else capacity - status.f_bfree * status.f_frsize
+        usage = shutil.disk_usage(volume.root)
+    told = usage.total < _PIB
+    capacity, used, left = (usage.total, usage.used, [usage.free]) if told else (None, None, [])
     if quota is not None:
         used = used_bytes(volume)
         left.append(max(0, quota - used))

@@ -21,8 +21,6 @@ from prefetch.volume.publish import Published, place_in, rename_from
 
 __all__ = ["publish_together"]
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-
 
 @dataclass(slots=True)
 class _Placement:
@@ -94,7 +92,7 @@ def _write(each: _Placement, temporary: int) -> None:
     data = each.draft.data
     if data is None or len(data) != each.draft.size:
         raise VolumeError(f"{each.path} is not whole.", remedy="Run the same command again.")
-    each.number = os.open(each.draft.name, _FLAGS, 0o644, dir_fd=temporary)
+    each.number = os.open(each.draft.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=temporary)
     each.left = True
     files.write_at(each.number, data, 0)
 
