@@ -118,6 +118,7 @@ KEPT_OF_SIGNAL = frozenset(
 )
 WITH_DIRECTORIES = ("link", "lstat", "mkdir", "open", "remove", "rename", "replace", "rmdir", "stat", "unlink", "utime")
 
+USAGE = type(shutil.disk_usage(os.curdir))
 # Imported for what they are made of here; used by nobody below.
 BEFORE = (asyncio, ssl, subprocess, tempfile)
 
@@ -140,15 +141,15 @@ def without_directories(function: Callable[..., Any]) -> Callable[..., Any]:
     return refusing
 
 
-def disk_usage(path: str, statvfs: Callable[[str], os.statvfs_result] = os.statvfs) -> object:
+def disk_usage(path: Any, statvfs: Callable[[Any], os.statvfs_result] = os.statvfs) -> Any:
     """What `shutil.disk_usage` says there, by a call of its own."""
     status = statvfs(path)
-    used = (status.f_blocks - status.f_bfree) * status.f_frsize
-    return shutil._ntuple_diskusage(status.f_blocks * status.f_frsize, used, status.f_bavail * status.f_frsize)
+    sizes = (status.f_blocks, status.f_blocks - status.f_bfree, status.f_bavail)
+    return USAGE(*(blocks * status.f_frsize for blocks in sizes))
 
 
 def hide() -> None:
-    shutil.disk_usage = disk_usage
+    vars(shutil)["disk_usage"] = disk_usage
     for name in set(dir(posix)) - KEPT:
         if not name.startswith("__") and name in vars(os):
             delattr(os, name)
