@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Iterable, Sequence
-from textwrap import fill
+from functools import partial
 from typing import Any
 
 from prefetch.commands.table import Command
@@ -65,7 +65,12 @@ def written(settings: Settings, fields: Collection[str]) -> list[str]:
 
 def help_of(command: Command) -> str:
     """The command's help page."""
-    return _parser(command).format_help()
+    from textwrap import fill
+
+    parser = _parser(command)
+    parser.description = fill(command.about, 80)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    return parser.format_help()
 
 
 def parser_of_all(
@@ -94,9 +99,9 @@ def parser_of_all(
 def _parser(command: Command) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"prefetch {command.name}",
-        description=fill(command.about, 80),
         epilog=f"{_examples(command)}\n\n{_EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # argparse makes one of them for each option; asking the terminal's width each time costs a start milliseconds.
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=80),
         allow_abbrev=False,
         exit_on_error=False,
     )

@@ -15,15 +15,13 @@ from prefetch.commands.choice import HELP, choose, overview
 from prefetch.commands.table import COMMANDS, Command, Outcome
 from prefetch.errors import PrefetchError
 from prefetch.handover import Handover
-from prefetch.net.urls import redact
 from prefetch.output import InternalError, Output, prepare_streams
-from prefetch.report.result import RunResult, TextResult
 from prefetch.signals import interrupted
 from prefetch.spelling import split_at_dashes
 from prefetch.system import check_system
 
 if TYPE_CHECKING:
-    from prefetch.report.events import Listener
+    from prefetch.report.notice import Listener
     from prefetch.settings import Settings
 
 __all__ = ["main"]
@@ -45,25 +43,31 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
 def _dispatch(words: Sequence[str], commands: Sequence[Command]) -> Outcome:
     first = words[0] if words else ""
     if first in HELP:
-        return TextResult(overview(commands))
+        return _text(overview(commands))
     if first == "--version":
-        return TextResult(f"prefetch {__version__}")
+        return _text(f"prefetch {__version__}")
     chosen = choose(words, commands)
     if chosen is None:
-        return TextResult(overview(commands, first))
+        return _text(overview(commands, first))
     command, rest = chosen
     from prefetch.arguments import help_of, parse
     from prefetch.loading import load_settings
 
     if HELP & set(split_at_dashes(rest)[0]):
-        return TextResult(help_of(command))
+        return _text(help_of(command))
     return _execute(command, load_settings(parse(command, rest)))
+
+
+def _text(text: str) -> Outcome:
+    from prefetch.report.result import TextResult
+
+    return TextResult(text)
 
 
 def _execute(command: Command, settings: Settings) -> Outcome:
     from prefetch.loading import misspelt_variables
-    from prefetch.report.events import Notice
     from prefetch.report.listener import listener_for
+    from prefetch.report.notice import Notice
 
     volume = None if settings.volume is None else str(settings.volume.absolute())
     with listener_for(settings, sys.stderr) as listener:
@@ -94,10 +98,14 @@ def _guarded(work: Callable[[], Outcome], *, volume: str | None = None) -> Outco
     except Exception as fault:
         # The one place for it: whatever went wrong, a person gets a sentence and a script its document.
         error = _internal(fault)
+    from prefetch.report.result import RunResult
+
     return RunResult(exit_code=error.exit_code, volume=volume, seconds=time.monotonic() - began, error=error)
 
 
 def _internal(fault: Exception) -> InternalError:
+    from prefetch.net.urls import redact
+
     if os.environ.get("PREFETCH_DEBUG"):
         import traceback
 

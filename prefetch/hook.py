@@ -6,24 +6,27 @@ anything else stand in the functions that have something to do.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from prefetch.commands.table import COMMANDS
 from prefetch.errors import PrefetchError, UsageError
 from prefetch.given import Given, Remote
 from prefetch.linking import link_nodes
 from prefetch.opening import find_manifests, open_volume, wanted_on
-from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import count, enumerated
-from prefetch.report.result import ModelResult, RunResult
+from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
 from prefetch.unchanged import find_applied, looks_the_same, newest_applied, still_stands
 from prefetch.volume.applied import AppliedModel
 from prefetch.volume.layout import Volume
 from prefetch.volume.looking import Looking
+
+if TYPE_CHECKING:
+    from prefetch.report.result import ModelResult, RunResult
 
 __all__ = ["Mode", "check_workflows", "ensure", "mode_of", "verify"]
 
@@ -150,10 +153,13 @@ def _verify_by_records(settings: Settings, volume: Volume, listener: Listener) -
 
 def _compared(models: Iterable[AppliedModel], volume: Volume) -> RunResult | None:
     began, looking = time.monotonic(), Looking(volume)
-    results = [_result(model, looking) for model in models]
-    wrong = [f"{model.path} ({model.status})" for model in results if model.status != "ok"]
-    if not wrong:
+    looks = [(model, looking.stat(model["path"])) for model in models]
+    if all(stat is not None and looks_the_same(stat, model) for model, stat in looks):
         return None
+    from prefetch.report.result import RunResult
+
+    results = [_result(model, stat) for model, stat in looks]
+    wrong = [f"{model.path} ({model.status})" for model in results if model.status != "ok"]
     error = PrefetchError(
         f"{len(wrong)} of {count(len(results), 'model')} not on {volume.root} as recorded: {enumerated(wrong)}.",
         remedy="Put them there with prefetch run, or start with --mode ensure.",
@@ -161,7 +167,8 @@ def _compared(models: Iterable[AppliedModel], volume: Volume) -> RunResult | Non
     return RunResult(error.exit_code, str(volume.root), time.monotonic() - began, models=results, error=error)
 
 
-def _result(model: AppliedModel, looking: Looking) -> ModelResult:
-    stat = looking.stat(model["path"])
+def _result(model: AppliedModel, stat: os.stat_result | None) -> ModelResult:
+    from prefetch.report.result import ModelResult
+
     status = "missing" if stat is None else "ok" if looks_the_same(stat, model) else "changed"
     return ModelResult(model["path"], status, None if stat is None else stat.st_size, model["sha256"])

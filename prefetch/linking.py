@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from prefetch.comfyui.nodes import NodeModel, link_models
-from prefetch.report.events import Listener, Notice
+from prefetch.report.notice import Listener, Notice
 from prefetch.volume.layout import Volume
 
 __all__ = ["link_nodes"]

@@ -17,7 +17,7 @@ from prefetch.volume.mounts import mounted_volume
 
 if TYPE_CHECKING:
     from prefetch.manifest import Folder, Wanted
-    from prefetch.report.events import Listener
+    from prefetch.report.notice import Listener
     from prefetch.sources.listing import Listing
 
 __all__ = ["find_manifests", "limits_of", "none_given", "open_volume", "volume_to_plan_for", "wanted_of", "wanted_on"]

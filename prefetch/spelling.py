@@ -6,8 +6,6 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from prefetch.net.urls import redact
-
 __all__ = ["did_you_mean", "shown", "split_at_dashes"]
 
 _LOOKS_SECRET = re.compile(r"(hf|rpa|rps|user)_\w+|[\w-]{32,}")
@@ -16,6 +14,8 @@ _LONGEST = 80
 
 def shown(value: object) -> str:
     """The value as a shell would take it, printable and short; what looks like a token is left out."""
+    from prefetch.net.urls import redact
+
     text = redact(str(value).strip())
     if _LOOKS_SECRET.fullmatch(text) or "…" in text:
         return "(not shown)"

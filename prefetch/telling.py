@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefetch.report.events import Listener
+from prefetch.report.notice import Listener
 
 __all__ = ["tell_of"]
 

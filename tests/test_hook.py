@@ -172,14 +172,16 @@ def test_nothing_to_do_takes_the_standard_library_and_no_network(full: Hooks, mo
     bare = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", "pass"], capture_output=True, text=True, check=True
     )
-    outcome = full.run("--mode", mode, command=("true",), env={"PYTHONPROFILEIMPORTTIME": "1"})
+    outcome = full.run("--mode", mode, command=("/bin/true",), env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert outcome.returncode == 0, outcome.stderr
     modules = imported(outcome.stderr) - imported(bare.stderr)
     assert "prefetch.hook" in modules
     # Python's own copy module asks for a part of Jython.
     strangers = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
     assert strangers - {"org"} == {"prefetch"}
-    assert not modules & {"asyncio", "ssl", "socket", "subprocess", "prefetch.manifest", "prefetch.job"}
+    assert not modules & {"asyncio", "ssl", "socket", "subprocess", "shutil", "prefetch.manifest", "prefetch.job"}
+    rooms = {"prefetch.net.urls", "prefetch.report.events", "prefetch.report.wording", "prefetch.report.result"}
+    assert not modules & rooms
     assert len(full.origin.requests) == before
 
 

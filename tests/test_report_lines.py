@@ -39,6 +39,7 @@ from prefetch.report.events import (
 from prefetch.report.lines import Lines
 from prefetch.report.listener import listener_for
 from prefetch.report.logjson import JsonLog, error_record, event_name
+from prefetch.report.plain import Plain
 
 VAE, UNET = "models/vae/wan_2.1_vae.safetensors", "models/unet/high.gguf"
 MOVING = Progress((Transfer(UNET, 1000, 300, 200, 4, 50.0),), 300_000_000, 1_000_000_000, 1, 3, 50e6, 4)
@@ -100,6 +101,22 @@ def test_one_line_at_each_change_of_state() -> None:
         ),
         "FAILED models/x.pth: It is gated. Open its page.",
     ]
+
+
+def test_notices_before_a_run_and_in_it_are_one_log() -> None:
+    stream = io.StringIO()
+    listener = Plain(stream)
+    failures: list[Event] = [ModelFailed(f"models/{n}", "source", "Gone.") for n in range(2)]
+    for event in [
+        Notice("info", "Before."),
+        *failures,
+        Notice("warning", "Later."),
+        RunFinished(False, 1, 1.0, 0, 0, 2),
+    ]:
+        listener(event)
+    gone = [f"FAILED models/{n}: Gone." for n in range(2)]
+    summary = "NOT DONE: 2 failed; 0 B downloaded in 1.0s"
+    assert stream.getvalue().splitlines() == ["note: Before.", *gone, "warning: Later.", summary, *gone]
 
 
 def test_a_run_with_nothing_to_do_says_so_briefly() -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from prefetch.comfyui.nodes import find_comfyui
 from prefetch.commands.table import Outcome
 from prefetch.errors import Interrupted, PrefetchError
 from prefetch.handover import Handover, without_secrets
 from prefetch.hook import check_workflows, ensure, mode_of, verify
-from prefetch.report.events import Listener, Notice
-from prefetch.report.result import RunResult
+from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
+
+if TYPE_CHECKING:
+    from prefetch.report.result import RunResult
 
 __all__ = ["main"]
 
@@ -43,5 +46,7 @@ def _failure(settings: Settings, environ: dict[str, str], listener: Listener) ->
                 return None
         return failure or check_workflows(settings, listener)
     except PrefetchError as error:
+        from prefetch.report.result import RunResult
+
         volume = None if settings.volume is None else str(settings.volume.absolute())
         return RunResult(error.exit_code, volume, time.monotonic() - began, error=error)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from prefetch.report.notice import Listener, Notice
 
 __all__ = [
     "Claims",
@@ -225,14 +226,6 @@ class ModelFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """Something a person should know that changes nothing."""
-
-    level: Literal["info", "warning"]
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The command ended; counts by final status."""
 
@@ -264,4 +257,3 @@ Event = (
     | Notice
     | RunFinished
 )
-Listener = Callable[[Event], None]

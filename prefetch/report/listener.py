@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
-from prefetch.report.events import Listener
+from prefetch.report.notice import Listener
 
 __all__ = ["listener_for"]
 
@@ -34,9 +34,9 @@ def listener_for(settings: _Wanted, stream: TextIO) -> Iterator[Listener]:
         finally:
             console.close()
     else:
-        from prefetch.report.lines import Lines
+        from prefetch.report.plain import Plain
 
-        yield Lines(stream)
+        yield Plain(stream)
 
 
 def _can_be_redrawn(stream: TextIO) -> bool:

@@ -126,7 +126,7 @@ def _(event: ModelFailed) -> str:
 
 @sentence.register
 def _(event: Notice) -> str:
-    return f"{'warning' if event.level == 'warning' else 'note'}: {event.message}"
+    return event.line
 
 
 def progress_line(event: Progress) -> str:
