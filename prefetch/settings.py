@@ -177,6 +177,14 @@ class Settings:
             positional=True,
         ),
     )
+    manifest_out: Path | None = field(
+        default=None,
+        metadata=_option(
+            values.path("a file's path", "models.yaml", "FILE"),
+            "the manifest to write, of the image's models; it must not exist yet",
+            flag="--manifest",
+        ),
+    )
     workflow_files: tuple[Path, ...] = field(
         default=(),
         metadata=_option(

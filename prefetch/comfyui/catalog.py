@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from prefetch.comfyui.homes import home_of, node_home
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.errors import UsageError
-from prefetch.manifest import Model, load_manifests
+from prefetch.manifest import Model, Wanted, load_manifests
 from prefetch.sources.refs import parse_source
 
 __all__ = ["Catalog", "Offer", "read_catalog"]
@@ -82,6 +82,10 @@ class Catalog:
         same = [o for o in self.offers if o.home.startswith(f"models/{folder}/") and o.home.rpartition("/")[2] == name]
         return same[0] if len({offer.fields["source"] for offer in same}) == 1 else None
 
+    def content(self, sha256: str) -> Offer | None:
+        """The file of that hash, 64 lower-case hex digits, whatever it is called."""
+        return next((offer for offer in self.offers if offer.fields.get("sha256") == sha256), None)
+
     def node_file(self, node_path: str) -> Offer | None:
         """The file that a node looks for at a place below ComfyUI's folder."""
         home = node_home(node_path)
@@ -93,8 +97,15 @@ class Catalog:
         return next((o for o in self.offers if home in (o.home, o.home.rpartition(".")[0])), None)
 
 
-def read_catalog(paths: Iterable[Path], table: LoaderTable) -> Catalog:
+def _alone(manifest: Path) -> Wanted:
+    return load_manifests([manifest])
+
+
+def read_catalog(paths: Iterable[Path], table: LoaderTable, *, load: Callable[[Path], Wanted] = _alone) -> Catalog:
     """The lists at ``paths``; of a directory, all manifests, CSV tables and model lists that lie in it.
+
+    Args:
+        load: reads a manifest; by default without the lock beside it.
 
     Raises:
         UsageError: one of them cannot be read, or is no list of models.
@@ -103,7 +114,7 @@ def read_catalog(paths: Iterable[Path], table: LoaderTable) -> Catalog:
     for path in paths:
         found = sorted(f for f in path.iterdir() if _may_be_list(f)) if path.is_dir() else [path]
         for file in found:
-            offers.extend(_offers(file, table))
+            offers.extend(_offers(file, table, load))
     return Catalog(tuple(offers))
 
 
@@ -116,13 +127,13 @@ def _may_be_list(file: Path) -> bool:
     return file.suffix == ".csv" or file.name == "model-list.json"
 
 
-def _offers(file: Path, table: LoaderTable) -> Iterator[Offer]:
+def _offers(file: Path, table: LoaderTable, load: Callable[[Path], Wanted]) -> Iterator[Offer]:
     if file.suffix.lower() == ".csv":
         yield from _from_rows(csv.DictReader(io.StringIO(_text(file))), table)
     elif file.suffix.lower() == ".json":
         yield from _from_rows(_manager_rows(file), table)
     else:
-        for entry in load_manifests([file]).entries:
+        for entry in load(file).entries:
             yield _from_model(entry.model, table)
 
 

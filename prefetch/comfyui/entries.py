@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prefetch.comfyui.catalog import Catalog, Offer
-from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of
+from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of, path_beside
 from prefetch.comfyui.workflow.findings import WorkflowModel, WorkflowModels
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.manifest import Model
@@ -92,7 +92,7 @@ class _Drafting:
                 continue
             reason = "its node fetches it by itself, and no source is known to bring it before"
             wanted = (f"{file}: {item.kind} (node {item.node})",)
-            self.leave_open(Open(item.name or "", _path_beside(place), wanted, reason, needed=False, node_path=place))
+            self.leave_open(Open(item.name or "", path_beside(place), wanted, reason, needed=False, node_path=place))
 
     def embeddings(self, found: WorkflowModels, file: str) -> None:
         for name in found.embeddings:
@@ -150,12 +150,4 @@ def _sources(address: str) -> Iterator[Any]:
 
 
 def _path_for(offer: Offer, place: str) -> str:
-    return offer.home or _path_beside(place)
-
-
-def _path_beside(place: str) -> str:
-    """Where on the volume a node's file is kept: below models, by what follows its node's folder."""
-    if not place.startswith("custom_nodes/"):
-        return place
-    rest = place.split("/")[2:]
-    return "/".join(["models", *(rest[1:] if rest[:1] == ["ckpts"] else rest)])
+    return offer.home or path_beside(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefetch.comfyui.workflow.findings import SelfDownloaded
 from prefetch.comfyui.workflow.loaders import LoaderTable
 
-__all__ = ["home_of", "model_path", "node_home", "node_path_of"]
+__all__ = ["home_of", "model_path", "node_home", "node_path_of", "path_beside"]
 
 
 def model_path(folder: str, name: str) -> str:
@@ -28,3 +28,11 @@ def node_home(path: str) -> str:
 def node_path_of(item: SelfDownloaded) -> str | None:
     """Where the node looks for the file, below ComfyUI's folder; None where that is not one plain path."""
     return None if item.name is None or "<" in item.place else item.place
+
+
+def path_beside(node_path: str) -> str:
+    """Where on the volume a node's file is kept: below models, by what follows its node's folder."""
+    if not node_path.startswith("custom_nodes/"):
+        return node_path
+    rest = node_path.split("/")[2:]
+    return "/".join(["models", *(rest[1:] if rest[:1] in (["ckpts"], ["models"]) else rest)])

@@ -1,23 +1,117 @@
-"""``prefetch image audit``: what an image stores, hides and repeats, and the models in it."""
+"""``prefetch image audit``: what an image stores, hides and repeats, and the models in it; and a manifest of them."""
 
 from __future__ import annotations
 
-from prefetch.errors import UsageError
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefetch.errors import PrefetchError, UsageError
 from prefetch.image.accounts import account
 from prefetch.image.archive import read_image
 from prefetch.image.audit import ImageAudit
-from prefetch.report.events import Listener
+from prefetch.report.humanize import count
+from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
+
+if TYPE_CHECKING:
+    from prefetch.comfyui.catalog import Catalog
+    from prefetch.comfyui.workflow.loaders import LoaderTable
+    from prefetch.manifest import Wanted
+    from prefetch.salvage import Salvage
 
 __all__ = ["main"]
 
 
 def main(settings: Settings, listener: Listener) -> ImageAudit:
-    """Read the image once and lay its layers over one another."""
+    """Read the image once and lay its layers over one another; write its models down where that is asked for."""
     if len(settings.archive) != 1:
         raise UsageError(
             f"One image is audited at a time, and {len(settings.archive) or 'none'} was named.",
             remedy="Write for example: prefetch image audit image.tar",
         )
-    layers = read_image(settings.archive[0])
-    return ImageAudit(str(settings.archive[0]), layers, account([layer.contents for layer in layers]))
+    output = settings.manifest_out
+    if output is None:
+        return _audited(settings.archive[0])
+    # Whatever can be wrong is said before a hundred gigabytes are read.
+    _check_is_new(output)
+    catalog, table = _known(settings)
+    audit = _audited(settings.archive[0])
+    return _with_manifest(audit, catalog, table, output, listener)
+
+
+def _audited(archive: Path) -> ImageAudit:
+    layers = read_image(archive)
+    return ImageAudit(str(archive), layers, account([layer.contents for layer in layers]))
+
+
+def _check_is_new(output: Path) -> None:
+    if os.path.lexists(output):
+        raise UsageError(
+            f"{output} is there already, and is not written over.", remedy="Name a file that does not exist yet."
+        )
+    if not os.access(output.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{output} cannot be written.", remedy="Check that its folder exists, and your rights there.")
+
+
+def _known(settings: Settings) -> tuple[Catalog, LoaderTable]:
+    from prefetch.comfyui.catalog import read_catalog
+    from prefetch.comfyui.workflow import load_table
+
+    table = load_table()
+    return read_catalog(settings.catalog, table, load=_locked), table
+
+
+def _locked(manifest: Path) -> Wanted:
+    """What a manifest names, with the hashes of the lock beside it."""
+    from prefetch.manifest import load_manifests
+    from prefetch.pinning import pin, read_lock
+
+    return pin(load_manifests([manifest]), [read_lock(manifest)])
+
+
+def _with_manifest(
+    audit: ImageAudit, catalog: Catalog, table: LoaderTable, output: Path, listener: Listener
+) -> ImageAudit:
+    from prefetch.salvage import manifest_text, salvage
+
+    found = salvage(audit.accounts.models, catalog, table)
+    document = {
+        "output": str(output.absolute()),
+        "added": list(found.entries),
+        "open": [{"found": left.found, **left.entry, "reason": left.reason} for left in found.left],
+        "packaged": list(found.packaged),
+    }
+    try:
+        _write_new(output, manifest_text(found, Path(audit.image).name))
+    except OSError as error:
+        # The audit itself is not lost for that.
+        failure = UsageError(f"{output} cannot be written: {error.strerror}.", remedy="Name another file.")
+        return replace(audit, manifest=document, error=failure)
+    listener(Notice("info", f"{output}: {_summary(found)}"))
+    return replace(audit, manifest=document, error=_left_open(found, output))
+
+
+def _write_new(path: Path, text: str) -> None:
+    with path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
+
+
+def _summary(found: Salvage) -> str:
+    packaged = f"; {len(found.packaged)} of Python packages left out" if found.packaged else ""
+    return f"{count(len(found.entries), 'model')} with a source, {len(found.left)} without{packaged}."
+
+
+def _left_open(found: Salvage, output: Path) -> PrefetchError | None:
+    if not found.left:
+        return None
+    return PrefetchError(
+        f"{count(len(found.left), 'model')} of the image not resolved: see the comments in {output}.",
+        remedy="Write what is missing there, or name a --catalog that knows these files.",
+    )

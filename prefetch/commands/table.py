@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from prefetch.errors import PrefetchError
-    from prefetch.report.events import Listener
+    from prefetch.report.notice import Listener
     from prefetch.settings import Settings
 
 __all__ = ["COMMANDS", "Command", "Outcome"]
@@ -254,11 +254,14 @@ COMMANDS: tuple[Command, ...] = (
         help="tell what a container image carries, and how often",
         about="Reads a saved image (docker save, buildah push, an OCI layout, or a root file system) once and tells "
         "what each layer stores, what later layers hide of it, what is stored more than once, and which models "
-        "are in it, by their content.",
-        options=("archive", *_OUTPUT),
+        "are in it, by their content. With --manifest, it writes them down as a manifest, each with its source where a "
+        "catalog knows a file of the same SHA-256; what has no source stands in it as a comment, and makes the exit "
+        "code 1.",
+        options=("archive", "manifest_out", "catalog", *_OUTPUT),
         examples=(
             ("prefetch image audit image.tar", "after: docker save -o image.tar IMAGE"),
-            ("prefetch image audit / --json", "the file system one stands in, as a document"),
+            ("prefetch image audit image.tar --manifest models.yaml", "and its models as a manifest"),
+            ("prefetch image audit / --json", "the file system of this machine, as JSON"),
         ),
         load="prefetch.commands.image_audit:main",
     ),

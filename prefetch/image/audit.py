@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,34 +22,40 @@ class ImageAudit:
 
     Attributes:
         image: the archive or directory, as it was given.
-        note: one more line for people.
+        manifest: what became of the manifest that was asked for, for programs; None where none was.
+        error: why the outcome is not all that was asked for.
     """
 
     image: str
     layers: Sequence[Layer]
     accounts: Accounts
-    note: str = ""
-    exit_code: int = 0
+    manifest: Mapping[str, Any] | None = None
     error: PrefetchError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or that of the error."""
+        return 0 if self.error is None else self.error.exit_code
 
     @property
     def text(self) -> str:
         """A row a layer, a row a model, and the sum."""
-        parts = [_layer_table(self.layers, self.accounts), _model_table(self.accounts.models), self._sum(), self.note]
+        parts = [_layer_table(self.layers, self.accounts), _model_table(self.accounts.models), self._sum()]
         return "\n\n".join(part for part in parts if part)
 
     def to_json(self) -> str:
         """The document of ``--json``, on one line."""
         total = _total(self.accounts)
         document = {
-            "ok": True,
-            "exit_code": 0,
-            "error": None,
+            "ok": self.error is None,
+            "exit_code": self.exit_code,
+            "error": self.error and {"code": self.error.code, "message": str(self.error)},
             "image": self.image,
             "bytes": asdict(total),
             "bytes_without_models": total.stored - total.models,
             "layers": [_layer_document(*pair) for pair in zip(self.layers, self.accounts.layers, strict=True)],
             "models": [_model_document(model) for model in self.accounts.models],
+            "manifest": self.manifest,
         }
         return json.dumps(document, ensure_ascii=False)
 

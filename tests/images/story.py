@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from prefetch.demo.content import SyntheticFile, kind_of
-from prefetch.demo.seeds import Seed, seed_set
+from prefetch.demo.seeds import Seed, manifest, seed_set
 from prefetch.manifest import load_manifests
 from prefetch.report import humanize
 from tests.support.containers import Buildah, debian_base, own_storage
@@ -27,6 +27,7 @@ SCALE = 1000
 SEED_TOTAL = 37_078_256_817
 """Bytes of the seven models at full size; those of the two LoRAs are the demonstration's stand-ins."""
 BASE = "localhost/base"
+KNOWN = "known.yaml"
 
 PAGE_HEAD = f"""# Three images, one set of models
 
@@ -46,6 +47,10 @@ PAGE_FOOT = """
 Putting the same seven files there by one command saves {share} of the first image: moving a file in a later layer
 stores it again, and deleting one there frees nothing. The second still stores every model, and stores them again at
 each change of one. The third adds {added}.
+
+The way out of the first is `prefetch image audit` with `--manifest`: given a manifest of the seven as its catalog, it
+wrote down {resolved} models with their sources, and left {left} to be resolved. What a later layer
+deleted is not among them.
 """
 
 
@@ -59,6 +64,8 @@ class Told:
     models: int
     hidden: int
     duplicated: int
+    resolved: int
+    left: int
 
     def row(self) -> str:
         """The image's row in the table."""
@@ -73,6 +80,7 @@ def main() -> None:
     with own_storage(Path("/var/tmp/prefetch-image-story")) as buildah, tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         debian_base(buildah, BASE)
+        (context / KNOWN).write_text(manifest(needed))
         for seed in (*needed, *extras):
             write(context / "models" / seed.path, seed.content)
         told = [
@@ -118,17 +126,22 @@ def built(buildah: Buildah, context: Path, title: str, steps: Sequence[str]) -> 
     buildah.build(dockerfile, context, tag="localhost/told")
     archive = context / "image.tar"
     archive.unlink(missing_ok=True)
-    audit = audited(buildah.save("localhost/told", archive))
+    audit = audited(buildah.save("localhost/told", archive), known=context / KNOWN)
     archive.unlink()
     added = [layer for layer in audit["layers"][1:] if layer["files"]]
     sums = {name: sum(layer[name] for layer in added) for name in ("stored", "models", "hidden", "duplicated")}
-    return Told(title, len(added), **sums)
+    found = audit["manifest"]
+    return Told(title, len(added), **sums, resolved=len(found["added"]), left=len(found["open"]))
 
 
-def audited(archive: Path) -> dict[str, Any]:
-    """What the command says of the image."""
-    words = [sys.executable, "-m", "prefetch", "image", "audit", str(archive), "--json"]
-    document: dict[str, Any] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+def audited(archive: Path, *, known: Path) -> dict[str, Any]:
+    """What the command says of the image and, by the catalog of what is known, of its models."""
+    output = archive.with_suffix(".yaml")
+    output.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "prefetch", "image", "audit", str(archive)]
+    options = ["--manifest", str(output), "--catalog", str(known), "--json"]
+    said = subprocess.run([*command, *options], check=True, capture_output=True, text=True).stdout
+    document: dict[str, Any] = json.loads(said)
     return document
 
 
@@ -137,7 +150,9 @@ def table(told: Sequence[Told]) -> str:
     fat_image, single_image, slim_image = told
     rows = "".join(f"{image.row()}\n" for image in told)
     share = f"{(fat_image.stored - single_image.stored) / fat_image.stored:.0%}"
-    return TABLE_HEAD + rows + PAGE_FOOT.format(share=share, added=humanize.size(slim_image.stored))
+    added = humanize.size(slim_image.stored)
+    figures = {"share": share, "added": added, "resolved": fat_image.resolved, "left": fat_image.left}
+    return TABLE_HEAD + rows + PAGE_FOOT.format(**figures)
 
 
 if __name__ == "__main__":
