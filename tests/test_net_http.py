@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from prefetch.errors import AccessError, ContentError, PrefetchError, SourceErro
 from prefetch.net.client import open_session
 from prefetch.net.credentials import Credential, Secret
 from prefetch.net.http import HttpOrigin
-from prefetch.net.locations import Location, LocationCache, refresh_time
+from prefetch.net.locations import MOST_REFUSED, Location, LocationCache, refresh_time
 from prefetch.net.origin import Body, RangesUnsupported
+from prefetch.net.retry import FullJitter
 from prefetch.net.urls import OriginKey, SecretURL
 from tests.support.loopback import Server, raw_serving, serving
 
@@ -280,6 +281,89 @@ def test_sixteen_refusals_by_the_cdn_cost_one_question() -> None:
             assert locator.asked == 2
             assert all("Authorization" not in request.headers for request in cdn.log)
             assert hub.log == []
+
+    asyncio.run(work())
+
+
+NO_WAIT = FullJitter(base=0.0)
+
+
+async def read_patiently(origin: HttpOrigin, start: int) -> bytes:
+    """As the engine does: no request while the origin wants none, and another try after a refusal."""
+    while True:
+        if pause := origin.pause:
+            await asyncio.sleep(pause / 10)
+            continue
+        with suppress(TransientError):
+            return (await read(origin, start, start + 10))[0]
+
+
+def test_a_file_that_its_cdn_always_refuses_costs_a_handful_of_requests() -> None:
+    async def work() -> None:
+        async with hub_and_cdn(lambda _: False) as (hub, cdn):
+            locator = Locator(hub.url + "/f", cdn.url + "/f?sig=secret")
+            async with origin_of(locator, size=len(DATA), wait=NO_WAIT) as origin:
+                with pytest.raises(ExceptionGroup) as caught:
+                    # The first to know ends them all, as in a download.
+                    async with asyncio.TaskGroup() as readers:
+                        for n in range(16):
+                            readers.create_task(read_patiently(origin, n * 10))
+            (error,) = caught.value.exceptions
+            assert isinstance(error, SourceError)
+            assert "at each of 6 addresses" in str(error)
+            assert "sig=" not in str(error)
+            assert locator.asked <= 2 * MOST_REFUSED
+            # All sixteen are on their way when the first refusal comes; from then on one tries for all.
+            assert len(cdn.log) <= 16 + 2 * MOST_REFUSED
+
+    asyncio.run(work())
+
+
+def test_a_cdn_that_refuses_for_a_while_is_tried_by_one_for_all() -> None:
+    refused = 0
+
+    def live(request: web.BaseRequest) -> bool:
+        nonlocal refused
+        refused += 1
+        return refused > 16 + 3
+
+    async def work() -> None:
+        async with hub_and_cdn(live) as (hub, cdn):
+            locator = Locator(hub.url + "/f", cdn.url + "/f")
+            async with origin_of(locator, size=len(DATA), wait=NO_WAIT) as origin:
+                data = await asyncio.gather(*(read_patiently(origin, n * 10) for n in range(16)))
+            assert data == [DATA[n * 10 : n * 10 + 10] for n in range(16)]
+            assert len(cdn.log) == 16 + 3 + 16
+
+    asyncio.run(work())
+
+
+def test_refused_locations_are_tried_ever_more_seldom() -> None:
+    async def work() -> list[float]:
+        now, waits = 0.0, []
+        cache = LocationCache(
+            Locator("https://hub/f"), wait=FullJitter(uniform=lambda: 1.0), monotonic=lambda: now, clock=lambda: 0.0
+        )
+        error = TransientError("x", cause="cdn_404")
+        for number in range(1, MOST_REFUSED + 1):
+            location = await cache.current()
+            assert cache.refused(location, error) is (number == MOST_REFUSED)
+            # The others that were on their way to the same one say nothing new.
+            cache.refused(location, error)
+            waits.append(cache.pause)
+            now += cache.pause
+        return waits
+
+    assert asyncio.run(work()) == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+def test_bytes_that_came_begin_the_count_of_refusals_anew() -> None:
+    async def work() -> None:
+        cache = LocationCache(Locator("https://hub/f"), wait=NO_WAIT)
+        error = TransientError("x", cause="cdn_403")
+        for _ in range(2 * MOST_REFUSED):
+            assert not cache.refused(await cache.current(), error)
+            cache.accepted()
 
     asyncio.run(work())
 

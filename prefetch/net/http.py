@@ -6,14 +6,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
-from prefetch.errors import TransientError
+from prefetch.errors import SourceError, TransientError
 from prefetch.net.body import open_body
 from prefetch.net.checks import Accepted, Asked, check_response, is_error_page
 from prefetch.net.client import Session
-from prefetch.net.locations import Location, LocationCache, Locator
+from prefetch.net.locations import MOST_REFUSED, Location, LocationCache, Locator
 from prefetch.net.origin import Body
 from prefetch.net.pages import describe, read_start
 from prefetch.net.request import Answer, get
+from prefetch.net.retry import FullJitter
 
 __all__ = ["HttpOrigin", "check_answer"]
 
@@ -31,6 +32,7 @@ class HttpOrigin:
         verified: whether a hash of the whole file is known; else ``etag`` watches over its identity.
         etag: the strong validator the file had when it was resolved.
         ranges: whether byte ranges are known to work.
+        wait: how long between two addresses that are refused.
         clock: epoch seconds.
     """
 
@@ -44,11 +46,12 @@ class HttpOrigin:
         verified: bool = False,
         etag: str | None = None,
         ranges: bool | None = None,
+        wait: FullJitter | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._session = session
         self._locator = locator
-        self._locations = LocationCache(locator, known=location, clock=clock)
+        self._locations = LocationCache(locator, known=location, wait=wait, clock=clock)
         self._size = size
         self._verified = verified
         self._etag = None if verified else etag
@@ -65,7 +68,7 @@ class HttpOrigin:
 
     @property
     def pause(self) -> float:
-        return self._session.pauses.left(self._locations.next_asked)
+        return max(self._session.pauses.left(self._locations.next_asked), self._locations.pause)
 
     def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[Body]:
         return self._open(start, stop)
@@ -73,16 +76,22 @@ class HttpOrigin:
     @asynccontextmanager
     async def _open(self, start: int, stop: int | None) -> AsyncIterator[Body]:
         async with AsyncExitStack() as stack:
-            answer, location = await self._ask(stack, start, stop)
-            if self._is_stale(answer, location):
-                # A link that ran out between two looks at the clock is nobody's fault, and not worth a word.
-                await stack.aclose()
-                answer, location = await self._ask(stack, start, stop)
-            self._check_place(answer, location)
-            asked = self._asked(answer, start, stop)
-            accepted = await check_answer(answer, asked, now=self._clock())
+            with self._locations.trying():
+                answer, asked, accepted = await self._ask_until_checked(stack, start, stop)
             self._learn(accepted)
             yield open_body(answer.response, asked, accepted)
+
+    async def _ask_until_checked(
+        self, stack: AsyncExitStack, start: int, stop: int | None
+    ) -> tuple[Answer, Asked, Accepted]:
+        answer, location = await self._ask(stack, start, stop)
+        if self._is_stale(answer, location):
+            # A link that ran out between two looks at the clock is nobody's fault, and not worth a word.
+            await stack.aclose()
+            answer, location = await self._ask(stack, start, stop)
+        self._check_place(answer, location)
+        asked = self._asked(answer, start, stop)
+        return answer, asked, await check_answer(answer, asked, now=self._clock())
 
     async def _ask(self, stack: AsyncExitStack, start: int, stop: int | None) -> tuple[Answer, Location]:
         location = await self._locations.current()
@@ -106,13 +115,19 @@ class HttpOrigin:
         """A refusal by another host than the file's own says that the way there is stale, not that the file is gone."""
         if not self._is_refused(answer):
             return
-        status = answer.response.status
-        self._locations.discard(location)
+        status, cdn, name = answer.response.status, answer.url.host, self._locator.name
         expired = location.expires_at is not None and location.expires_at <= self._clock()
-        raise TransientError(
-            f"{answer.url.host} refuses {self._locator.name} ({status}); {self.host} is asked for a new address.",
+        error = TransientError(
+            f"{cdn} refuses {name} ({status}); {self.host} is asked for a new address.",
             cause="expired" if expired else f"cdn_{status}",
         )
+        if self._locations.refused(location, error):
+            raise SourceError(
+                f"{cdn} refuses {name} at each of {MOST_REFUSED} addresses that {self.host} gave one after another "
+                f"({status}).",
+                remedy="Try again later, or add a mirror: the host names the file and does not give it.",
+            )
+        raise error
 
     def _is_refused(self, answer: Answer) -> bool:
         return answer.response.status in _REFUSED and answer.url.origin != self._locator.origin
@@ -130,6 +145,7 @@ class HttpOrigin:
         )
 
     def _learn(self, accepted: Accepted) -> None:
+        self._locations.accepted()
         self._ranges = accepted.ranged
         if self._size is None:
             self._size = accepted.total

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from prefetch.errors import TransientError
 from prefetch.net.credentials import Credential
+from prefetch.net.retry import FullJitter
 from prefetch.net.urls import OriginKey, SecretURL
 
-__all__ = ["Location", "LocationCache", "Locator", "refresh_time"]
+__all__ = ["MOST_REFUSED", "Location", "LocationCache", "Locator", "refresh_time"]
 
+MOST_REFUSED = 6
+"""Addresses in a row that may be refused before the file is given up. Some hosts refuse a file for half a minute."""
+_TRIAL = 0.1
+"""Seconds between two looks at whether the one range that tries a new address has had its answer."""
 _REFRESH_AHEAD = 300.0  # seconds, or
 _REFRESH_SHARE = 0.2  # of a location's life, whichever is less
 
@@ -63,11 +70,33 @@ class Locator(Protocol):
 
 
 class LocationCache:
-    """The location of one file, shared by all its connections."""
+    """The location of one file, shared by all its connections.
 
-    def __init__(self, locator: Locator, *, known: Location | None = None, clock: Callable[[], float] = time.time):
+    Where one location after the other is refused, they are tried by one connection at a time, and ever more seldom.
+
+    Args:
+        known: where the file was just found, if it was.
+        wait: how long between two locations that are refused.
+        clock: epoch seconds.
+        monotonic: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        locator: Locator,
+        *,
+        known: Location | None = None,
+        wait: FullJitter | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._locator = locator
+        self._wait = wait or FullJitter()
         self._clock = clock
+        self._monotonic = monotonic
+        self._refused = 0
+        self._not_before = 0.0
+        self._on_trial = False
         self._known = known
         self._refresh_at = refresh_time(known, now=clock())
         self._search: asyncio.Task[Location] | None = None
@@ -77,6 +106,11 @@ class LocationCache:
         """Who will be asked first for the next range: the host it lies at, or the one that knows where it lies."""
         fresh = self._known is not None and self._clock() < self._refresh_at
         return self._known.url.origin if self._known is not None and fresh else self._locator.origin
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next location should be tried; 0 if that may be now."""
+        return max(self._not_before - self._monotonic(), _TRIAL if self._on_trial else 0.0, 0.0)
 
     async def current(self) -> Location:
         """The location to use for the next request; however many ask at once, the host is asked once."""
@@ -91,6 +125,32 @@ class LocationCache:
         """Never hand out ``location`` again; without effect where another has already taken its place."""
         if self._known is location:
             self._known = None
+
+    def refused(self, location: Location, error: TransientError) -> bool:
+        """``location`` was refused, as ``error`` says; True if too many in a row were for another one to be tried."""
+        if self._known is location:
+            self._known = None
+            self._refused += 1
+            if self._refused > 1:
+                # One refusal is mostly a link that ran out: the next one is good, and is tried at once.
+                self._not_before = self._monotonic() + self._wait.delay(error, self._refused - 1)
+        return self._refused >= MOST_REFUSED
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """While the answer to a request is awaited: where the last location was refused, the others wait for it."""
+        if not self._refused:
+            yield
+            return
+        self._on_trial = True
+        try:
+            yield
+        finally:
+            self._on_trial = False
+
+    def accepted(self) -> None:
+        """The host has given bytes."""
+        self._refused = 0
 
     async def _find(self) -> Location:
         try:
