@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
-from prefetch.manifest import Model
+from prefetch.manifest import Entry, Model
 from prefetch.nearby import Copy, Nearby
 from prefetch.net.origin import Origin
 from prefetch.report.events import Listener, Notice, Resolving, Retried
 from prefetch.sources.file import FileOrigin
 from prefetch.sources.lazy import LazyOrigin
-from prefetch.sources.refs import FileRef, parse_source, pinned_to
+from prefetch.sources.refs import FileRef, SourceRef, parse_source, pinned_to
 from prefetch.sources.remote import RemoteFile
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing
@@ -59,6 +59,7 @@ async def find(
     """
     wanted = {standing.path: standing for standing in standings}
     finder = _Finder(resolver, listener, nearby)
+    resolver.doubt(_named_by_others(standing.entry for standing in wanted.values()))
     copied = await asyncio.to_thread(finder.copied, list(wanted.values()))
     asked = [standing for path, standing in wanted.items() if path not in copied]
     if asked:
@@ -147,6 +148,14 @@ class _Finder:
 
     def _lazy(self, model: Model, source: str, *, commit: str | None = None) -> LazyOrigin:
         return LazyOrigin(partial(self._resolve, model, source, commit=commit), host=_host(source))
+
+
+def _named_by_others(entries: Iterable[Entry]) -> set[SourceRef]:
+    """The sources that only manifests name which others wrote."""
+    theirs, own = set[SourceRef](), set[SourceRef]()
+    for entry in entries:
+        (theirs if entry.fetched else own).update(map(parse_source, (entry.model.source, *entry.model.mirrors)))
+    return theirs - own
 
 
 def _host(source: str) -> str:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from prefetch.given import Remote, Written, find_given
 from prefetch.manifest import load_manifests
 from tests.support.commands import Commands, Outcome
 from tests.support.models import assert_whole, repo_of, wanted, write_manifest
+from tests.support.namespaces import place
 
 MODELS = wanted(300_000, 70_000, 50_000)
 ONE, TWO, THREE = MODELS
@@ -177,6 +179,26 @@ def test_a_fetched_manifest_is_a_stranger(document: dict[str, Any], words: str) 
         load_manifests([text])
     assert words in str(caught.value)
     assert str(caught.value).startswith("https://h/m.yaml:1: ")
+
+
+@pytest.mark.needs("mounts")
+def test_a_fetched_manifest_leads_to_this_machine_by_no_name(
+    given: Given, origin: DemoServer, commands: Commands, tmp_path: Path
+) -> None:
+    here = place(tmp_path)
+    here.know("127.0.0.1 localhost models.test")
+    inside = Given(replace(commands, prefix=tuple(here.words(()))), origin, given.volume)
+    address = origin.put_file("one", ONE.content).replace("127.0.0.1", "models.test")
+    entry = {**ONE.entry(), "source": address}
+    url = origin.put_file("m.yaml", BytesFile(text_of(entry)))
+    refused = inside(PREFETCH_MANIFEST_URL=url)
+    assert refused.returncode == 1
+    assert "models.test (127.0.0.1) is inside a private network or on this machine" in str(refused.document)
+    assert not [request for request in origin.requests if request.path.endswith("/one")]
+    own = write_manifest(tmp_path / "own.yaml", [entry])
+    assert inside(str(own)).returncode == 0
+    (given.volume / ONE.path).unlink()
+    assert inside("--allow-private", PREFETCH_MANIFEST_URL=url).returncode == 0
 
 
 def test_what_is_too_large_is_not_read_to_its_end(given: Given, origin: DemoServer) -> None:

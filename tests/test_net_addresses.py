@@ -78,11 +78,15 @@ NAMES = {
 }
 
 
-def reached(host: str, *, began_at: str, allow_private: bool = False, trusted: str = "") -> list[str]:
+def reached(
+    host: str, *, began_at: str, allow_private: bool = False, trusted: str = "", doubted: str = ""
+) -> list[str]:
     async def ask() -> list[str]:
         guard = AddressGuard(allow_private=allow_private, resolver=Names(**NAMES))
         if trusted:
             guard.trust(trusted)
+        if doubted:
+            guard.doubt(doubted)
         await guard.admit(host, began_at=began_at)
         try:
             scope_of(host)
@@ -108,6 +112,10 @@ def reached(host: str, *, began_at: str, allow_private: bool = False, trusted: s
         ("10.0.0.1", "cdn", {"allow_private": True}, ["10.0.0.1"]),
         ("intranet", "intranet", {"trusted": "INTRANET."}, NAMES["intranet"]),
         ("10.0.0.9", "10.0.0.9", {"trusted": "10.0.0.9"}, ["10.0.0.9"]),
+        ("cdn", "cdn", {"doubted": "cdn"}, NAMES["cdn"]),
+        ("here", "here", {"doubted": "here", "trusted": "here"}, NAMES["here"]),
+        ("here", "here", {"doubted": "here", "allow_private": True}, NAMES["here"]),
+        ("here", "here", {"doubted": "elsewhere"}, NAMES["here"]),
     ],
 )
 def test_what_may_be_reached(host: str, began_at: str, options: dict[str, object], addresses: list[str]) -> None:
@@ -125,6 +133,8 @@ def test_what_may_be_reached(host: str, began_at: str, options: dict[str, object
         ("127.0.0.1", "cdn", {}),
         ("127.0.0.1", "unknown", {}),
         ("intranet", "cdn", {"trusted": "cdn"}),
+        ("here", "here", {"doubted": "HERE."}),
+        ("127.0.0.1", "here", {"doubted": "here"}),
     ],
 )
 def test_what_may_not(host: str, began_at: str, options: dict[str, object]) -> None:

@@ -78,7 +78,7 @@ class _Loader:
             raise manifest_error([Problem(place, problem, "Put the entries of both into one manifest.")])
         if text.fetched:
             check_fetched(manifest, document, text.name, allow_private=self._allow_private)
-        yield from _entries(manifest, document, text.name)
+        yield from _entries(manifest, document, text.name, fetched=text.fetched)
 
     def _of_file(self, path: Path, chain: tuple[Path, ...]) -> Iterator[Entry | FolderEntry]:
         real = os.path.realpath(path)
@@ -90,7 +90,7 @@ class _Loader:
             self._included.append((chain[0], path))
         document = _parsed(data, str(path))
         manifest = validate(document, str(path))
-        yield from _entries(manifest, document, str(path))
+        yield from _entries(manifest, document, str(path), fetched=False)
         for include in _includes(manifest, document, (*chain, path)):
             self._check(include)
             yield from self._of_file(include.path, include.chain)
@@ -126,10 +126,10 @@ class _Loader:
             )
 
 
-def _entries(manifest: Manifest, document: object, file: str) -> Iterator[Entry | FolderEntry]:
+def _entries(manifest: Manifest, document: object, file: str, *, fetched: bool) -> Iterator[Entry | FolderEntry]:
     for index, model in enumerate(manifest.models):
         place = Place(file, line_of(document, ("models", index)))
-        yield FolderEntry(model, place) if isinstance(model, Folder) else Entry(model, place)
+        yield FolderEntry(model, place) if isinstance(model, Folder) else Entry(model, place, fetched=fetched)
 
 
 def _includes(manifest: Manifest, document: object, chain: tuple[Path, ...]) -> Iterator[_Include]:

@@ -15,11 +15,17 @@ __all__ = ["Entry", "FolderEntry", "Wanted", "merge", "select"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model, and the line of the manifest that names it first; ``commit`` is what a lock pins its source to."""
+    """A model, and the line of the manifest that names it first.
+
+    Attributes:
+        commit: what a lock pins its source to.
+        fetched: whether only manifests name it that were fetched, and so written by others.
+    """
 
     model: Model
     place: Place
     commit: str | None = None
+    fetched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ def merge(entries: Iterable[Entry | FolderEntry]) -> Wanted:
         if problem := _contradiction(first, entry):
             problems.append(problem)
         else:
-            merged[entry.model.path] = _united(first, entry.model.groups)
+            merged[entry.model.path] = _united(first, entry)
     problems.extend(_files_as_folders(merged))
     if problems:
         raise manifest_error(problems)
@@ -121,9 +127,10 @@ def _contradiction(first: Entry, second: Entry) -> Problem | None:
     return Problem(second.place, message, "Make the two entries equal, or give one of them another path.")
 
 
-def _united(first: Entry, groups: Iterable[str]) -> Entry:
-    united = tuple(dict.fromkeys((*first.model.groups, *groups)))
-    return replace(first, model=first.model.model_copy(update={"groups": united}))
+def _united(first: Entry, second: Entry) -> Entry:
+    groups = tuple(dict.fromkeys((*first.model.groups, *second.model.groups)))
+    model = first.model.model_copy(update={"groups": groups})
+    return replace(first, model=model, fetched=first.fetched and second.fetched)
 
 
 def _files_as_folders(merged: dict[str, Entry]) -> Iterator[Problem]:

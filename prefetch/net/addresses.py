@@ -43,7 +43,8 @@ class AddressGuard(AbstractResolver):
 
     As aiohttp's resolver it judges every name at connect time. Literal addresses never reach a resolver, so `admit`
     judges those before each request; it also remembers on which host the requests to a name began, which decides
-    whether that name may mean this machine: a stand-in on loopback may redirect to loopback, a public host may not.
+    whether that name may mean this machine: a stand-in on loopback may redirect to loopback, a public host may not, and
+    no host may that only a stranger named.
 
     Args:
         allow_private: whether internal addresses are as good as public ones.
@@ -54,11 +55,16 @@ class AddressGuard(AbstractResolver):
         self._allow_private = allow_private
         self._resolver = resolver or SystemResolver()
         self._trusted: set[str] = set()
+        self._strange: set[str] = set()
         self._began_at: dict[str, set[str]] = {}
 
     def trust(self, host: str) -> None:
         """Exempt a host that the user's own settings name (the Hub's endpoint, a proxy), whatever its address."""
         self._trusted.add(_key(host))
+
+    def doubt(self, host: str) -> None:
+        """A text that others wrote names ``host``: neither it nor where it leads may be this machine."""
+        self._strange.add(_key(host))
 
     async def admit(self, host: str, *, began_at: str) -> None:
         """Judge ``host`` before a request that began at the host ``began_at`` (itself, unless redirected).
@@ -96,7 +102,7 @@ class AddressGuard(AbstractResolver):
     async def _allows(self, host: str, scope: Scope) -> bool:
         if scope is Scope.PUBLIC or self._allow_private or host in self._trusted:
             return True
-        began_at = self._began_at.get(host, set())
+        began_at = self._began_at.get(host, set()) - self._strange
         return scope is Scope.LOOPBACK and (host in began_at or await self._any_is_local(began_at))
 
     async def _any_is_local(self, hosts: set[str]) -> bool:

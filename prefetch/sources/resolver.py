@@ -50,6 +50,7 @@ class Resolver:
         self._hugging_face = HuggingFace(session, access)
         self._civitai = Civitai(session, access)
         self._http = Http(session, access)
+        self._guard = session.guard
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._wait = wait or FullJitter()
         self._sleep = sleep
@@ -67,6 +68,12 @@ class Resolver:
         if isinstance(ref, CivitaiRef):
             return self._civitai.endpoint.host
         return "file" if isinstance(ref, FileRef) else ref.url.host
+
+    def doubt(self, refs: Iterable[SourceRef]) -> None:
+        """Others wrote the manifest that names these: see `AddressGuard.doubt`."""
+        for ref in refs:
+            if isinstance(ref, HttpRef):
+                self._guard.doubt(ref.url.host)
 
     async def ask_together(self, refs: Iterable[SourceRef], *, on_retry: RetryListener) -> None:
         """Ask once about the many files of one repository that `resolve` will be asked for one by one."""
