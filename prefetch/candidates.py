@@ -143,8 +143,11 @@ class _Finder:
             event = Retried(model.path, _host(source), error.cause, error.message, attempt, delay)
             self.listener(event)
 
-        ref = pinned_to(parse_source(source), commit)
-        return await self.resolver.resolve(ref, source=source, sha256=model.sha256, size=model.size, on_retry=retried)
+        ref, sha256, size = pinned_to(parse_source(source), commit), model.sha256, model.size
+        remote = await self.resolver.resolve(ref, source=source, sha256=sha256, size=size, on_retry=retried)
+        if remote.remark:
+            self.listener(Notice("info", f"{model.path}: {remote.remark}"))
+        return remote
 
     def _lazy(self, model: Model, source: str, *, commit: str | None = None) -> LazyOrigin:
         return LazyOrigin(partial(self._resolve, model, source, commit=commit), host=_host(source))

@@ -109,9 +109,12 @@ def _model(item: str, number: int) -> dict[str, str]:
 def _name_in(source: str) -> str:
     if "://" not in source:
         return ""
-    from urllib.parse import unquote
+    from urllib.parse import unquote, urlsplit
 
     last = source.partition("?")[0].rpartition("/")[2]
+    if (urlsplit(source).hostname or "").endswith("civitai.com"):
+        # Its addresses name numbers and titles, and no file.
+        return ""
     return last if source.startswith("hf://") else unquote(last)
 
 

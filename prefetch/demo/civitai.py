@@ -29,6 +29,8 @@ class CivitaiVersion:
     """One version of a model.
 
     Attributes:
+        model: the model it is a version of.
+        published: when, as its endpoint tells it.
         login: downloading takes a token.
         early: only ``buyers`` (tokens) may download yet.
         page: answer a download without a token as for a browser, with the login page.
@@ -36,6 +38,8 @@ class CivitaiVersion:
 
     id: int
     files: Sequence[CivitaiFile]
+    model: int = 1
+    published: str = "2023-07-29T17:31:43.000Z"
     login: bool = False
     early: bool = False
     page: bool = False
@@ -64,6 +68,10 @@ class Civitai:
         self._versions = {str(version.id): version for version in versions}
         self._tokens = dict(tokens or {})
 
+    def put(self, version: CivitaiVersion) -> None:
+        """Add a version, behind the others."""
+        self._versions = {**self._versions, str(version.id): version}
+
     def __call__(self, request: Request) -> Reply:
         if request.method == "HEAD":
             # It loses the token on the way.
@@ -74,11 +82,17 @@ class Civitai:
                 return text_reply(200, page, content_type="text/html; charset=utf-8")
             case ["api", "v1", "me"]:
                 return self._me(request)
+            case ["api", "v1", "models", number] if versions := self._of_model(number):
+                return json_reply({"id": int(number), "name": "m", "modelVersions": list(map(_described, versions))})
             case ["api", "v1", "model-versions", number] if number in self._versions:
                 return json_reply(_described(self._versions[number]))
             case ["api", "download", "models", number] if number in self._versions:
                 return self._download(request, self._versions[number])
         return json_reply({"error": "Model not found"}, status=404)
+
+    def _of_model(self, number: str) -> list[CivitaiVersion]:
+        """Its versions in the order they were given, as their author's order has nothing to do with their age."""
+        return [version for version in self._versions.values() if str(version.model) == number]
 
     def _me(self, request: Request) -> Reply:
         name = self._tokens.get(request.token or "")
@@ -118,4 +132,11 @@ def _described(version: CivitaiVersion) -> dict[str, Any]:
         }
         for file in version.files
     ]
-    return {"id": version.id, "modelId": 1, "name": "v1", "files": files}
+    return {
+        "id": version.id,
+        "modelId": version.model,
+        "name": f"v{version.id}",
+        "publishedAt": version.published,
+        "availability": "EarlyAccess" if version.early else "Public",
+        "files": files,
+    }

@@ -31,6 +31,7 @@ class DemoServer:
         self.endpoint = hub.endpoint
         self.cdn_endpoint = cdn.endpoint
         self.civitai_endpoint = civitai.endpoint
+        self._civitai = civitai
         self._hub = hub
         self._cdn = cdn
         self._script = script
@@ -63,6 +64,10 @@ class DemoServer:
         if needs is not None:
             self._hub.guarded[name] = needs
         return f"{self.endpoint}/files/{name}"
+
+    def put_version(self, version: CivitaiVersion) -> None:
+        """Publish one more version of a model on Civitai."""
+        self._civitai.put(version)
 
     def signed_link(self, file: str, content: Content) -> str:
         """A signed CDN link to ``content``, named ``file`` in the log and for faults."""

@@ -10,7 +10,8 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from prefetch.errors import AccessError, SourceError
@@ -23,13 +24,13 @@ from prefetch.net.request import Answer, get
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.access import Access
 from prefetch.sources.document import fetch_document
-from prefetch.sources.refs import CivitaiRef
+from prefetch.sources.refs import CivitaiModelRef, CivitaiRef
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["Civitai"]
 
 _PUBLIC = "https://civitai.com"
-_LARGEST_ANSWER = 4 << 20
+_LARGEST_ANSWER = 16 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOT_SENT = "Make an API key at https://civitai.com/user/account and set CIVITAI_API_TOKEN to it."
 _REFUSED = (
@@ -52,13 +53,28 @@ class Civitai:
         """What to do when Civitai refuses."""
         return _NOT_SENT if self._token is None else _REFUSED.format(self._token.found_in)
 
-    async def resolve(self, ref: CivitaiRef, *, source: str, sha256: str | None, size: int | None) -> RemoteFile:
+    async def resolve(
+        self, ref: CivitaiRef | CivitaiModelRef, *, source: str, sha256: str | None, size: int | None
+    ) -> RemoteFile:
         """What ``ref`` is now; ``sha256`` and ``size`` are what the manifest says of it.
 
         Raises:
             AccessError, SourceError, ContentError, TransientError: see `check_response`.
         """
-        file = _chosen(await self._files(ref), ref)
+        if isinstance(ref, CivitaiRef):
+            return await self._resolve(ref, await self._files(ref), source, sha256, size)
+        version = _meant(await self._versions(ref), ref, sha256)
+        exact = CivitaiRef(version.id)
+        files = await self._files(exact)
+        # The file that is known by its hash need not be the version's main one.
+        known = [file for file in files if sha256 is not None and file.sha256 == sha256]
+        remote = await self._resolve(exact, known or files, source, sha256, size)
+        return remote if known else replace(remote, remark=_remark(ref, version))
+
+    async def _resolve(
+        self, ref: CivitaiRef, files: Sequence[_File], source: str, sha256: str | None, size: int | None
+    ) -> RemoteFile:
+        file = _chosen(files, ref)
         known = file.sha256 or sha256
         locator = _Locator(self._session, self, ref.version, file, size=size, verified=known is not None)
         location, accepted = await locator.probe()
@@ -74,20 +90,28 @@ class Civitai:
         return RemoteFile(source, url, origin, accepted.total, file.sha256)
 
     async def _files(self, ref: CivitaiRef) -> list[_File]:
-        url = SecretURL(f"{self.endpoint.reveal()}/api/v1/model-versions/{ref.version}")
-        data = await fetch_document(
+        data = await self._document(f"model-versions/{ref.version}", ref)
+        try:
+            return [_File.of(item) for item in json.loads(data)["files"]]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise SourceError(f"{self.endpoint.host} tells nothing of the files of {ref}.") from None
+
+    async def _versions(self, ref: CivitaiModelRef) -> list[_Version]:
+        data = await self._document(f"models/{ref.model}", ref)
+        try:
+            return [_Version.of(item) for item in json.loads(data)["modelVersions"]]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise SourceError(f"{self.endpoint.host} tells nothing of the versions of {ref}.") from None
+
+    async def _document(self, what: str, ref: CivitaiRef | CivitaiModelRef) -> bytes:
+        return await fetch_document(
             self._session,
-            url,
+            SecretURL(f"{self.endpoint.reveal()}/api/v1/{what}"),
             name=str(ref),
             most=_LARGEST_ANSWER,
             credentials=self.credentials,
             access_remedy=self.remedy,
         )
-        try:
-            document = json.loads(data)
-            return [_File.of(item) for item in document["files"]]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise SourceError(f"{self.endpoint.host} tells nothing of the files of {ref}.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +128,34 @@ class _File:
         sha256 = str((item.get("hashes") or {}).get("SHA256", "")).lower()
         return cls(
             int(item["id"]), str(item["name"]), bool(item.get("primary")), sha256 if _SHA256.fullmatch(sha256) else None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """One published version of a model, as the model's endpoint describes it.
+
+    Attributes:
+        early: only those who bought it may download it yet.
+        hashes: the SHA-256 of its files, as far as they are told.
+    """
+
+    id: int
+    name: str
+    published: datetime
+    early: bool
+    hashes: frozenset[str]
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> _Version:
+        published = datetime.fromisoformat(item.get("publishedAt") or item["createdAt"])
+        hashes = (_File.of(file).sha256 for file in item.get("files") or ())
+        return cls(
+            int(item["id"]),
+            str(item.get("name", "")),
+            published if published.tzinfo else published.replace(tzinfo=UTC),
+            item.get("availability") == "EarlyAccess",
+            frozenset(sha256 for sha256 in hashes if sha256),
         )
 
 
@@ -154,6 +206,24 @@ class _Locator:
     def _check_login(self, answer: Answer) -> None:
         if answer.url.origin == self.origin and answer.url.path.startswith("/login"):
             raise AccessError(f"{self.civitai.endpoint.host} wants a login for {self.name}.", remedy=self.access_remedy)
+
+
+def _meant(versions: Sequence[_Version], ref: CivitaiModelRef, sha256: str | None) -> _Version:
+    """The version with a file of that hash, else the newest; one that is still to be bought only where all are."""
+    known = [version for version in versions if sha256 in version.hashes]
+    free = [version for version in versions if not version.early]
+    if not versions:
+        raise SourceError(f"{ref} has no version that is published.", remedy="Look at its page, or use another source.")
+    # The endpoint lists them in the order that their author gave them.
+    return max(known or free or versions, key=lambda version: (version.published, version.id))
+
+
+def _remark(ref: CivitaiModelRef, version: _Version) -> str:
+    name = "".join(character for character in version.name[:60] if character.isprintable())
+    return (
+        f"{ref} is version {version.id} now ({name!r}, of {version.published:%Y-%m-%d}), the newest; "
+        f"civitai:{version.id} names it for good."
+    )
 
 
 def _chosen(files: Sequence[_File], ref: CivitaiRef) -> _File:

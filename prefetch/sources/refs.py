@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from prefetch.net.urls import SecretURL, is_loopback_host, redact
 
 __all__ = [
+    "CivitaiModelRef",
     "CivitaiRef",
     "FileRef",
     "HttpRef",
@@ -35,6 +36,7 @@ _FILE_VIEWS = frozenset({"resolve", "blob", "raw"})
 _SCHEMES = ("hf://", "https://", "http://", "file://")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_MODEL_PAGE = re.compile(r"/models/([0-9]{1,18})(?:/.*)?")
 _CIVITAI = re.compile(r"(?i:civitai):([0-9]{1,18})(?:/([0-9]{1,18}))?")
 _TREE = re.compile(
     r"(?i)(https://(?:www\.)?(?:huggingface\.co|hf\.co)/(?:(?:datasets|spaces)/)?[^/?#]+/[^/?#]+/)tree(?=/)"
@@ -153,7 +155,24 @@ class CivitaiRef:
         return f"civitai:{self.version}" + ("" if self.file is None else f"/{self.file}")
 
 
-SourceRef = HuggingFaceRef | CivitaiRef | HttpRef | FileRef
+@dataclass(frozen=True, slots=True)
+class CivitaiModelRef:
+    """A model on Civitai: the version of it that was published last, or the one that holds a known hash."""
+
+    model: int
+
+    needs_sha256: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """What it is called while its file's own name is not known."""
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"https://civitai.com/models/{self.model}"
+
+
+SourceRef = HuggingFaceRef | CivitaiRef | CivitaiModelRef | HttpRef | FileRef
 
 
 def parse_source(text: str) -> SourceRef:
@@ -276,13 +295,16 @@ def _parse_civitai(text: str) -> CivitaiRef:
     return CivitaiRef(int(match[1]), int(match[2]) if match[2] else None)
 
 
-def _parse_civitai_link(url: SecretURL) -> CivitaiRef:
+def _parse_civitai_link(url: SecretURL) -> CivitaiRef | CivitaiModelRef:
     query = dict(parse_qsl(urlsplit(url.reveal()).query))
+    page = _MODEL_PAGE.fullmatch(url.path)
+    if page and "modelVersionId" not in query:
+        return CivitaiModelRef(int(page[1]))
     download = re.fullmatch(r"/api/download/models/([0-9]{1,18})", url.path)
     version, file = download[1] if download else query.get("modelVersionId", ""), query.get("fileId", "")
     if not _NUMBER.fullmatch(version) or (file and not _NUMBER.fullmatch(file)):
         raise ValueError(
-            f"{url} does not say which version of the model is meant; open that version's page and copy its address "
+            f"{url} names no model of Civitai; copy the address of a model's page (…/models/NUMBER), of a version's "
             "(…?modelVersionId=NUMBER), or write civitai:VERSION."
         )
     return CivitaiRef(int(version), int(file) if file else None)

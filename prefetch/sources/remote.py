@@ -22,6 +22,7 @@ class RemoteFile:
         git_sha1: the git blob hash (40 hex digits) of a small file that the Hub keeps in git instead of LFS.
         commit: the 40 hex digits the revision resolved to.
         etag: the host's validator, for hosts without a hash; a change in mid-download is noticed by it.
+        remark: a sentence on which file was chosen, where the source left that open; else empty.
     """
 
     source: str
@@ -32,3 +33,4 @@ class RemoteFile:
     git_sha1: str | None = None
     commit: str | None = None
     etag: str | None = None
+    remark: str = ""

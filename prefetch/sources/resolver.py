@@ -20,7 +20,15 @@ from prefetch.sources.file import resolve_file
 from prefetch.sources.http import Http
 from prefetch.sources.huggingface import HuggingFace
 from prefetch.sources.listing import Listing
-from prefetch.sources.refs import CivitaiRef, FileRef, HttpRef, HuggingFaceRef, HuggingFolderRef, SourceRef
+from prefetch.sources.refs import (
+    CivitaiModelRef,
+    CivitaiRef,
+    FileRef,
+    HttpRef,
+    HuggingFaceRef,
+    HuggingFolderRef,
+    SourceRef,
+)
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["Resolver"]
@@ -65,7 +73,7 @@ class Resolver:
         """The host that is asked about ``ref``; ``file`` for this machine."""
         if isinstance(ref, HuggingFaceRef):
             return self._hugging_face.endpoint.host
-        if isinstance(ref, CivitaiRef):
+        if isinstance(ref, CivitaiRef | CivitaiModelRef):
             return self._civitai.endpoint.host
         return "file" if isinstance(ref, FileRef) else ref.url.host
 
@@ -142,7 +150,7 @@ class Resolver:
         async with self._places:
             if isinstance(ref, HuggingFaceRef):
                 return await self._hugging_face.resolve(ref, source=source, sha256=sha256, size=size)
-            if isinstance(ref, CivitaiRef):
+            if isinstance(ref, CivitaiRef | CivitaiModelRef):
                 return await self._civitai.resolve(ref, source=source, sha256=sha256, size=size)
             if isinstance(ref, FileRef):
                 return await resolve_file(ref, source=source)
