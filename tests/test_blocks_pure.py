@@ -117,28 +117,42 @@ def test_the_verdict_on_each_block(live: Sequence[Host], story: list[tuple[Host,
         assert expected.judge(index, sent, host, live) is verdict, (host.host, index)
 
 
-def connection(origin: Host, speed: float) -> Any:
-    return SimpleNamespace(origin=origin, meter=SimpleNamespace(speed=speed))
+def connections(*origins: Host) -> Any:
+    return [SimpleNamespace(origin=origin) for origin in origins]
 
 
-PICKS: list[tuple[str, list[tuple[Host, float]], Host]] = [
-    ("the first at first", [], A),
-    ("then each one once", [(A, 1.0)], B),
-    ("the one with fewer", [(A, 10.0), (A, 10.0), (B, 20.0)], B),
-    ("the faster one", [(A, 90.0), (B, 10.0)], A),
-    ("not one that is crowded", [(A, 5.0), (A, 5.0), (A, 5.0), (B, 10.0)], B),
+def measured(*, a: float | None = None, b: float | None = None) -> Mirrors:
+    """Two hosts, of which a speed is known or not."""
+    mirrors = Mirrors((A, B), together=True)
+    for origin, speed in ((A, a), (B, b)):
+        for second in range(4 if speed is not None else 0):
+            brought = SimpleNamespace(origin=origin, connected=True, received=int(second * (speed or 0)))
+            mirrors.measure(float(second), [brought])  # type: ignore[list-item]
+    return mirrors
+
+
+PICKS: list[tuple[str, dict[str, float], Any, Host]] = [
+    ("the first at first", {}, [], A),
+    ("then each other one", {}, [A], B),
+    ("and again", {}, [A, B], A),
+    ("and all of them alike while nothing is known", {}, [A, A, A, B, B], B),
+    ("an unknown one beside a known one", {"a": 90.0}, [A] * 9 + [B], B),
+    ("the one with fewer", {"a": 20.0, "b": 20.0}, [A, A, B], B),
+    ("the faster one", {"a": 90.0, "b": 10.0}, [A, B], A),
+    ("not one that is crowded", {"a": 15.0, "b": 10.0}, [A, A, A, B], B),
+    ("a speed that is known outlives its connections", {"a": 20.0, "b": 1.0}, [A] * 8, A),
+    ("and makes a host that is free welcome", {"a": 20.0, "b": 20.0}, [A] * 8, B),
 ]
 
 
-@pytest.mark.parametrize(("why", "at_work", "picked"), PICKS, ids=[why for why, *_ in PICKS])
-def test_the_host_that_brings_most(why: str, at_work: list[tuple[Host, float]], picked: Host) -> None:
-    mirrors = Mirrors((A, B), together=True)
-    assert mirrors.pick([connection(origin, speed) for origin, speed in at_work]) is picked
+@pytest.mark.parametrize(("why", "speeds", "at_work", "picked"), PICKS, ids=[why for why, *_ in PICKS])
+def test_the_host_that_brings_most(why: str, speeds: dict[str, float], at_work: list[Host], picked: Host) -> None:
+    assert measured(**speeds).pick(connections(*at_work)) is picked
 
 
 def test_hosts_one_after_another() -> None:
     mirrors = Mirrors((A, B), together=False)
-    assert [mirrors.pick([connection(A, 1.0)]) for _ in range(3)] == [A] * 3
+    assert [mirrors.pick(connections(A)) for _ in range(3)] == [A] * 3
     assert mirrors.drop(A)
     assert mirrors.pick([], but={B}) is B, "the only one is asked in any case"
     assert not mirrors.drop(B)
@@ -147,7 +161,7 @@ def test_hosts_one_after_another() -> None:
 def test_a_host_that_wants_a_pause_is_passed_over() -> None:
     paused = Host("paused")
     paused.pause = 3.0
-    assert Mirrors((paused, B), together=True).pick([connection(B, 1.0)]) is B
+    assert Mirrors((paused, B), together=True).pick(connections(B, B, B)) is B
     assert Mirrors((paused,), together=True).pick([]) is paused
 
 
@@ -158,11 +172,14 @@ def test_a_host_without_ranges_serves_alone_or_not_at_all() -> None:
     assert Mirrors((whole, B), together=False).live == [whole]
 
 
-def test_a_host_that_lagged_twice_is_not_tried_first_any_more() -> None:
+def test_a_host_that_failed_twice_is_not_tried_first_any_more_until_bytes_come_from_it() -> None:
     mirrors = Mirrors((A, B), together=True)
-    at_work = [connection(B, 10.0)]
+    at_work = connections(B, B)
     assert mirrors.pick(at_work) is A
-    mirrors.lagged(A)
+    mirrors.failed(A)
     assert mirrors.pick(at_work) is A
-    mirrors.lagged(A)
-    assert mirrors.pick(at_work) is B
+    mirrors.failed(A)
+    mirrors.failed(B)
+    assert mirrors.pick(connections(B)) is B
+    mirrors.measure(0.0, [SimpleNamespace(origin=A, connected=True, received=1)])  # type: ignore[list-item]
+    assert mirrors.pick(at_work) is A

@@ -310,7 +310,7 @@ def test_a_file_that_its_cdn_always_refuses_costs_a_handful_of_requests() -> Non
                             readers.create_task(read_patiently(origin, n * 10))
             (error,) = caught.value.exceptions
             assert isinstance(error, SourceError)
-            assert "at each of 6 addresses" in str(error)
+            assert "at each of 8 addresses" in str(error)
             assert "sig=" not in str(error)
             assert locator.asked <= 2 * MOST_REFUSED
             # All sixteen are on their way when the first refusal comes; from then on one tries for all.
@@ -354,7 +354,7 @@ def test_refused_locations_are_tried_ever_more_seldom() -> None:
             now += cache.pause
         return waits
 
-    assert asyncio.run(work()) == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0]
+    assert asyncio.run(work()) == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0]
 
 
 def test_bytes_that_came_begin_the_count_of_refusals_anew() -> None:

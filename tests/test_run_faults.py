@@ -210,7 +210,7 @@ def test_an_unpinned_page_is_no_model(run: Run, origin: DemoServer, volume: Path
 
 
 def test_links_that_expire_under_way_are_renewed_once(run: Run, origin: DemoServer, volume: Path) -> None:
-    origin.add_faults(Fault(do=Expired(), path=f"*/{LARGE.name}", server="cdn", times=8))
+    origin.add_faults(Fault(do=Expired(), path=f"*/{LARGE.name}", server="cdn", times=4))
     outcome = run()
     assert outcome.returncode == 0, outcome.stderr
     assert_whole(volume, MODELS)

@@ -129,6 +129,21 @@ def test_stalls(why: str, own: Speedometer, silent: float, siblings: list[float]
 
 
 @pytest.mark.parametrize(
+    ("why", "own", "silent", "siblings", "stalled"),
+    [
+        ("slow beside another host", meter(speed=1e6, seconds=60), 0.1, [], False),
+        ("silent beside another host", meter(speed=0, seconds=PATIENCE), PATIENCE, [], True),
+        ("far below its own siblings", meter(speed=1e6, seconds=5), 0.1, [40e6] * 5, True),
+        ("too young to say", meter(speed=0, seconds=PATIENCE / 2), PATIENCE / 2, [], False),
+    ],
+)
+def test_another_hosts_speed_is_no_measure_but_its_bytes_are_a_sign(
+    why: str, own: Speedometer, silent: float, siblings: list[float], stalled: bool
+) -> None:
+    assert is_stalled(own=own, silent=silent, siblings=siblings, judged=0, elsewhere=True) is stalled, why
+
+
+@pytest.mark.parametrize(
     ("why", "own", "remaining", "siblings", "judged", "worth"),
     [
         ("slow, and much is left", meter(speed=1e6, seconds=1), 8_000_000, [40e6] * 5, 0, True),

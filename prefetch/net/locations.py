@@ -17,7 +17,7 @@ from prefetch.net.urls import OriginKey, SecretURL
 
 __all__ = ["MOST_REFUSED", "Location", "LocationCache", "Locator", "refresh_time"]
 
-MOST_REFUSED = 6
+MOST_REFUSED = 8
 """Addresses in a row that may be refused before the file is given up. Some hosts refuse a file for half a minute."""
 _TRIAL = 0.1
 """Seconds between two looks at whether the one range that tries a new address has had its answer."""

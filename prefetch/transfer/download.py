@@ -176,6 +176,20 @@ class Download:
         tail = self._work.halve_longest(at_least)
         return tail and self._begin(self._mirrors.pick(self.segments), *tail)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several hosts serve it at once."""
+        return len(self._mirrors.live) > 1
+
+    def measure(self, now: float) -> None:
+        """Take note of what has been received up to ``now``."""
+        self.meter.mark(now, self.received)
+        self._mirrors.measure(now, self.segments)
+
+    def laggard(self, *, idle: bool) -> Segment | None:
+        """A connection that another host would serve far better, if any; see `Mirrors.laggard`."""
+        return self._mirrors.laggard(self.segments, idle=idle)
+
     def flush(self) -> None:
         """Have what was written so far brought to the disk in the background."""
         self._assembly.flush()
@@ -195,6 +209,11 @@ class Download:
     def suspect(self, blocks: list[int]) -> None:
         """The connection that brought these blocks broke, stalled or lagged."""
         self._assembly.judge.suspects.update(blocks)
+
+    def ended(self, segment: Segment) -> None:
+        """The segment's connection has ended, with what it brought."""
+        self.received_before += segment.received
+        self._mirrors.ended(segment.origin, segment.received)
 
     def release(self, segment: Segment) -> None:
         """A connection is done with ``segment``: what it did not bring is to be fetched by another one."""
@@ -220,8 +239,7 @@ class Download:
         segment.refused_by.add(segment.origin)
         if segment.refused_by >= set(self._mirrors.live):
             segment.refused_by.clear()
-        if error.cause == "stall":
-            self._mirrors.lagged(segment.origin)
+        self._mirrors.failed(segment.origin)
 
     def origin_failed(self, origin: Origin, error: PrefetchError) -> None:
         """A host cannot give the file: go on with the others, or give up."""

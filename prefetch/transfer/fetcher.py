@@ -120,7 +120,7 @@ class Fetcher:
             raise TransientError(f"The connection to {origin.host} stalled.", cause="stall") from None
         finally:
             segment.scope = None
-            segment.download.received_before += segment.received
+            segment.download.ended(segment)
             self._tally.received += segment.received
             self._flow.received[segment.host] += segment.received
             segment.body = None

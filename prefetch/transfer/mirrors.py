@@ -8,15 +8,23 @@ from collections.abc import Collection, Iterable, Sequence
 
 from prefetch.net.origin import Origin
 from prefetch.transfer.segment import Segment
+from prefetch.transfer.stalls import PATIENCE, Speedometer, is_worth_replacing
 
 __all__ = ["Mirrors"]
 
-LAGS = 2
-"""How often a host's connections may lag far behind the others' before one is only added where it helps."""
+PROBES = 2
+"""Connections to a host whose speed is not known yet: one, and another that hides the first one's round trips."""
+FAILURES = 2
+"""How often in a row a host's connections may break before one is only added where no other host is left."""
+HOPELESS = 0.125
+"""The share of what another host would give a connection below which it is taken away from its own."""
 
 
 class Mirrors:
     """Which host the next connection asks.
+
+    What counts is what each host gives to all its connections together: a host that limits its sum gives each the less
+    the more of them there are, and is not slow for that.
 
     Args:
         origins: in the order they are to be tried.
@@ -26,7 +34,8 @@ class Mirrors:
     def __init__(self, origins: Sequence[Origin], *, together: bool) -> None:
         self._origins = list(origins)
         self._together = together
-        self._lags: Counter[Origin] = Counter()
+        self._paces: dict[Origin, _Pace] = {}
+        self._failures: Counter[Origin] = Counter()
         if together:
             ranged = [origin for origin in origins if origin.ranges is not False]
             self._origins = ranged or self._origins[:1]
@@ -53,8 +62,8 @@ class Mirrors:
         live = [origin for origin in live if not origin.pause] or live
         if len(live) == 1:
             return live[0]
-        at_work = list(segments)
-        return max(live, key=lambda origin: self._gain(origin, at_work))
+        at_work = Counter(segment.origin for segment in segments)
+        return max(live, key=lambda origin: (self._worth(origin, at_work[origin]), -at_work[origin]))
 
     def drop(self, origin: Origin) -> bool:
         """Ask ``origin`` no more; False, and without effect, if it is the last one."""
@@ -63,14 +72,98 @@ class Mirrors:
         self._origins.remove(origin)
         return True
 
-    def lagged(self, origin: Origin) -> None:
-        """A connection to ``origin`` lagged far behind its siblings."""
-        self._lags[origin] += 1
+    def failed(self, origin: Origin) -> None:
+        """A connection to ``origin`` broke, stalled or lagged."""
+        self._failures[origin] += 1
 
-    def _gain(self, origin: Origin, segments: Iterable[Segment]) -> float:
-        """Bytes a second that another connection may have there, if the host's own speed limits its siblings."""
-        speeds = [segment.meter.speed for segment in segments if segment.origin is origin]
-        if speeds:
-            return sum(speeds) / (len(speeds) + 1)
-        # A host that has none is asked first, so that each one's speed is known; unless that was tried in vain.
-        return math.inf if self._lags[origin] < LAGS else 0.0
+    def ended(self, origin: Origin, received: int) -> None:
+        """A connection to ``origin`` that brought so many bytes has ended."""
+        self._pace(origin).ended += received
+
+    def measure(self, now: float, segments: Collection[Segment]) -> None:
+        """Take note of what each host has brought up to ``now``."""
+        if not self._together:
+            return
+        for origin in self.live:
+            own = [segment for segment in segments if segment.origin is origin and segment.connected]
+            if self._pace(origin).mark(now, sum(segment.received for segment in own), at_work=bool(own)):
+                self._failures[origin] = 0
+
+    def laggard(self, segments: Collection[Segment], *, idle: bool) -> Segment | None:
+        """The slowest connection, if another host would give it far more.
+
+        Args:
+            idle: whether there is a connection that has nothing else to do: then it is worth doing much sooner.
+        """
+        judged = [each for each in segments if each.connected and each.waiting and _is_old_enough(each)]
+        slowest = min(judged, key=lambda segment: segment.meter.speed, default=None)
+        if slowest is None or len(self.live) == 1:
+            return None
+        at_work = Counter(segment.origin for segment in segments)
+        others = (each for each in self.live if each is not slowest.origin and not each.pause)
+        best = max((self._gain(origin, at_work[origin]) for origin in others), default=0.0)
+        if slowest.meter.speed < HOPELESS * best:
+            return slowest
+        remaining = slowest.remaining or 0
+        worth = idle and is_worth_replacing(
+            own=slowest.meter, remaining=remaining, siblings=[best], judged=slowest.judged
+        )
+        return slowest if worth else None
+
+    def _worth(self, origin: Origin, connections: int) -> float:
+        """Bytes a second that each of so many connections has there: the next one is to have no less."""
+        if self._failures[origin] >= FAILURES:
+            return 0.0
+        speed = self._pace(origin).speed
+        if speed is None:
+            return math.inf if connections < PROBES else 0.0
+        return speed / max(1, connections)
+
+    def _gain(self, origin: Origin, connections: int) -> float:
+        """Bytes a second that a connection may have there beside so many others."""
+        if self._failures[origin] >= FAILURES:
+            return 0.0
+        speed = self._pace(origin).speed
+        if speed is None:
+            # One that came late, or wanted a pause: what it gives is found out at once.
+            return math.inf if connections == 0 else 0.0
+        return speed / (connections + 1)
+
+    def _pace(self, origin: Origin) -> _Pace:
+        return self._paces.setdefault(origin, _Pace())
+
+
+class _Pace:
+    """What one host gives to all connections of this file.
+
+    Attributes:
+        ended: bytes over connections that have ended.
+        speed: bytes a second while there were connections of late; None as long as it is not known.
+    """
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.speed: float | None = None
+        self._meter: Speedometer | None = None
+        self._base = 0
+        self._seen = 0
+
+    def mark(self, now: float, arriving: int, *, at_work: bool) -> bool:
+        """Note what came up to ``now``, of it ``arriving`` over open connections; whether that is more than before."""
+        total, before = self.ended + arriving, self._seen
+        self._seen = total
+        if not at_work and total == before:
+            # A host that is not asked has no speed of its own to be told by.
+            self._meter = None
+        elif self._meter is None:
+            self._meter, self._base = Speedometer(now), total
+        else:
+            self._meter.mark(now, total - self._base)
+            if self._meter.elapsed >= PATIENCE:
+                self.speed = self._meter.speed
+        return total > before
+
+
+def _is_old_enough(segment: Segment) -> bool:
+    patience: float = PATIENCE * 2**segment.judged
+    return segment.meter.elapsed >= patience

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
-__all__ = ["Speedometer", "is_stalled", "is_worth_replacing"]
+__all__ = ["PATIENCE", "Speedometer", "is_stalled", "is_worth_replacing"]
 
 SILENCE = 30.0
 """Seconds without a byte after which a connection with no moving sibling is given up."""
@@ -50,7 +50,9 @@ class Speedometer:
         return (total - before) / (now - since) if now > since else 0.0
 
 
-def is_stalled(*, own: Speedometer, silent: float, siblings: Sequence[float], judged: int) -> bool:
+def is_stalled(
+    *, own: Speedometer, silent: float, siblings: Sequence[float], judged: int, elsewhere: bool = False
+) -> bool:
     """Whether a connection should be given up for another one.
 
     Args:
@@ -58,14 +60,15 @@ def is_stalled(*, own: Speedometer, silent: float, siblings: Sequence[float], ju
         silent: seconds it has waited for its next byte.
         siblings: speeds of the other connections, of now and of late, bytes a second.
         judged: how often this range lost a connection this way already, so that a really slow host is not hunted.
+        elsewhere: whether other hosts, whose speed is no measure for this one's, bring the same file meanwhile.
     """
     patience = PATIENCE * 2**judged
     if silent >= max(SILENCE, patience):
         return True
     moving = [speed for speed in siblings if speed > 0]
-    if not moving or own.elapsed < patience:
+    if own.elapsed < patience or not (moving or elsewhere):
         return False
-    return silent >= patience or own.speed < FAR_BELOW * median(moving)
+    return silent >= patience or (bool(moving) and own.speed < FAR_BELOW * median(moving))
 
 
 def is_worth_replacing(*, own: Speedometer, remaining: int, siblings: Sequence[float], judged: int) -> bool:

@@ -13,6 +13,7 @@ from prefetch.transfer.limits import Budget
 from prefetch.transfer.order import Order
 from prefetch.transfer.peers import Peers
 from prefetch.transfer.scheduler import Scheduler
+from prefetch.transfer.segment import Segment
 from prefetch.transfer.stalls import Speedometer, is_stalled, is_worth_replacing
 from prefetch.transfer.tally import Tally
 
@@ -72,25 +73,45 @@ class Watch:
         for segment in self._scheduler.segments:
             segment.meter.mark(now, segment.received)
         for download in self._scheduler.downloads:
-            download.meter.mark(now, download.received)
+            download.measure(now)
         self._meter.mark(now, self._tally.received + sum(segment.received for segment in self._scheduler.segments))
         self._budget.tick(speed=self._meter.speed, used=self._scheduler.taken)
 
     def _give_stalled_up(self, now: float) -> None:
-        segments = self._scheduler.segments
-        for segment in segments:
+        for segment in self._scheduler.segments:
             silent = segment.silence(now)
-            if not segment.connected or not segment.waiting:
-                continue
-            hosts = segment.download.hosts
-            siblings = [other.meter.speed for other in segments if other is not segment and other.origin.host in hosts]
-            siblings += [speed for host in hosts for speed in self._peers.speeds(host)]
-            own, judged = segment.meter, segment.judged
-            if is_stalled(own=own, silent=silent, siblings=siblings, judged=judged) or (
-                self._scheduler.has_idle
-                and is_worth_replacing(own=own, remaining=segment.remaining or 0, siblings=siblings, judged=judged)
-            ):
+            if segment.connected and segment.waiting and self._is_stuck(segment, silent):
                 segment.abandon_connection()
+        for download in self._scheduler.downloads:
+            # One at a time: the next one is judged by what this one changed.
+            if (laggard := download.laggard(idle=self._scheduler.has_idle)) is not None:
+                laggard.abandon_connection()
+
+    def _is_stuck(self, segment: Segment, silent: float) -> bool:
+        own, judged, siblings = segment.meter, segment.judged, self._siblings(segment)
+        shared = segment.download.is_shared
+        elsewhere = shared and any(other.meter.speed > 0 for other in segment.download.segments if other is not segment)
+        if is_stalled(own=own, silent=silent, siblings=siblings, judged=judged, elsewhere=elsewhere):
+            return True
+        # Where there is a choice of hosts, the download tells which connection is worth to be replaced.
+        return (
+            not shared
+            and self._scheduler.has_idle
+            and is_worth_replacing(own=own, remaining=segment.remaining or 0, siblings=siblings, judged=judged)
+        )
+
+    def _siblings(self, segment: Segment) -> list[float]:
+        """Speeds of the connections to the same host, of now and of late.
+
+        Where several hosts share a file, the number of each one's connections changes by the second, and with it what
+        each of them has: those of late count only where there are none now.
+        """
+        host = segment.origin.host
+        if segment.download.is_shared:
+            own = [each for each in segment.download.segments if each.origin is segment.origin and each is not segment]
+            return [each.meter.speed for each in own if each.meter.speed > 0] or [*self._peers.speeds(host)]
+        others = (each for each in self._scheduler.segments if each is not segment and each.origin.host == host)
+        return [*(each.meter.speed for each in others), *self._peers.speeds(host)]
 
     def _flush(self, now: float) -> None:
         downloads = self._scheduler.downloads
