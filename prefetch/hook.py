@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from prefetch.commands.table import COMMANDS
 from prefetch.errors import PrefetchError, UsageError
 from prefetch.given import Given, Remote
 from prefetch.linking import link_nodes
@@ -28,7 +27,7 @@ from prefetch.volume.looking import Looking
 if TYPE_CHECKING:
     from prefetch.report.result import ModelResult, RunResult
 
-__all__ = ["Mode", "check_workflows", "ensure", "mode_of", "verify"]
+__all__ = ["Mode", "check_serving", "check_workflows", "ensure", "leave_sidecar", "mode_of", "verify"]
 
 Mode = Literal["ensure", "verify", "off"]
 
@@ -50,7 +49,9 @@ def ensure(settings: Settings, environ: Mapping[str, str], listener: Listener) -
         _in_place(models, settings, volume, listener)
         late, failure = False, None
     else:
-        failure, late = _fetch(required, volume, listener)
+        failure, late = _fetch(required, volume, environ, listener)
+    if settings.serve:
+        return failure  # the rest is the sidecar's
     if late or (settings.require and failure is None and _standing(settings, volume) is None):
         _fetch_the_rest(settings, volume, environ, listener)
     return failure
@@ -73,6 +74,23 @@ def verify(settings: Settings, listener: Listener) -> RunResult | None:
     if settings.require and (others := _compared(_recorded(settings, volume) or [], volume)) is not None:
         listener(Notice("warning", f"Beside what is required: {others.error}"))
     return None
+
+
+def check_serving(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Raise UsageError if a sidecar was asked for and could not work so: what would be seen of it later is its end."""
+    if settings.serve:
+        from prefetch.monitor.asked import asked_of
+
+        asked_of(settings, environ)
+
+
+def leave_sidecar(settings: Settings, environ: Mapping[str, str], listener: Listener) -> None:
+    """Start the sidecar, if one was asked for, to work beside the command for as long as that runs."""
+    if settings.serve:
+        from prefetch.background import start_tied
+
+        process = start_tied("serve", settings, environ)
+        listener(Notice("info", f"process {process} is the sidecar: it follows the manifests beside the command"))
 
 
 def check_workflows(settings: Settings, listener: Listener) -> RunResult | None:
@@ -115,23 +133,21 @@ def _in_place(models: Sequence[AppliedModel], settings: Settings, volume: Volume
     listener(Notice("info", f"{count(len(models), 'model')} in place on {volume.root}"))
 
 
-def _fetch(settings: Settings, volume: Volume, listener: Listener) -> tuple[RunResult | None, bool]:
+def _fetch(
+    settings: Settings, volume: Volume, environ: Mapping[str, str], listener: Listener
+) -> tuple[RunResult | None, bool]:
     """What is wrong after a run, and whether that is only that its time was over."""
+    from prefetch.monitor.asked import asked_of
     from prefetch.running import run_within
 
-    result, late = run_within(settings.deadline, volume, settings, listener)
+    result, late = run_within(settings.deadline, volume, settings, asked_of(settings, environ), listener)
     return (None if result.exit_code == 0 else result), late
 
 
 def _fetch_the_rest(settings: Settings, volume: Volume, environ: Mapping[str, str], listener: Listener) -> None:
-    from prefetch.arguments import written
     from prefetch.background import start
 
-    options = {command.name: set(command.options) for command in COMMANDS}
-    manifests = tuple(manifest.absolute() for manifest in settings.manifest)
-    settings = replace(settings, volume=volume.root, manifest=manifests)
-    words = written(settings, options["run"] & options["hook"] | {"manifest"})
-    process = start(["run", *words], environ)
+    process = start("run", replace(settings, volume=volume.root), environ)
     listener(Notice("info", f"process {process} fetches the other models meanwhile"))
 
 

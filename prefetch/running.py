@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,28 +30,32 @@ __all__ = ["job_of", "link_wanted", "room_on", "run_on", "run_within", "tell_of_
 
 def run_on(volume: Volume, settings: Settings, asked: Asked | None, listener: Listener) -> RunResult:
     """Bring what the manifests want onto the volume."""
-    wanted = _wanted(volume, settings, listener)
-    if asked is None:
-        result = run_until_signal(job_of(wanted, volume, settings, listener).run)
-    else:
-        result = _watched(asked, wanted, volume, settings, listener)
-    link_wanted(wanted, volume, settings, listener)
-    return result
+    return run_within(None, volume, settings, asked, listener)[0]
 
 
-def run_within(seconds: float | None, volume: Volume, settings: Settings, listener: Listener) -> tuple[RunResult, bool]:
+def run_within(
+    seconds: float | None, volume: Volume, settings: Settings, asked: Asked | None, listener: Listener
+) -> tuple[RunResult, bool]:
     """The same in so many seconds at most, and whether it was stopped because they were over."""
-    wanted = _wanted(volume, settings, listener)
-    job = job_of(wanted, volume, settings, listener)
-
-    async def work() -> tuple[RunResult, bool]:
-        async with asyncio.timeout(seconds) as limit:
-            result = await job.run()
-        return result, limit.expired() and result.exit_code == Interrupted.exit_code
-
-    result, late = run_until_signal(work)
+    wanted, limit = _wanted(volume, settings, listener), _Limit(seconds)
+    if asked is None:
+        result = run_until_signal(partial(limit.run, job_of(wanted, volume, settings, listener).run))
+    else:
+        result = _watched(asked, wanted, volume, settings, limit, listener)
     link_wanted(wanted, volume, settings, listener)
-    return (_late(result, seconds or 0.0) if late else result), late
+    return (_late(result, seconds or 0.0) if limit.passed else result), limit.passed
+
+
+@dataclass(slots=True)
+class _Limit:
+    seconds: float | None
+    passed: bool = False
+
+    async def run(self, work: Callable[[], Awaitable[RunResult]]) -> RunResult:
+        async with asyncio.timeout(self.seconds) as limit:
+            result = await work()
+        self.passed = limit.expired() and result.exit_code == Interrupted.exit_code
+        return result
 
 
 def _late(result: RunResult, seconds: float) -> RunResult:
@@ -96,7 +101,9 @@ def _files(settings: Settings, volume: Volume) -> list[Path]:
     return [manifest for manifest in find_manifests(settings, volume) if isinstance(manifest, Path)]
 
 
-def _watched(asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> RunResult:
+def _watched(
+    asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, limit: _Limit, listener: Listener
+) -> RunResult:
     # Who asks for no metrics need not wait for what makes them.
     from prefetch.monitor.watch import watched
     from prefetch.report.board import Board
@@ -109,8 +116,8 @@ def _watched(asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, l
         board(event)
         listener(event)
 
-    job = job_of(wanted, volume, settings, tell)
-    return watched(job.run, asked=asked, board=board, measure=partial(room_on, volume, settings), listener=tell)
+    work = partial(limit.run, job_of(wanted, volume, settings, tell).run)
+    return watched(work, asked=asked, board=board, measure=partial(room_on, volume, settings), listener=tell)
 
 
 def room_on(volume: Volume, settings: Settings) -> Space:

@@ -353,6 +353,13 @@ class Settings:
             "more than once",
         ),
     )
+    serve: bool = field(
+        default=False,
+        metadata=_switch(
+            "leave a sidecar running beside the command, as prefetch serve: it follows the manifests, and listens "
+            "where --listen says"
+        ),
+    )
     keep_env: bool = field(
         default=False, metadata=_switch("leave PREFETCH_ variables and tokens in the command's environment")
     )

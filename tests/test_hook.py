@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +21,9 @@ from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.demo.wire import Link
 from tests.support.commands import Commands, Outcome
-from tests.support.models import BLOCK, assert_whole, repo_of, sent_bytes, wanted, write_manifest
+from tests.support.models import BLOCK, assert_whole, journals, repo_of, sent_bytes, wanted, write_manifest
 from tests.support.runs import until
+from tests.support.sidecars import Sidecar
 
 MODELS = wanted(50_000, 3 * BLOCK)
 SMALL, LARGE = MODELS
@@ -56,7 +59,7 @@ class Hooks:
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)], link=Link(pace=8_000_000)) as server:
+    with running_origin(repos=[repo_of(MODELS)], tokens={"hf_planted": "me"}, link=Link(pace=8_000_000)) as server:
         yield server
 
 
@@ -294,13 +297,95 @@ def test_what_is_required_counts_as_what_is_there(full: Hooks) -> None:
 
 def test_at_the_deadline_the_start_is_given_up_or_the_rest_goes_on_beside(empty: Hooks) -> None:
     slow = {"PREFETCH_LIMIT_RATE": "5M"}
-    outcome = empty.run("--deadline", "1", env=slow)
+    outcome = empty.run("--deadline", "1", "--listen", "127.0.0.1:0", env=slow)
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert "The models were not there within the deadline of 1.0s; what came is kept." in outcome.stderr
     outcome = empty.run("--deadline", "1", "--on-failure", "continue", env={"PREFETCH_LIMIT_RATE": "3M"})
     assert outcome.stdout == "started\n", outcome.stderr
     until(lambda: is_there(empty), "the rest")
     assert_whole(empty.volume, MODELS)
+
+
+# The sidecar beside it ------------------------------------------------------------------------------------------------
+
+UNTIL_TOLD = ("sh", "-c", "tr '\\0' '\\n' < /proc/self/environ; echo ready; read line; exit 5")
+
+
+@contextmanager
+def beside(hooks: Hooks, *options: str, env: Mapping[str, str] | None = None) -> Iterator[tuple[Sidecar, int]]:
+    """A hook with its sidecar, whose command runs until it is told to end; and the sidecar's process."""
+    words = hooks.words(("--serve", "--listen", "127.0.0.1:0", "--poll", "0.2", *options), UNTIL_TOLD)
+    with hooks.commands.start(*words, env={**hooks.environment, **(env or {})}) as process:
+        sidecar = Sidecar(process)
+        found = re.search(r"process (\d+) is the sidecar", sidecar.said)
+        assert found is not None, sidecar.said
+        yield sidecar, int(found[1])
+
+
+def end_command(sidecar: Sidecar) -> list[str]:
+    """Tell the command to end; what it said."""
+    stdout, _ = sidecar.process.communicate("\n", timeout=60)
+    assert sidecar.process.returncode == 5
+    return str(stdout).splitlines()
+
+
+def is_gone(process: int) -> bool:
+    """Whether it runs no more; its parent may not have asked for its end yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_the_sidecar_follows_the_manifest_beside_the_command_and_ends_with_it(full: Hooks) -> None:
+    (full.volume / LARGE.path).unlink()
+    secrets = {"HF_TOKEN": "hf_planted", "PREFETCH_PUSHGATEWAY": "http://me:planted@127.0.0.1:9"}
+    with beside(full, "--require", "a", env=secrets) as (sidecar, process):
+        sidecar.until_at_rest(full.volume / LARGE.path)
+        write_manifest(full.commands.home / "m.yaml", [LARGE.entry(path="models/other.safetensors", groups=["a"])])
+        sidecar.until_at_rest(full.volume / "models/other.safetensors")
+        assert b"HF_TOKEN=hf_planted" in Path(f"/proc/{process}/environ").read_bytes()
+        assert b"planted" not in Path(f"/proc/{process}/cmdline").read_bytes()
+        said = end_command(sidecar)
+        until(lambda: is_gone(process), "the end of the sidecar")
+    assert said[-1] == "ready" and not [line for line in said if "planted" in line or line.startswith("PREFETCH_")]
+    assert_whole(full.volume, MODELS)
+
+
+def test_the_sidecar_of_a_command_that_ends_stops_in_order(empty: Hooks) -> None:
+    with beside(empty, "--mode", "off", "--limit-rate", "4M") as (sidecar, process):
+        sidecar.until(lambda: bool(journals(empty.volume).get(LARGE.path)), "a block")
+        end_command(sidecar)
+        until(lambda: is_gone(process), "the end of the sidecar")
+    (journal,) = (empty.volume / ".prefetch/partial").glob("*.journal")
+    assert journal.read_text().endswith("released\n"), "which no killed process has written"
+    assert empty.run().stdout == "started\n"
+    assert_whole(empty.volume, MODELS)
+
+
+def test_a_sidecar_that_is_killed_does_not_hurt_the_command(full: Hooks) -> None:
+    with beside(full) as (sidecar, process):
+        os.kill(process, signal.SIGKILL)
+        until(lambda: is_gone(process), "the end of the sidecar")
+        assert sidecar.process.poll() is None
+        assert end_command(sidecar)[-1] == "ready"
+
+
+def test_a_sidecar_that_could_not_listen_so_is_said_before_anything_is_fetched(empty: Hooks) -> None:
+    outcome = empty.run("--serve", "--listen", "0.0.0.0:9464")
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert "--listen 0.0.0.0:9464 lets everybody in who reaches this machine." in outcome.stderr
+    assert not empty.volume.exists()
+
+
+def test_the_hooks_own_fetching_can_be_watched(empty: Hooks) -> None:
+    words = empty.words(("--listen", "127.0.0.1:0", "--limit-rate", "1M"), STARTED)
+    with empty.commands.start(*words, env=empty.environment) as process:
+        watched = Sidecar(process)
+        assert watched.word == "working"
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=60)[0] == ""
+    assert process.returncode == 130
 
 
 # verify ---------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from prefetch.comfyui.nodes import find_comfyui
 from prefetch.commands.table import Outcome
 from prefetch.errors import Interrupted, PrefetchError
 from prefetch.handover import Handover, without_secrets
-from prefetch.hook import check_workflows, ensure, mode_of, verify
+from prefetch.hook import check_serving, check_workflows, ensure, leave_sidecar, mode_of, verify
 from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
 
@@ -25,12 +25,14 @@ def main(settings: Settings, listener: Listener) -> Outcome:
     """Prepare the volume as the mode says; the outcome is the command to become, or why it is not started."""
     environ = dict(os.environ)
     handover = Handover.to(settings.command, environ if settings.keep_env else without_secrets(environ))
-    failure = _failure(replace(settings, comfyui=find_comfyui(settings.comfyui)), environ, listener)
-    if failure is None:
-        return handover
-    if settings.on_failure == "abort" or failure.exit_code == Interrupted.exit_code:
-        return failure
-    listener(Notice("warning", f"{failure.error} The command is started all the same."))
+    settings = replace(settings, comfyui=find_comfyui(settings.comfyui))
+    check_serving(settings, environ)
+    failure = _failure(settings, environ, listener)
+    if failure is not None:
+        if settings.on_failure == "abort" or failure.exit_code == Interrupted.exit_code:
+            return failure
+        listener(Notice("warning", f"{failure.error} The command is started all the same."))
+    leave_sidecar(settings, environ, listener)
     return handover
 
 

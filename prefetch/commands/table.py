@@ -81,7 +81,7 @@ _WATCHED = (
     "pushgateway",
 )
 _OUTPUT = ("json_", "log_format")
-_ENTRY = ("mode", "require", "workflow", "deadline", "on_failure", "keep_env", "comfyui")
+_ENTRY = ("mode", "require", "workflow", "deadline", "on_failure", "serve", "poll", "keep_env", "comfyui")
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -294,12 +294,14 @@ COMMANDS: tuple[Command, ...] = (
             *_OTHERS,
             "locked",
             *_TRUST,
+            *(name for name in _WATCHED if name != "linger"),
             "log_format",
         ),
         examples=(
             ("prefetch hook -- /start.sh", "as an image's ENTRYPOINT"),
             ("prefetch hook --require i2v -- /start.sh", "the others meanwhile"),
             ("prefetch hook --mode verify -- /start.sh", "download nothing"),
+            ("prefetch hook --serve -- /start.sh", "with the sidecar beside it"),
             ("prefetch hook --deadline 400 --on-failure continue -- /start.sh", "in any case"),
         ),
         load="prefetch.commands.hook:main",
