@@ -64,6 +64,7 @@ def _lacks_mounts() -> str | None:
 PARTS = {
     "aria2c": Part("aria2", ("aria2c",)),
     "buildah": Part("buildah debootstrap git", ("buildah", "debootstrap", "git"), _lacks_mounts),
+    "chromium": Part("chromium", ("chromium",)),
     "curl": Part("curl", ("curl",)),
     "faketime": Part("faketime", ("faketime",)),
     "faultfs": Part("gcc libc6-dev libfuse3-dev fuse3 mount", ("gcc", "fusermount3", "umount"), _lacks_fuse),
