@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -110,7 +111,8 @@ class Fetching:
         here = {**(contents(self._volume, self._inventory) if left else {}), **self._scores.verified}
         plan = make_plan(left, here=here, resumed=resumed)
         self._listener(Planned(len(plan.fetch), plan.bytes_to_fetch, plan.bytes_resumed, plan.unknown_sizes))
-        room = measure(self._volume, quota=self._limits.quota)
+        # With a quota, every file is looked at: seconds on a full network volume.
+        room = await asyncio.to_thread(measure, self._volume, quota=self._limits.quota)
         self._listener(Space(room.capacity, room.quota, room.used))
         check_space(plan.bytes_to_fetch, room.free)
         return plan
