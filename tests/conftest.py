@@ -18,7 +18,7 @@ from tests.support.parts import PARTS, REQUIRE, missing, required
 
 MOOSEFS_SPACE = 1_000_000_000
 
-lacking = pytest.StashKey[Counter[str]]()
+_NEEDS = "needs "
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -28,19 +28,17 @@ def pytest_configure(config: pytest.Config) -> None:
     # A run begun in the background may have SIGINT ignored, and what it starts would ignore it too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(*parts): skipped where one of tests.support.parts is missing")
-    config.stash[lacking] = Counter()
     settings.load_profile("ci" if os.environ.get("CI") or os.environ.get(REQUIRE) else "local")
     for name in filter(is_ours, list(os.environ)):
         if name != REQUIRE:
             del os.environ[name]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name, reason in _missing_parts(item):
-            config.stash[lacking][f"{name}: {reason}"] += 1
             if not required(name):
-                item.add_marker(pytest.mark.skip(reason=f"needs {name}: {reason}"))
+                item.add_marker(pytest.mark.skip(reason=f"{_NEEDS}{name}: {reason}"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -48,11 +46,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(f"{REQUIRE} wants every test run, and {name} is missing: {reason}", pytrace=False)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if not config.stash[lacking]:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # From the reports, which also come from the processes that the tests are shared out to.
+    skipped = (str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ()))
+    lacking = Counter(reason.partition(_NEEDS)[2] for reason in skipped if _NEEDS in reason)
+    if not lacking:
         return
     terminalreporter.section("system parts missing here", sep="-")
-    for line, tests in sorted(config.stash[lacking].items()):
+    for line, tests in sorted(lacking.items()):
         terminalreporter.line(f"{line}; wanted by {tests} tests")
 
 

@@ -154,9 +154,7 @@ def test_a_script_without_an_interpreter_is_said(full: Hooks) -> None:
     script.chmod(0o755)
     outcome = full.run(command=(str(script),))
     assert (outcome.returncode, outcome.stdout) == (2, "")
-    assert "start.sh cannot be started: Exec format error. A script begins with a line such as #!/bin/sh." in (
-        outcome.stderr
-    )
+    assert "cannot be started: Exec format error. A script begins with a line such as #!/bin/sh." in outcome.stderr
 
 
 def test_arguments_of_the_command_are_its_own(full: Hooks) -> None:

@@ -136,7 +136,11 @@ def test_an_archive_cut_anywhere_is_one_sentence(tmp_path: Path) -> None:
             read_image(cut)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"not a tar at all" * 1000, gzip.compress(b"neither is this")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 4096, b"not a tar at all" * 1000, gzip.compress(b"neither is this")],
+    ids=["empty", "zeros", "text", "packed text"],
+)
 def test_what_is_no_archive_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "image.tar"
     path.write_bytes(content)
