@@ -13,12 +13,12 @@ from pathlib import Path
 
 from prefetch.errors import UsageError
 
-__all__ = ["INLINE", "MODELS", "SYSTEM_MANIFEST", "URL", "Given", "Remote", "Written", "find_given"]
+__all__ = ["INLINE", "LONGEST_INLINE", "MODELS", "SYSTEM_MANIFEST", "URL", "Given", "Remote", "Written", "find_given"]
 
 URL, INLINE, MODELS = "PREFETCH_MANIFEST_URL", "PREFETCH_MANIFEST_INLINE", "PREFETCH_MODELS"
 SYSTEM_MANIFEST = Path("/etc/prefetch/manifest.yaml")
 
-_LONGEST_INLINE = 32 << 10
+LONGEST_INLINE = 32 << 10
 _LARGEST = 16 << 20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _MODEL = re.compile(r"(?P<source>\S.*?)\s*->\s*(?P<path>\S.*?)(?:\s+sha256=(?P<sha256>\S+))?", re.DOTALL)
@@ -119,9 +119,9 @@ def _name_in(source: str) -> str:
 
 
 def _inline(text: str) -> Written:
-    if len(text) > _LONGEST_INLINE:
+    if len(text) > LONGEST_INLINE:
         raise UsageError(
-            f"{INLINE} is longer than {_LONGEST_INLINE >> 10} KiB.", remedy=f"Put the manifest at an address: {URL}."
+            f"{INLINE} is longer than {LONGEST_INLINE >> 10} KiB.", remedy=f"Put the manifest at an address: {URL}."
         )
     return Written(INLINE, _unpacked(text))
 

@@ -18,6 +18,7 @@ _READ_ELSEWHERE = frozenset(
         "PREFETCH_CIVITAI_ENDPOINT",
         "PREFETCH_DEBUG",
         "PREFETCH_HEADERS",
+        "PREFETCH_INTENT",
         "PREFETCH_HEADERS_FILE",
         "PREFETCH_MANIFEST_INLINE",
         "PREFETCH_MANIFEST_URL",
@@ -58,7 +59,8 @@ def _from_command_line(name: str, given: Any) -> Any:
     metavar = kind.metavar or ""
     before, example = (f"{metavar} ", "") if option.positional else (f"{flag_of(name)} ", f"{flag_of(name)} ")
     if kind.many:
-        return tuple(_read(kind, text, before, example) for text in given)
+        texts = [part.strip() for text in given for part in text.split(",")] if kind.commas else given
+        return tuple(_read(kind, text, before, example) for text in texts)
     return _read(kind, given, before, example)
 
 

@@ -12,6 +12,15 @@ from typing import Any, Literal
 
 from prefetch import values
 from prefetch.comfyui.paths import ExtraKind, parse_kind
+from prefetch.runpod.options import (
+    SecretFor,
+    VolumeAt,
+    parse_data_center,
+    parse_gigabytes,
+    parse_secret,
+    parse_variable,
+    parse_volume,
+)
 from prefetch.values import Endpoint, Kind
 
 __all__ = [
@@ -52,6 +61,13 @@ class Option:
 
 def _option(kind: Kind, text: str, **how: Any) -> dict[str, Option]:
     return {"option": Option(kind, text, **how)}
+
+
+def _power_of_two(text: str) -> int:
+    number = int(text)
+    if number not in (2, 4, 8, 16, 32):
+        raise ValueError("not one of them")
+    return number
 
 
 def _switch(text: str) -> dict[str, Option]:
@@ -163,7 +179,7 @@ class Settings:
             "write the digest of every block too: from the volume's records, or else by reading the models"
         ),
     )
-    yes: bool = field(default=False, metadata=_switch("remove what is listed, do not only list it"))
+    yes: bool = field(default=False, metadata=_switch("do what is listed, without a question"))
     replaced: bool = field(
         default=False,
         metadata=_switch("list also the files that stood under a model's name before and were kept"),
@@ -368,6 +384,83 @@ class Settings:
         metadata=_option(
             values.seconds(0.1, 86400, example="60"),
             "seconds between two looks at a manifest's address; files are looked at every two seconds, or as often",
+        ),
+    )
+    data_center: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            values.listed(values.Kind(parse_data_center, "a data center of RunPod's", "EU-RO-1", "DC")),
+            "the data centers whose volumes are to be filled, several with commas",
+        ),
+    )
+    volume_id: tuple[VolumeAt, ...] = field(
+        default=(),
+        metadata=_option(
+            values.listed(
+                values.Kind(
+                    parse_volume, "a volume's id, or a data center and a volume's id", "EU-RO-1=vol123", "DC=ID"
+                )
+            ),
+            "the network volume to fill, by its id, alone or behind its data center; may be given more than once",
+        ),
+    )
+    create: str | None = field(
+        default=None,
+        metadata=_option(
+            values.name("a name for the volume", "comfy-models", "NAME"),
+            "in each data center without a --volume-id, fill the volume of this name; make it where there is none",
+        ),
+    )
+    volume_size: int | None = field(
+        default=None,
+        metadata=_option(
+            values.Kind(parse_gigabytes, "a size from 10 to 4096 GB", "50", "GB"),
+            "the size of a volume that is made, in GB",
+            flag="--size",
+        ),
+    )
+    image: str | None = field(
+        default=None,
+        metadata=_option(
+            values.name("an image's name", "ghcr.io/you/prefetch:1", "IMAGE"),
+            "the image that the pod runs, made from Dockerfile.prefetch",
+        ),
+    )
+    registry: str | None = field(
+        default=None,
+        metadata=_option(
+            values.name("the id of a registry login", "clx123", "ID"),
+            "the registry login, as RunPod keeps it, for an image that is not public",
+        ),
+    )
+    secret: tuple[SecretFor, ...] = field(
+        default=(),
+        metadata=_option(
+            values.listed(
+                values.Kind(parse_secret, "a variable and a RunPod secret's name", "HF_TOKEN=hf_token", "NAME=SECRET")
+            ),
+            "a variable of the pod that gets its value from a RunPod secret; may be given more than once",
+        ),
+    )
+    pass_env: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            values.listed(values.Kind(parse_variable, "a variable's name", "PREFETCH_TOKENS", "NAME")),
+            "a variable that the pod gets with the value it has here, in clear text for all who may see the pod; may "
+            "be given more than once",
+        ),
+    )
+    cpu: str | None = field(
+        default=None,
+        metadata=_option(
+            values.name("a CPU flavor's id", "cpu5c", "FLAVOR"),
+            "the kind of CPU pod; without it, the cheapest that is in stock, then the next",
+        ),
+    )
+    vcpu: int = field(
+        default=2,
+        metadata=_option(
+            values.Kind(_power_of_two, "a power of two from 2 to 32", "4", "N"), "the virtual CPUs of the pod"
         ),
     )
     command: tuple[str, ...] = field(

@@ -42,14 +42,17 @@ def leave_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float = _GRACE) -> T:
     """Run ``main()`` in an event loop; SIGINT or SIGTERM cancels it, a second one ends the process.
 
     A coroutine that answers its cancellation with a value, in time, has that value returned. In any other thread than
     the main one signals are not ours, and it is only run.
 
+    Args:
+        grace: seconds after the first signal in which the work has to end.
+
     Raises:
-        Interrupted: a signal came, and the work stopped or did not stop in half a second. The process is then to end
+        Interrupted: a signal came, and the work stopped or did not stop in time. The process is then to end
             through `leave_at_once`, for a thread may still hang.
     """
     import asyncio  # takes a fiftieth of a second, which a command without an event loop need not pay
@@ -57,7 +60,7 @@ def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if threading.current_thread() is not threading.main_thread():
         return asyncio.run(main())
     try:
-        with _Stopper() as stopper, asyncio.Runner() as runner:
+        with _Stopper(grace) as stopper, asyncio.Runner() as runner:
             return runner.run(stopper.run(main))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise interrupted() from None
@@ -66,7 +69,8 @@ def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 class _Stopper:
     """Takes the signals while it is entered, and cancels what it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float) -> None:
+        self._grace = grace
         self._former: dict[signal.Signals, Any] = {}
         self._cancel: Callable[[], object] | None = None
         self._stopping = False
@@ -100,7 +104,7 @@ class _Stopper:
         self._stopping = True
         # Work that does not end when cancelled, or an executor whose thread hangs, is broken off by KeyboardInterrupt;
         # again and again, since the loop's own closing may wait for the same thread.
-        _alarm_in(_GRACE, _GRACE_AGAIN)
+        _alarm_in(self._grace, _GRACE_AGAIN)
         if self._cancel is None:
             raise KeyboardInterrupt
         self._cancel()

@@ -19,6 +19,7 @@ __all__ = [
     "Kind",
     "choice",
     "endpoint",
+    "listed",
     "name",
     "parse_size",
     "parse_switch",
@@ -51,6 +52,7 @@ class Kind:
         example: a text that can be read.
         metavar: its place holder in the help; None where nothing is written after the option.
         many: whether the option may be given again; in a variable, the texts have commas between them.
+        commas: whether they may have them on a command line too.
     """
 
     read: Callable[[str], Any]
@@ -58,6 +60,7 @@ class Kind:
     example: str
     metavar: str | None
     many: bool = False
+    commas: bool = False
 
     @property
     def is_switch(self) -> bool:
@@ -86,6 +89,11 @@ class Endpoint:
 def several(kind: Kind) -> Kind:
     """The same kind of value any number of times."""
     return replace(kind, many=True)
+
+
+def listed(kind: Kind) -> Kind:
+    """The same, and several with commas between them count as several wherever they stand."""
+    return replace(kind, many=True, commas=True)
 
 
 def switch() -> Kind:

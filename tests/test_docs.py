@@ -43,7 +43,7 @@ SEAMS = {
     ("transfer", "net"): {"prefetch.net.origin", "prefetch.net.retry"},
     ("volume", "report"): {"prefetch.report.humanize"},
     ("image", "report"): {"prefetch.report.humanize"},
-    ("runpod", "report"): {"prefetch.report.humanize"},
+    ("runpod", "report"): {"prefetch.report.events", "prefetch.report.humanize"},
     ("runpod", "sources"): {"prefetch.sources.tokens"},
     ("monitor", "net"): {"prefetch.net.credentials", "prefetch.net.daemon", "prefetch.net.urls"},
     ("comfyui", "sources"): {"prefetch.sources.refs"},

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from prefetch.report.events import Event, ModelStarted, Progress, Retried, RunFinished, RunStarted, Verifying, Waiting
+from prefetch.report.events import (
+    Event,
+    Filling,
+    ModelStarted,
+    Progress,
+    Retried,
+    RunFinished,
+    RunStarted,
+    Verifying,
+    Waiting,
+)
 from prefetch.report.picture import Picture
 from prefetch.report.wording import Tally, sentence, summary
 from prefetch.report.writer import LineWriter
@@ -58,7 +68,7 @@ class Console:
         if isinstance(event, RunFinished):
             self.close()
             self._print(summary(event, self._tally))
-        elif isinstance(event, Progress | ModelStarted | Verifying | Retried | Waiting):
+        elif isinstance(event, Progress | Filling | ModelStarted | Verifying | Retried | Waiting):
             self._redraw()
         elif line := sentence(event):
             self._print([line])

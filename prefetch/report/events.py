@@ -10,6 +10,7 @@ from prefetch.report.notice import Listener, Notice
 __all__ = [
     "Claims",
     "Event",
+    "Filling",
     "HostBytes",
     "Listener",
     "ModelDone",
@@ -226,6 +227,20 @@ class ModelFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Filling:
+    """How the volume of one data center is coming on, for `prefetch runpod populate`.
+
+    ``state`` is a few words. While its pod fetches, ``done`` of ``total`` bytes are there, at ``speed`` bytes a second.
+    """
+
+    data_center: str
+    state: str
+    done: int
+    total: int | None
+    speed: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The command ended; counts by final status."""
 
@@ -254,6 +269,7 @@ Event = (
     | ModelVerified
     | ModelDone
     | ModelFailed
+    | Filling
     | Notice
     | RunFinished
 )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from prefetch.report.events import Event, Progress, Retried, RunFinished, RunStarted, Waiting
+from prefetch.report.events import Event, Filling, Progress, Retried, RunFinished, RunStarted, Waiting
 from prefetch.report.wording import Tally, progress_line, sentence, summary
 from prefetch.report.writer import LineWriter, Throttle
 
@@ -34,6 +34,8 @@ class Lines:
             return summary(event, self._tally)
         if isinstance(event, Progress):
             return [progress_line(event)] if self._throttle.allows("") else []
+        if isinstance(event, Filling) and event.total is not None and not self._throttle.allows(event.data_center):
+            return []
         if isinstance(event, Retried | Waiting) and not self._throttle.allows(event.path):
             return []
         line = sentence(event)

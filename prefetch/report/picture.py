@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from prefetch.report import humanize
 from prefetch.report.events import (
     Event,
+    Filling,
     ModelDone,
     ModelFailed,
     ModelStarted,
     Planned,
     Progress,
     Retried,
+    Transfer,
     Verifying,
     Waiting,
 )
-from prefetch.report.rows import Row, area, model_row, total_row, waiting_row
+from prefetch.report.rows import Row, area, model_row, state_row, total_row, waiting_row
 
 __all__ = ["Picture"]
 
@@ -29,15 +31,16 @@ class Picture:
         self._waiting: dict[str, tuple[int | None, str]] = {}
         self._troubles: dict[str, str] = {}
         self._ended: set[str] = set()
+        self._fillings: dict[str, Filling] = {}
 
     def note(self, event: Event) -> None:
         """Take in one event."""
         match event:
             case Progress():
                 self._progress = event
-                for model in event.active:
-                    if model.speed > 0:
-                        self._troubles.pop(model.path, None)
+                self._settle(event)
+            case Filling():
+                self._fillings[event.data_center] = event
             case Planned():
                 # Whoever had to be asked again has answered.
                 self._waiting.clear()
@@ -56,12 +59,18 @@ class Picture:
                 self._troubles.pop(event.path, None)
                 self._ended.add(event.path)
 
+    def _settle(self, progress: Progress) -> None:
+        for model in progress.active:
+            if model.speed > 0:
+                self._troubles.pop(model.path, None)
+
     def rows(self, width: int, height: int) -> list[Row]:
         """The rows for a terminal of so many characters."""
         total = total_row(self._progress, width=width) if self._progress else None
         return area(list(self._model_rows(width)), total, height=height)
 
     def _model_rows(self, width: int) -> Iterator[Row]:
+        yield from (_filling_row(filling, width) for filling in self._fillings.values())
         active = [model for model in self._progress.active if model.path not in self._ended] if self._progress else []
         for model in active:
             yield model_row(model, width=width, trouble=self._troubles.get(model.path))
@@ -69,3 +78,10 @@ class Picture:
         for path, (size, state) in self._waiting.items():
             if path not in moving:
                 yield waiting_row(path, size, state, width=width)
+
+
+def _filling_row(filling: Filling, width: int) -> Row:
+    if filling.total is None:
+        return state_row(filling.data_center, filling.state, width=width)
+    whole = Transfer(filling.data_center, filling.total, filling.done, 0, 0, filling.speed)
+    return model_row(whole, width=width)

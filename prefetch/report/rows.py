@@ -9,7 +9,7 @@ from typing import TypeAlias
 from prefetch.report import humanize
 from prefetch.report.events import Progress, Transfer
 
-__all__ = ["Row", "area", "model_row", "total_row", "waiting_row"]
+__all__ = ["Row", "area", "model_row", "state_row", "total_row", "waiting_row"]
 
 Row: TypeAlias = Sequence[tuple[str, str]]
 """Pieces of one line, each with the name of its style."""
@@ -50,6 +50,12 @@ def waiting_row(path: str, size: int | None, state: str, *, width: int) -> Row:
     """One model of which no byte moves over the network: being hashed, or asked for."""
     name = _name(path.rpartition("/")[2], _columns(width))
     return [name, (f"{state}, {humanize.size(size)}"[: width - len(name[0]) - 1], "dim")]
+
+
+def state_row(name: str, state: str, *, width: int) -> Row:
+    """Something else that is going on, by its name, in a few words."""
+    cell = _name(name, _columns(width))
+    return [cell, (humanize.printable(state)[: max(width - len(cell[0]) - 1, 0)], "dim")]
 
 
 def total_row(progress: Progress, *, width: int) -> Row:

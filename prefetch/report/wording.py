@@ -9,6 +9,7 @@ from functools import singledispatch
 from prefetch.report import humanize
 from prefetch.report.events import (
     Event,
+    Filling,
     ModelDone,
     ModelFailed,
     ModelStarted,
@@ -122,6 +123,17 @@ def _(event: ModelDone) -> str | None:
 @sentence.register
 def _(event: ModelFailed) -> str:
     return f"FAILED {event.path}: {event.message}"
+
+
+@sentence.register
+def _(event: Filling) -> str:
+    if event.total is None:
+        return f"{event.data_center}: {event.state}"
+    return (
+        f"{event.data_center}: {event.state} {humanize.size(event.done)} of {humanize.size(event.total)} "
+        f"({humanize.percent(event.done, event.total)}), {humanize.rate(event.speed)}, "
+        f"ETA {humanize.eta(event.total - event.done, event.speed)}"
+    )
 
 
 @sentence.register

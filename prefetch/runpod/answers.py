@@ -41,6 +41,7 @@ class Pod:
         environment: its variables as they were given: a secret's reference, not its value. Never shown.
         data_center: None until it is placed.
         volume_id: of the network volume it mounts, if it does.
+        flavor: its kind of CPU pod; None for a pod with a GPU.
         cost: US dollars an hour, now.
         created: when it was made, by RunPod's clock.
     """
@@ -51,6 +52,7 @@ class Pod:
     environment: Mapping[str, str] = field(repr=False)
     data_center: str | None
     volume_id: str | None
+    flavor: str | None
     cost: float
     created: datetime
 
@@ -137,6 +139,7 @@ def _pod(item: Any) -> Pod:
         environment={name: text for name, text in _get(item, "env", dict).items() if isinstance(text, str)},
         data_center=_get(item, "dataCenterId", str, None),
         volume_id=_get(network[0], "volumeId", str) if network else None,
+        flavor=_get(_get(item, "cpu", dict, {}), "id", str, None),
         cost=float(_get(item, "cost", (int, float))),
         created=_time(_get(item, "createdAt", str)),
     )
