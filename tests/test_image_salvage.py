@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import tarfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +149,34 @@ def test_what_is_not_resolved_outlives_a_workflow_that_is_added(commands: Comman
     outcome = commands.run("workflow", "manifest", commands.home / "w.json", "-o", output)
     assert outcome.returncode == 1, outcome.stderr
     assert set(left) < set(output.read_text().splitlines())
+
+
+def test_the_table_has_each_models_size_hash_and_number_of_copies(commands: Commands) -> None:
+    outcome = commands.run("image", "audit", fat_image(commands.home / "i.tar"))
+    rows = [line.split() for line in outcome.stdout.splitlines() if TWICE.content.sha256[:12] in line]
+    places = ["comfyui/models/checkpoints/twice.st,", "comfyui/models/vae/twice.st"]
+    assert rows == [["2", "23.0", "kB", "safetensors", TWICE.content.sha256[:12], *places]]
+
+
+def test_memory_does_not_grow_with_the_archive(commands: Commands) -> None:
+    bounded = replace(commands, prefix=("prlimit", "--as=600000000"))
+    archive = sparse_archive(commands.home / "i.tar", size=1 << 30)
+    outcome = bounded.run("image", "audit", archive, "--json")
+    (model,) = outcome.document["models"]
+    assert (model["size"], model["format"]) == (1 << 30, "gguf")
+
+
+def sparse_archive(path: Path, *, size: int) -> Path:
+    """A saved image of one layer with one model, of which a disk holds the first bytes only."""
+    small = docker_archive(path, [LayerMaker().file("models/x.gguf", b"GGUF" + bytes(508))]).read_bytes()
+    outer, inner = tarfile.TarInfo.frombuf(small[:512], "utf-8", ""), tarfile.TarInfo("models/x.gguf")
+    rest = small[512 + -(-outer.size // 512) * 512 :]
+    inner.size, outer.size = size, 512 + size + 1024
+    with path.open("wb") as file:
+        file.write(outer.tobuf() + inner.tobuf() + b"GGUF")
+        file.seek(size - 4 + 1024, os.SEEK_CUR)
+        file.write(rest)
+    return path
 
 
 # Where a file of an image belongs -------------------------------------------------------------------------------------

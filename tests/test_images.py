@@ -20,6 +20,7 @@ from prefetch.image.archive import Layer, read_image
 from prefetch.image.contents import Stored
 from tests.support.containers import Buildah, BuildFailed, debian_base, own_storage
 from tests.support.models import BLOCK, assert_whole, repo_of, wanted, write_manifest
+from tests.support.prometheus import free_port
 
 pytestmark = [pytest.mark.needs("buildah"), pytest.mark.timeout(900)]
 
@@ -29,6 +30,17 @@ BASE, WORKER = "localhost/base", "localhost/worker"
 NODES = "/opt/build/install-nodes"
 PACKAGES = "pip install --prefix=/opt/node-packages"
 PROGRAM = "pip wheel"
+
+
+UNTIL_READY = """
+import sys, time, urllib.request
+for _ in range(600):
+    try:
+        print(urllib.request.urlopen(sys.argv[1]).read().decode().strip())
+        break
+    except OSError:
+        time.sleep(0.1)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +215,7 @@ def test_slims_entrypoint_fills_the_volume_and_becomes_the_command(
     volume = tmp_path / "volume"
     volume.mkdir()
     gguf, rife = wanted(3 * BLOCK, kind="gguf")[0], wanted(50_000, kind="pth")[0]
-    node_path = "custom_nodes/comfyui-first/ckpts/rife.pth"
+    node_path, port = "custom_nodes/comfyui-first/ckpts/rife.pth", free_port()
     write_manifest(volume / "prefetch.yaml", [gguf.entry(), rife.entry(node_path=node_path)])
     with (
         running_origin(repos=[repo_of([gguf, rife])], tokens={"hf_planted": "me"}) as origin,
@@ -215,6 +227,10 @@ def test_slims_entrypoint_fills_the_volume_and_becomes_the_command(
         asked = len(origin.requests)
         again = container.run("prefetch", "hook", "--", "/start.sh", volumes=[f"{volume}:/runpod-volume"], env=env)
         assert (again.returncode, len(origin.requests)) == (0, asked)
+        beside = {**env, "PREFETCH_SERVE": "1", "PREFETCH_LISTEN": f"127.0.0.1:{port}"}
+        command = ("prefetch", "hook", "--", "python", "-c", UNTIL_READY, f"http://127.0.0.1:{port}/readyz")
+        served = container.run(*command, volumes=[f"{volume}:/runpod-volume"], env=beside)
+        assert (served.returncode, served.stdout) == (0, "ready\n"), served.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("start.sh runs as process ")
     assert f"/runpod-volume/{gguf.path}" in lines and "/comfyui/custom_nodes/ComfyUI-First/ckpts/rife.pth" in lines

@@ -88,12 +88,12 @@ def _layer_table(layers: Sequence[Layer], accounts: Accounts) -> str:
 def _model_table(models: Sequence[ModelAccount]) -> str:
     if not models:
         return ""
-    rows = [f"{'copies':>6} {'size':>10}  {'format':<11}  model"]
+    rows = [f"{'copies':>6} {'size':>10}  {'format':<11}  {'sha256':<12}  model"]
     for model in models:
         where = model.paths or [f"{path} (hidden)" for _, path in model.stored_at]
         rows.append(
             f"{len(model.stored_at):>6} {bytes_text(model.size):>10}  {model.format:<11}  "
-            + printable(", ".join(dict.fromkeys(where)))
+            f"{model.sha256.hex()[:12]}  " + printable(", ".join(dict.fromkeys(where)))
         )
     return "\n".join(rows)
 
