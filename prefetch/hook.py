@@ -89,7 +89,11 @@ def leave_sidecar(settings: Settings, environ: Mapping[str, str], listener: List
     if settings.serve:
         from prefetch.background import start_tied
 
-        process = start_tied("serve", settings, environ)
+        try:
+            process = start_tied("serve", settings, environ)
+        except OSError as error:
+            listener(Notice("warning", f"The sidecar could not be started: {error.strerror}."))
+            return
         listener(Notice("info", f"process {process} is the sidecar: it follows the manifests beside the command"))
 
 
@@ -147,7 +151,11 @@ def _fetch(
 def _fetch_the_rest(settings: Settings, volume: Volume, environ: Mapping[str, str], listener: Listener) -> None:
     from prefetch.background import start
 
-    process = start("run", replace(settings, volume=volume.root), environ)
+    try:
+        process = start("run", replace(settings, volume=volume.root), environ)
+    except OSError as error:
+        listener(Notice("warning", f"What fetches the other models could not be started: {error.strerror}."))
+        return
     listener(Notice("info", f"process {process} fetches the other models meanwhile"))
 
 
