@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -50,11 +50,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     # From the reports, which also come from the processes that the tests are shared out to.
     skipped = (str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ()))
     lacking = Counter(reason.partition(_NEEDS)[2] for reason in skipped if _NEEDS in reason)
-    if not lacking:
-        return
-    terminalreporter.section("system parts missing here", sep="-")
-    for line, tests in sorted(lacking.items()):
-        terminalreporter.line(f"{line}; wanted by {tests} tests")
+    _section(terminalreporter, "measured", _measured(terminalreporter.stats.get("passed", ())))
+    missing = [f"{line}; wanted by {tests} tests" for line, tests in sorted(lacking.items())]
+    _section(terminalreporter, "system parts missing here", missing)
+
+
+def _measured(reports: Iterable[pytest.TestReport]) -> list[str]:
+    return [str(value) for report in reports for name, value in report.user_properties if name == "measured"]
+
+
+def _section(terminalreporter: pytest.TerminalReporter, title: str, lines: Sequence[str]) -> None:
+    if lines:
+        terminalreporter.section(title, sep="-")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 def _missing_parts(item: pytest.Item) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,10 +148,12 @@ def cached(log: str, step: str) -> bool:
     return "Using cache" in lines[at + 1]
 
 
-def test_slim_adds_no_model_no_base_byte_and_no_cache(slim: Project, buildah: Buildah, tmp_path: Path) -> None:
+def test_slim_adds_no_model_no_base_byte_and_no_cache(
+    slim: Project, buildah: Buildah, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     base, layers = added_to(WORKER, "localhost/slim", buildah, tmp_path)
     files = [file for layer in layers for file in files_of(layer)]
-    print(f"Dockerfile.slim adds {sum(file.size for file in files):,} bytes to its base")
+    record_property("measured", f"Dockerfile.slim adds {sum(file.size for file in files):,} bytes to its base")
     assert not [file.path for file in files if file.format is not None]
     of_nodes = [file for file in files if file.path.startswith(("opt/node-packages/", "comfyui/"))]
     # Every package has a few bytes that say who installed it.
@@ -246,10 +248,12 @@ def job_image(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> str
     return tag
 
 
-def test_the_job_image_is_small(job_image: str, buildah: Buildah, tmp_path: Path) -> None:
+def test_the_job_image_is_small(
+    job_image: str, buildah: Buildah, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     _, layers = added_to(BASE, job_image, buildah, tmp_path)
     added = sum(file.size for layer in layers for file in files_of(layer))
-    print(f"Dockerfile.prefetch adds {added:,} bytes to its base")
+    record_property("measured", f"Dockerfile.prefetch adds {added:,} bytes to its base")
     assert added <= 120_000_000
     assert not [file.path for layer in layers for file in files_of(layer) if file.path.endswith((".a", ".o", "/gcc"))]
     inspected = json.loads(buildah("inspect", "--type=image", job_image))["Docker"]["config"]
