@@ -8,17 +8,18 @@ from typing import Any
 
 from prefetch.errors import PrefetchError
 from prefetch.net.origin import Origin
-from prefetch.report.events import Listener, Repaired
-from prefetch.transfer.buffers import Buffers
-from prefetch.transfer.flow import Flow
+from prefetch.report.events import Repaired
 from prefetch.transfer.frontier import Frontier
 from prefetch.transfer.judge import Judge
-from prefetch.transfer.threads import Spawn, Threads
+from prefetch.transfer.means import Means
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.hashing import block_digest
 from prefetch.volume.partial import Partial
 
 __all__ = ["Assembly"]
+
+SYNC_BYTES, SYNC_LEAST = 64 << 20, 16 << 20
+"""A power cut costs at most what was written after the last sync; syncing more often slows the volume down."""
 
 
 class Assembly:
@@ -39,12 +40,8 @@ class Assembly:
         self,
         partial: Partial,
         judge: Judge,
+        means: Means,
         *,
-        threads: Threads,
-        buffers: Buffers,
-        flow: Flow,
-        spawn: Spawn,
-        listener: Listener,
         accepts: Callable[[int, bytes, Origin], bool] | None,
         missing: Callable[[int], None],
         complete: Callable[[], None],
@@ -54,11 +51,7 @@ class Assembly:
         self.judge = judge
         self.doubting = False
         self.refetched = 0
-        self._threads = threads
-        self._buffers = buffers
-        self._flow = flow
-        self._spawn = spawn
-        self._listener = listener
+        self._means = means
         self._accepts = accepts
         self._missing = missing
         self._complete = complete
@@ -90,7 +83,7 @@ class Assembly:
         """Take over a buffer whose first ``length`` bytes ``origin`` sent as block ``index``."""
         if index == 0:
             self.judge.look_at(memoryview(buffer)[:length], self.partial.size)
-        task = self._spawn(self._settle(index, buffer, length, origin, self._generation))
+        task = self._means.spawn(self._settle(index, buffer, length, origin, self._generation))
         self._settling.add(task)
         task.add_done_callback(self._settled)
 
@@ -108,7 +101,7 @@ class Assembly:
         """The end of a file of unknown size was reached."""
         await self.quiet()
         try:
-            await self._threads.run(self.partial.learn_size, size)
+            await self._means.writers.run(self.partial.learn_size, size)
         except PrefetchError as error:
             self._failed(error)
         self.drain()
@@ -130,7 +123,7 @@ class Assembly:
         if self._retired or generation != self._generation:
             return False
         try:
-            await self._threads.run(self.partial.restart)
+            await self._means.writers.run(self.partial.restart)
         except PrefetchError as error:
             self._failed(error)
             return False
@@ -145,9 +138,7 @@ class Assembly:
     def _new_frontier(self) -> Frontier:
         return Frontier(
             self.partial,
-            threads=self._threads,
-            buffers=self._buffers,
-            flow=self._flow,
+            self._means,
             spawn=self._spawn_beside,
             damaged=self._damaged,
             complete=self._complete,
@@ -156,7 +147,7 @@ class Assembly:
         )
 
     def _spawn_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._spawn(work)
+        task = self._means.spawn(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
         return task
@@ -172,7 +163,7 @@ class Assembly:
             if landed and generation == self._generation:
                 self._frontier.landed(index, buffer, length)
             else:
-                self._buffers.release(buffer)
+                self._means.buffers.release(buffer)
 
     async def _bring(self, index: int, view: memoryview, origin: Origin) -> bool:
         """Bring a block to the volume; False if it was refused, or stood there already and was only compared."""
@@ -186,19 +177,29 @@ class Assembly:
         return True
 
     async def _write(self, index: int, view: memoryview) -> None:
-        _, seconds = await self._threads.timed(self.partial.write, index, view)
-        self._flow.count_written(len(view), seconds)
+        _, seconds = await self._means.writers.timed(self.partial.write, index, view)
+        self._means.flow.count_written(len(view), seconds)
+        if self.partial.unsynced_bytes >= self._sync_at:
+            self.flush()
+
+    @property
+    def _sync_at(self) -> int:
+        """Bytes that may stay unsynced: few at the end, because the file has no name before all of them are synced."""
+        if self.partial.size is None:
+            return SYNC_BYTES
+        left = (self.partial.block_count - len(self.partial.claimed)) * BLOCK_SIZE
+        return max(SYNC_LEAST, min(SYNC_BYTES, left))
 
     async def _is_accepted(self, index: int, view: memoryview, origin: Origin) -> bool:
         if self._accepts is None:
             return True
-        digest = await self._threads.run(block_digest, view)
+        digest = await self._means.hashers.run(block_digest, view)
         return self._accepts(index, digest, origin)
 
     async def _compare(self, index: int, view: memoryview) -> None:
         """A block that comes the same again is right, or wrong at the host; one that differs was the bad one."""
         self.refetched += len(view)
-        if not await self._threads.run(self.partial.matches, index, view):
+        if not await self._means.hashers.run(self.partial.matches, index, view):
             await self._write(index, view)
             self._frontier.rewind(index)
 
@@ -207,12 +208,12 @@ class Assembly:
         self.drain()
 
     def _damaged(self, index: int) -> None:
-        self._listener(Repaired(self.partial.identity.path, "disk", self.partial.block_length(index)))
+        self._means.listener(Repaired(self.partial.identity.path, "disk", self.partial.block_length(index)))
         self._missing(index)
 
     async def _flush(self) -> None:
         try:
-            await self._threads.run(self.partial.sync)
+            await self._means.writers.run(self.partial.sync)
         except PrefetchError as error:
             self._failed(error)
         finally:

@@ -3,32 +3,77 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from typing import Self
 
-__all__ = ["Buffers"]
+__all__ = ["Buffers", "Shares"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How the buffers of a transfer are shared out.
+
+    Attributes:
+        moving: between the network and the volume: one for each connection, and few more. What waits for the volume
+            does not make it faster, and all of it is still to be written when the last byte has come.
+        reading: for blocks that are read back to be hashed.
+        kept: for blocks that have reached the volume and are soon to be hashed.
+    """
+
+    moving: int
+    reading: int
+    kept: int
+
+    @classmethod
+    def of(cls, count: int, *, connections: int, writers: int, hashers: int) -> Self:
+        """Share out ``count`` buffers, of which ``connections`` and two more are there at least."""
+        rest = count - connections
+        writing, reading = (max(1, min(threads, rest // 3)) for threads in (writers, hashers))
+        return cls(moving=connections + writing, reading=reading, kept=rest - writing - reading)
 
 
 class Buffers:
-    """A fixed number of equal buffers. Waiting for one is what slows the network down to the volume's speed.
+    """Equal buffers. Waiting for one is what slows the network down to the volume's speed.
 
-    Attributes:
+    Args:
         size: bytes of each.
-        spare: how many could be had without waiting.
+        count: how many may be had at once.
+        kept: how many more may be kept by who is asked to give them up.
     """
 
-    def __init__(self, count: int, size: int) -> None:
+    def __init__(self, size: int, count: int, *, kept: int = 0) -> None:
         self.size = size
-        self.spare = count
         self._free: list[bytearray] = []
         self._slots = asyncio.Semaphore(count)
+        self._room = kept
 
     async def acquire(self) -> bytearray:
         """A buffer of `size` bytes with unspecified content, made on first use: three small files need not thirty."""
         await self._slots.acquire()
-        self.spare -= 1
         return self._free.pop() if self._free else bytearray(self.size)
 
     def release(self, buffer: bytearray) -> None:
         """Give a buffer back. Nothing may read it any more."""
-        self.spare += 1
         self._free.append(buffer)
         self._slots.release()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may be kept."""
+        return self._room > 0
+
+    def keep(self) -> bool:
+        """Have a buffer that was acquired be kept beside those that can be had; False if there are too many of these.
+
+        It is given back by `give_up`.
+        """
+        if not self._room:
+            return False
+        self._room -= 1
+        self._slots.release()
+        return True
+
+    def give_up(self, buffer: bytearray) -> None:
+        """Give a buffer back that was kept. Nothing may read it any more."""
+        self._free.append(buffer)
+        self._room += 1

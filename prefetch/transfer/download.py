@@ -7,25 +7,29 @@ from collections.abc import Callable, Container
 
 from prefetch.errors import ContentError, PrefetchError, SourceError, TransientError
 from prefetch.net.origin import Origin
-from prefetch.report.events import Listener, ModelVerified, Notice, Repaired
+from prefetch.report.events import ModelVerified, Notice, Repaired
 from prefetch.transfer.assembly import Assembly
-from prefetch.transfer.buffers import Buffers
-from prefetch.transfer.expected import Expected, Verdict
-from prefetch.transfer.flow import Flow
+from prefetch.transfer.expected import Verdict
 from prefetch.transfer.judge import Judge
+from prefetch.transfer.listed import Listed
+from prefetch.transfer.means import Means
 from prefetch.transfer.mirrors import Mirrors
 from prefetch.transfer.order import Order
 from prefetch.transfer.parcel import Parcel
 from prefetch.transfer.runs import Runs
 from prefetch.transfer.segment import Segment
 from prefetch.transfer.stalls import Speedometer
-from prefetch.transfer.threads import Spawn, Threads
 from prefetch.transfer.worklist import Worklist
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.draft import Draft
 from prefetch.volume.incoming import Incoming
 
-__all__ = ["Download"]
+__all__ = ["SMALLEST_RANGE", "Download"]
+
+SMALLEST_RANGE = 2 * BLOCK_SIZE
+"""Bytes below which a request is no longer worth its round trip."""
+WINDOW = 2
+"""How many times as far as all ranges at once reach the first of them may lie back before it is shared out."""
 
 
 class Download:
@@ -40,62 +44,36 @@ class Download:
         over: set once there is nothing left to fetch: the file is verified, or ``error`` says why it never will be.
     """
 
-    def __init__(
-        self,
-        order: Order,
-        partial: Incoming,
-        *,
-        threads: Threads,
-        buffers: Buffers,
-        flow: Flow,
-        spawn: Spawn,
-        meter: Speedometer,
-        listener: Listener,
-        changed: Callable[[], None],
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, order: Order, partial: Incoming, means: Means) -> None:
         self.order = order
         self.partial = partial
-        self.meter = meter
+        self.meter = Speedometer(means.clock())
         self.received_before = 0
         self.resumed = partial.resumed_bytes
         self.generation = 0
-        self._mirrors = Mirrors(order.origins, together=order.digests is not None)
-        self.whole_only = partial.size is None or self._mirrors.live[0].ranges is False
-        self._expected = Expected(order.digests) if order.digests is not None and not self.whole_only else None
         self.worthless = False
         self.error: PrefetchError | None = None
         self.over = asyncio.Event()
+        self._means = means
+        self._mirrors = Mirrors(order.origins, together=order.digests is not None)
+        self.whole_only = partial.size is None or self._mirrors.live[0].ranges is False
+        self._listed = Listed(order, means.listener)
+        if self.whole_only:
+            self._listed.drop()
         self._work = Worklist()
         self._doubted = Runs()
         self._restarts: set[asyncio.Task[None]] = set()
-        self._buffers = buffers
-        self._spawn = spawn
-        self._listener = listener
-        self._changed = changed
-        self._clock = clock
         self._last_byte: float | None = None
-        self._assembly: Assembly | Parcel
-        if isinstance(partial, Draft):
-            self._assembly = Parcel(
-                partial,
-                Judge(order),
-                threads=threads,
-                buffers=buffers,
-                flow=flow,
-                spawn=spawn,
-                complete=self._complete,
-            )
-            return
-        self._assembly = Assembly(
-            partial,
-            Judge(order),
-            threads=threads,
-            buffers=buffers,
-            flow=flow,
-            spawn=spawn,
-            listener=listener,
-            accepts=self._accepts if self._expected is not None else None,
+        self._assembly = self._new_assembly()
+
+    def _new_assembly(self) -> Assembly | Parcel:
+        if isinstance(self.partial, Draft):
+            return Parcel(self.partial, Judge(self.order), self._means, complete=self._complete)
+        return Assembly(
+            self.partial,
+            Judge(self.order),
+            self._means,
+            accepts=self._accepts if self._listed else None,
             missing=self._fetch_again,
             complete=self._complete,
             failed=self.fail,
@@ -103,7 +81,7 @@ class Download:
 
     def begin(self) -> None:
         """Find out what is missing, and start to check what an earlier run left."""
-        missing = self._missing_of(self._sound())
+        missing = self._missing_of(self._listed.sound(self.partial.claimed))
         if self.whole_only and missing and self.partial.claimed:
             self._start_over_beside()
         else:
@@ -157,23 +135,27 @@ class Download:
     @property
     def has_pending(self) -> bool:
         """Whether another connection could help."""
-        if not self._work or self.over.is_set():
-            return False
-        return self._expected is None or not self._expected.in_doubt or self._work.first in self._expected.again
+        return bool(self._work) and not self.over.is_set() and self._listed.allows(self._work.first)
 
     def take(self, length: Callable[[str], int]) -> Segment:
         """The next range to fetch, of at most ``length(host)`` bytes. There must be one: see `has_pending`."""
-        origin = self._next_origin(self._work.first)
-        limit = self.partial.block_count if self.whole_only else length(origin.host) // BLOCK_SIZE
-        first, last = self._work.next_run(max(1, limit))
+        origin = self._mirrors.pick(self.segments, but=self._listed.contradicted(self._work.first))
+        limit = length(origin.host)
+        if not self.whole_only and (late := self._work.halve_straggler(self._window(limit), SMALLEST_RANGE)):
+            return self._begin(origin, *late)
+        first, last = self._work.next_run(max(1, self.partial.block_count if self.whole_only else limit // BLOCK_SIZE))
         size = self.partial.size
         return self._begin(origin, first * BLOCK_SIZE, None if size is None else min(size, last * BLOCK_SIZE))
 
-    def split(self, at_least: int) -> Segment | None:
-        """The second half of the longest range in flight, if both halves keep ``at_least`` bytes."""
+    def _window(self, length: int) -> int:
+        """How far one range may fall behind where the others are, in bytes."""
+        return WINDOW * (len(self.segments) + 1) * length
+
+    def split(self) -> Segment | None:
+        """The second half of the longest range in flight, if both halves are worth a request."""
         if self.over.is_set() or self.whole_only:
             return None
-        tail = self._work.halve_longest(at_least)
+        tail = self._work.halve_longest(SMALLEST_RANGE)
         return tail and self._begin(self._mirrors.pick(self.segments), *tail)
 
     @property
@@ -200,7 +182,7 @@ class Download:
         """The segment's buffer holds block ``index`` whole: take it over and bring it to the volume."""
         assert segment.buffer is not None
         buffer, segment.buffer = segment.buffer, None
-        self._last_byte = self._clock()
+        self._last_byte = self._means.clock()
         self._assembly.settle(index, buffer, length, segment.origin)
         judge = self._assembly.judge
         if judge.header_fault is not None and not judge.knows_hash:
@@ -226,7 +208,7 @@ class Download:
                 self._work.add(segment.position // BLOCK_SIZE, -(-segment.stop // BLOCK_SIZE))
         if self._assembly.doubting:
             self._assembly.drain()
-        self._changed()
+        self._means.changed()
 
     def choose_host(self, segment: Segment) -> None:
         """Have the segment's next connection go to a host that is still asked and did not just fail it."""
@@ -249,12 +231,12 @@ class Download:
         if not self._mirrors.drop(origin):
             self.fail(error)
             return
-        self._listener(Notice("warning", f"{error.message} {self.order.path} goes on from {self.hosts_named}."))
-        if self.whole_only or (isinstance(error, ContentError) and self._expected is None):
+        self._means.listener(Notice("warning", f"{error.message} {self.order.path} goes on from {self.hosts_named}."))
+        if self.whole_only or (isinstance(error, ContentError) and not self._listed):
             self._start_over_beside()
         self.whole_only = self.partial.size is None
         self._work.abandon_connections(of=origin)
-        self._changed()
+        self._means.changed()
 
     async def read_whole(self, origin: Origin, keeper: Segment | None) -> None:
         """A host sends no ranges: fetch the file over one connection, ``keeper``'s if that reads from the start."""
@@ -262,8 +244,7 @@ class Download:
             self.origin_failed(origin, SourceError(f"{origin.host} sends no ranges."))
         elif not self.whole_only:
             self.whole_only = True
-            # Without ranges no single block can be fetched again.
-            self._expected = None
+            self._listed.drop()
             self._work.abandon_connections(but=keeper)
             await self._start_over(keeper)
 
@@ -300,15 +281,6 @@ class Download:
             return Runs()
         return Runs.missing(max(1, self.partial.block_count), present)
 
-    def _sound(self) -> Container[int]:
-        """The blocks that are here, without those that cannot be right."""
-        here, expected = self.partial.claimed, self._expected
-        return here if expected is None else {index for index, digest in here.items() if expected.agrees(index, digest)}
-
-    def _next_origin(self, index: int) -> Origin:
-        but = () if self._expected is None else self._expected.contradicted(index)
-        return self._mirrors.pick(self.segments, but=but)
-
     def _begin(self, origin: Origin, start: int, stop: int | None) -> Segment:
         segment = Segment(self, origin, start, stop)
         self.segments.add(segment)
@@ -316,53 +288,44 @@ class Download:
 
     def _drop_buffer(self, segment: Segment) -> None:
         if segment.buffer is not None:
-            self._buffers.release(segment.buffer)
+            self._means.buffers.release(segment.buffer)
             segment.buffer = None
 
     def _end(self) -> None:
         self.over.set()
         self._assembly.retire()
         self._work.abandon_connections()
-        self._changed()
+        self._means.changed()
 
     def _fetch_again(self, index: int) -> None:
         self._work.add(index, index + 1)
-        self._changed()
+        self._means.changed()
 
     def _accepts(self, index: int, digest: bytes, origin: Origin) -> bool:
         """Whether to take a block of this digest that came from ``origin``."""
-        if self._expected is None or self.over.is_set():
+        if self.over.is_set():
             return True
-        verdict = self._expected.judge(index, digest, origin, self._mirrors.live)
-        if verdict is Verdict.FORGET:
-            self._forget_list("two hosts send the same, and it says otherwise")
-        elif verdict is Verdict.LEAVE:
-            self._leave(origin, self._expected)
-        if verdict is Verdict.AGAIN or (verdict is Verdict.LEAVE and not self.over.is_set()):
+        verdict = self._listed.judge(index, digest, origin, self._mirrors.live)
+        if verdict is Verdict.LEAVE:
+            self.origin_failed(origin, self._assembly.judge.stranger(origin.host))
+            if self.over.is_set():
+                self.worthless = not self._listed.any_right
+                return False
+        if verdict in (Verdict.AGAIN, Verdict.LEAVE):
             self._fetch_again(index)
             return False
-        self._changed()
-        return verdict is not Verdict.LEAVE
-
-    def _leave(self, origin: Origin, expected: Expected) -> None:
-        self.origin_failed(origin, self._assembly.judge.stranger(origin.host))
-        if self.over.is_set():
-            self.worthless = not expected.any_right
-
-    def _forget_list(self, why: str) -> None:
-        path = self.order.path
-        self._expected = None
-        self._listener(Notice("warning", f"The block digests of {path} are ignored: {why}. The SHA-256 decides."))
+        self._means.changed()
+        return True
 
     def _complete(self) -> None:
         assembly = self._assembly
         if self.over.is_set():
             return
         if assembly.judge.is_right(*assembly.hashes):
-            if self._expected is not None and self._expected.disputed:
-                self._forget_list("the SHA-256 is right, and they say otherwise")
+            if self._listed.is_disputed:
+                self._listed.forget("the SHA-256 is right, and they say otherwise")
             if assembly.refetched:
-                self._listener(Repaired(self.order.path, "transit", assembly.refetched))
+                self._means.listener(Repaired(self.order.path, "transit", assembly.refetched))
             self._tell_verified()
             self._end()
         elif not assembly.doubting:
@@ -372,14 +335,14 @@ class Download:
         elif self._doubted:
             self._work.set(self._doubted)
             self._doubted = Runs()
-            self._changed()
+            self._means.changed()
         else:
             self._refuse(self._mismatch())
 
     def _tell_verified(self) -> None:
         if not isinstance(self.partial, Draft):
-            behind = None if self._last_byte is None else self._clock() - self._last_byte
-            self._listener(ModelVerified(self.order.path, self.sha256, behind))
+            behind = None if self._last_byte is None else self._means.clock() - self._last_byte
+            self._means.listener(ModelVerified(self.order.path, self.sha256, behind))
 
     def _look_again(self) -> None:
         """The hash is wrong and no host tells which block is: fetch them again, the suspicious ones first."""
@@ -391,11 +354,11 @@ class Download:
             # There is no block that could be another one.
             self._refuse(self._mismatch())
             return
-        if self._expected is not None:
-            if self._expected.disputed:
-                self._refuse(self._mismatch())
-                return
-            self._forget_list("every block is what they say, and the SHA-256 of the file is wrong")
+        if self._listed.is_disputed:
+            self._refuse(self._mismatch())
+            return
+        if self._listed:
+            self._listed.forget("every block is what they say, and the SHA-256 of the file is wrong")
         self._assembly.doubting = True
         if self.whole_only:
             self._start_over_beside()
@@ -403,24 +366,24 @@ class Download:
             suspects, self._doubted = judge.doubted(self.partial.block_count)
             self._work.set(suspects)
             self._assembly.drain()
-        self._changed()
+        self._means.changed()
 
     def _refuse(self, error: ContentError) -> None:
         """What was received is not the model: try a mirror, or give up and leave nothing to resume."""
-        if self._expected is None and self._mirrors.has_more:
+        if not self._listed and self._mirrors.has_more:
             self._assembly.doubting = False
             self._assembly.judge = Judge(self.order)
             self.origin_failed(self._mirrors.live[0], error)
         else:
             # With the list, a later run knows which blocks are right.
-            self.worthless = self._expected is None
+            self.worthless = not self._listed
             self.fail(error)
 
     def _mismatch(self) -> ContentError:
         return self._assembly.judge.mismatch(self.hosts_named, *self._assembly.hashes)
 
     def _start_over_beside(self) -> None:
-        task = self._spawn(self._start_over(None))
+        task = self._means.spawn(self._start_over(None))
         self._restarts.add(task)
         task.add_done_callback(self._restarts.discard)
 
@@ -435,4 +398,4 @@ class Download:
         if await self._assembly.restart():
             if keeper is None:
                 self._work.set(self._missing_of(()))
-            self._changed()
+            self._means.changed()

@@ -10,22 +10,27 @@ from contextlib import suppress
 from prefetch.errors import BusyError, PrefetchError, SpaceError
 from prefetch.report.events import Listener, ModelStarted
 from prefetch.signals import interrupted
-from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.buffers import Buffers, Shares
 from prefetch.transfer.download import Download
 from prefetch.transfer.fetcher import Fetcher
 from prefetch.transfer.flow import Flow
 from prefetch.transfer.limits import Budget, RateLimit
+from prefetch.transfer.means import Means
 from prefetch.transfer.order import Finished, Order, Outcome, Place
 from prefetch.transfer.peers import Peers
 from prefetch.transfer.publisher import Publisher
 from prefetch.transfer.scheduler import Scheduler
-from prefetch.transfer.stalls import Speedometer
 from prefetch.transfer.tally import Tally
 from prefetch.transfer.threads import Threads
 from prefetch.transfer.watch import Watch
 from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Engine"]
+
+WRITERS = 4
+"""Threads that write: few, because interleaved streams into one file slow a volume down."""
+HASHERS = 4
+"""Threads that hash, one a file at a time."""
 
 
 class Engine:
@@ -59,6 +64,7 @@ class Engine:
     ) -> None:
         blocks = max(4, memory // BLOCK_SIZE)
         self._connections = min(connections, blocks // 2)
+        shares = Shares.of(blocks, connections=self._connections, writers=WRITERS, hashers=HASHERS)
         self._fail_fast = fail_fast
         self._listener = listener
         self._on_outcome = on_outcome
@@ -66,7 +72,8 @@ class Engine:
         self._tally = Tally()
         self._flow = flow
         self._peers = Peers(range_size)
-        self._buffers = Buffers(blocks, BLOCK_SIZE)
+        self._buffers = Buffers(BLOCK_SIZE, shares.moving, kept=shares.kept)
+        self._reading = Buffers(BLOCK_SIZE, shares.reading)
         self._budget = Budget(self._connections)
         self._fetcher = Fetcher(
             buffers=self._buffers,
@@ -78,7 +85,8 @@ class Engine:
             listener=listener,
             clock=clock,
         )
-        self._blocks = Threads(4)
+        self._writers = Threads(WRITERS)
+        self._hashers = Threads(HASHERS)
         self._files = Threads(8)
         self._publisher = Publisher(place, self._files, self._flow)
         self._unended: dict[Order, float] = {}
@@ -102,6 +110,7 @@ class Engine:
         )
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                self._means = self._new_means()
                 background = [self._tasks.create_task(self._work()) for _ in range(self._connections)]
                 background.append(self._tasks.create_task(watch.run()))
                 await self._until_ended()
@@ -109,6 +118,19 @@ class Engine:
                     task.cancel()
         finally:
             self._put_away()
+
+    def _new_means(self) -> Means:
+        return Means(
+            writers=self._writers,
+            hashers=self._hashers,
+            buffers=self._buffers,
+            reading=self._reading,
+            flow=self._flow,
+            spawn=self._tasks.create_task,
+            listener=self._listener,
+            changed=self._scheduler.changed,
+            clock=self._clock,
+        )
 
     async def _until_ended(self) -> None:
         try:
@@ -138,18 +160,7 @@ class Engine:
         except PrefetchError as error:
             self._end(order, Outcome(order.path, order.size, None, 0, 0, self._age(order), error))
             return None
-        download = Download(
-            order,
-            partial,
-            threads=self._blocks,
-            buffers=self._buffers,
-            flow=self._flow,
-            spawn=self._tasks.create_task,
-            meter=Speedometer(self._clock()),
-            listener=self._listener,
-            changed=lambda: self._scheduler.changed(),
-            clock=self._clock,
-        )
+        download = Download(order, partial, self._means)
         self._listener(ModelStarted(order.path, download.hosts_named, order.size, download.resumed))
         self._tasks.create_task(self._see_through(download))
         return download
@@ -208,7 +219,8 @@ class Engine:
                 download.partial.close()
             self._on_outcome(self._outcome(download, download.error or interrupted()))
         self._listener(self._flow.traffic({}))
-        self._blocks.close()
+        self._writers.close()
+        self._hashers.close()
         self._files.close()
 
     def _age(self, order: Order) -> float:

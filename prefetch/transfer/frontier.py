@@ -13,9 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prefetch.errors import PrefetchError
-from prefetch.transfer.buffers import Buffers
-from prefetch.transfer.flow import Flow
-from prefetch.transfer.threads import Spawn, Threads
+from prefetch.transfer.means import Means
+from prefetch.transfer.threads import Spawn
 
 if TYPE_CHECKING:
     from prefetch.volume.partial import Partial
@@ -24,10 +23,8 @@ __all__ = ["Frontier"]
 
 BATCH = 16
 """Blocks hashed in one visit to a thread, and between two kept states of the hash."""
-AHEAD = 24
+AHEAD = 64
 """How far ahead of the frontier, in blocks, it is worth to keep a block in memory until it is hashed."""
-SPARE = 8
-"""Buffers that must be free for the network before one is kept for the hash."""
 
 
 class Frontier:
@@ -43,10 +40,8 @@ class Frontier:
     def __init__(
         self,
         partial: Partial,
+        means: Means,
         *,
-        threads: Threads,
-        buffers: Buffers,
-        flow: Flow,
         spawn: Spawn,
         damaged: Callable[[int], None],
         complete: Callable[[], None],
@@ -54,9 +49,10 @@ class Frontier:
         git_blob: bool = False,
     ) -> None:
         self._partial = partial
-        self._threads = threads
-        self._buffers = buffers
-        self._flow = flow
+        self._hashers = means.hashers
+        self._buffers = means.buffers
+        self._reading = means.reading
+        self._flow = means.flow
         self._spawn = spawn
         self._damaged = damaged
         self._complete = complete
@@ -87,9 +83,8 @@ class Frontier:
 
     def landed(self, index: int, buffer: bytearray, length: int) -> None:
         """Block ``index`` stands on the volume, and as the first ``length`` bytes of ``buffer``, which is ours now."""
-        near = self.next <= index < self.next + AHEAD and not self._retired
-        if near and (index == self.next or self._buffers.spare >= SPARE):
-            self._forget(index)
+        self._forget(index)
+        if self._is_worth_keeping(index) and self._buffers.keep():
             self._memory[index] = buffer, length
         else:
             self._buffers.release(buffer)
@@ -142,9 +137,18 @@ class Frontier:
             self.next = start
         self._rewind_to = None
 
+    def _is_worth_keeping(self, index: int) -> bool:
+        """Whether a block should stay in memory; what lies farther ahead makes room for it."""
+        if self._retired or not self.next <= index < self.next + AHEAD:
+            return False
+        farthest = max(self._memory, default=0)
+        if farthest > index and not self._buffers.has_room:
+            self._forget(farthest)
+        return True
+
     def _forget(self, index: int) -> None:
         if (kept := self._memory.pop(index, None)) is not None:
-            self._buffers.release(kept[0])
+            self._buffers.give_up(kept[0])
 
     def _forget_all(self) -> None:
         for index in tuple(self._memory):
@@ -171,7 +175,7 @@ class Frontier:
         run: list[memoryview] = []
         while (kept := self._memory.get(self.next + len(run))) is not None and len(run) < self._batch_limit:
             run.append(memoryview(kept[0])[: kept[1]])
-        _, seconds = await self._threads.timed(self._hash_all, run)
+        _, seconds = await self._hashers.timed(self._hash_all, run)
         self._flow.count_hashed(sum(map(len, run)), seconds)
         for _ in run:
             self._forget(self.next)
@@ -181,12 +185,12 @@ class Frontier:
         end = self.next
         while end in self._landed and end not in self._memory and end - self.next < self._batch_limit:
             end += 1
-        buffer = await self._buffers.acquire()
+        buffer = await self._reading.acquire()
         try:
             view = memoryview(buffer)
-            (hashed, whole), seconds = await self._threads.timed(self._read_and_hash, view, self.next, end)
+            (hashed, whole), seconds = await self._hashers.timed(self._read_and_hash, view, self.next, end)
         finally:
-            self._buffers.release(buffer)
+            self._reading.release(buffer)
         read = range(self.next, self.next + hashed)
         self._flow.count_hashed(sum(map(self._partial.block_length, read)), seconds)
         for _ in range(hashed):

@@ -8,16 +8,14 @@ import time
 from collections.abc import Callable
 
 from prefetch.net.origin import Origin
-from prefetch.transfer.buffers import Buffers
-from prefetch.transfer.flow import Flow
 from prefetch.transfer.judge import Judge
-from prefetch.transfer.threads import Spawn, Threads
+from prefetch.transfer.means import Means
 from prefetch.volume.draft import Draft
 
 __all__ = ["Parcel"]
 
 AT_ONCE = 1 << 18
-"""Bytes up to which hashing takes less time than handing them to a thread."""
+"""Bytes up to which hashing them, or copying, takes less time than handing them to a thread."""
 
 
 class Parcel:
@@ -27,21 +25,15 @@ class Parcel:
         self,
         draft: Draft,
         judge: Judge,
+        means: Means,
         *,
-        threads: Threads,
-        buffers: Buffers,
-        flow: Flow,
-        spawn: Spawn,
         complete: Callable[[], None],
     ) -> None:
         self.judge = judge
         self.doubting = False
         self.refetched = 0
         self._draft = draft
-        self._threads = threads
-        self._buffers = buffers
-        self._flow = flow
-        self._spawn = spawn
+        self._means = means
         self._complete = complete
         self._buffer: bytearray | None = None
         self._hashing: set[asyncio.Task[None]] = set()
@@ -63,18 +55,17 @@ class Parcel:
 
     def settle(self, index: int, buffer: bytearray, length: int, origin: Origin) -> None:
         """Take over a buffer whose first ``length`` bytes ``origin`` sent as the file."""
-        data = memoryview(buffer)[:length]
+        self.put_away()
+        data = self._own(buffer, length)
         self.judge.look_at(data, self._draft.size)
         if self.doubting:
             self.refetched += length
-        self.put_away()
         if self._retired:
-            self._buffers.release(buffer)
+            self.put_away()
             return
-        self._buffer = buffer
         self._draft.write(index, data)
         # Not at once: whoever brought the block looks at the judge first.
-        task = self._spawn(self._hash(data))
+        task = self._means.spawn(self._hash(data))
         self._hashing.add(task)
         task.add_done_callback(self._hashing.discard)
 
@@ -107,18 +98,28 @@ class Parcel:
 
     def put_away(self) -> None:
         """Let go of the bytes: the file has its name, or never will have one."""
-        if self._buffer is not None:
+        if self._draft.size:
             self._draft.restart()
-            self._buffers.release(self._buffer)
+        if self._buffer is not None:
+            self._means.buffers.release(self._buffer)
             self._buffer = None
+
+    def _own(self, buffer: bytearray, length: int) -> memoryview:
+        """The bytes to be kept: many models may wait for their names, and few of them should hold a whole buffer."""
+        if length > AT_ONCE:
+            self._buffer = buffer
+            return memoryview(buffer)[:length]
+        data = bytes(memoryview(buffer)[:length])
+        self._means.buffers.release(buffer)
+        return memoryview(data)
 
     async def _hash(self, data: memoryview) -> None:
         began = time.perf_counter()
         if len(data) <= AT_ONCE:
             self._hashes = self._hashes_of(data)
         else:
-            self._hashes = await self._threads.run(self._hashes_of, data)
-        self._flow.count_hashed(len(data), time.perf_counter() - began)
+            self._hashes = await self._means.hashers.run(self._hashes_of, data)
+        self._means.flow.count_hashed(len(data), time.perf_counter() - began)
         self._hashing.clear()
         if not self.judge.is_right(*self._hashes):
             # It will be fetched again, and that takes a buffer: all of them may be waiting for one.

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from prefetch.transfer.download import Download
+from prefetch.transfer.download import SMALLEST_RANGE, Download
 from prefetch.transfer.limits import Budget
 from prefetch.transfer.order import Order
 from prefetch.transfer.segment import Segment
@@ -14,8 +14,6 @@ from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Scheduler"]
 
-SMALLEST_RANGE = 2 * BLOCK_SIZE
-"""Bytes below which a request is no longer worth its round trip."""
 AT_ONCE = 4
 """Models begun for each connection, most of them waiting for the volume: each holds open files."""
 
@@ -135,7 +133,7 @@ class Scheduler:
         return sum(1 for download in self._downloads if _is_small(download.order))
 
     def _split(self) -> Segment | None:
-        tails = (d.split(SMALLEST_RANGE) for d in sorted(self._downloads, key=_bytes_a_connection, reverse=True))
+        tails = (d.split() for d in sorted(self._downloads, key=_bytes_a_connection, reverse=True))
         return next((tail for tail in tails if tail is not None), None)
 
 

@@ -21,9 +21,8 @@ __all__ = ["Watch"]
 
 TICK = 0.5
 """Seconds between two looks."""
-SYNC_BYTES = 64 << 20
 SYNC_SECONDS = 5.0
-"""A power cut costs at most what was written after the last flush; flushing more often slows the volume down."""
+"""Seconds for which anything may stay unsynced, where so little comes that its amount is no reason to sync."""
 
 
 class Watch:
@@ -117,8 +116,7 @@ class Watch:
         downloads = self._scheduler.downloads
         self._flushed = {download: self._flushed.get(download, now) for download in downloads}
         for download, last in self._flushed.items():
-            unsynced = download.partial.unsynced_bytes
-            if unsynced >= SYNC_BYTES or (unsynced and now - last >= SYNC_SECONDS):
+            if download.partial.unsynced_bytes and now - last >= SYNC_SECONDS:
                 self._flushed[download] = now
                 download.flush()
 

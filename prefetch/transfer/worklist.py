@@ -57,18 +57,32 @@ class Worklist:
             The bytes ``[start, stop)`` cut off, for another connection.
         """
         longest = max(self.segments, key=lambda segment: segment.remaining or 0, default=None)
-        if longest is None or longest.stop is None:
+        return None if longest is None else _halve(longest, at_least)
+
+    def halve_straggler(self, window: int, at_least: int) -> tuple[int, int] | None:
+        """The same with the first range in flight, if what nobody was sent for begins ``window`` bytes behind it.
+
+        The hash waits for the first range, and all that arrives behind it meanwhile has to be read back.
+        """
+        first = min(self.segments, key=lambda segment: segment.position, default=None)
+        if first is None or not self or self.first * BLOCK_SIZE - first.position < window:
             return None
-        middle = (longest.position + longest.stop) // 2
-        middle += -middle % BLOCK_SIZE
-        stop = longest.stop
-        if middle - longest.position < at_least or stop - middle < at_least:
-            return None
-        longest.stop = middle
-        return middle, stop
+        return _halve(first, at_least)
 
     def abandon_connections(self, *, of: Origin | None = None, but: Segment | None = None) -> None:
         """Break every connection, or those to one host, ``but`` perhaps one."""
         for segment in self.segments:
             if segment is not but and of in (None, segment.origin):
                 segment.abandon_connection()
+
+
+def _halve(segment: Segment, at_least: int) -> tuple[int, int] | None:
+    if segment.stop is None:
+        return None
+    middle = (segment.position + segment.stop) // 2
+    middle += -middle % BLOCK_SIZE
+    stop = segment.stop
+    if middle - segment.position < at_least or stop - middle < at_least:
+        return None
+    segment.stop = middle
+    return middle, stop
