@@ -108,7 +108,7 @@ class Settings:
         metadata=_option(values.whole(1, 64, example="16"), "most connections open at once, over all models"),
     )
     memory: int = field(
-        default=160_000_000,
+        default=200_000_000,
         metadata=_option(
             values.size("a size in bytes above 0", "200M", "SIZE"),
             "most memory for bytes between the network and the volume, beside some 80M of the program's own",

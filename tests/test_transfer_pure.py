@@ -219,10 +219,10 @@ def test_any_bytes_are_judged_without_a_crash(path: str, head: bytes, size: int)
         assert path in str(error)
 
 
-def peers(*, latency: float, speed: float, requests: int = 3) -> Peers:
+def peers(*, latency: float, speed: float, waited: float = 0.0, requests: int = 3) -> Peers:
     result = Peers()
     for _ in range(requests):
-        result.ended("host", Connection(16 << 20, latency, latency + (16 << 20) / speed))
+        result.ended("host", Connection(16 << 20, latency, latency + (16 << 20) / speed, waited))
     return result
 
 
@@ -236,6 +236,10 @@ def peers(*, latency: float, speed: float, requests: int = 3) -> Peers:
 )
 def test_ranges_hide_the_wait_for_the_first_byte(why: str, latency: float, speed: float, expected: int) -> None:
     assert peers(latency=latency, speed=speed).range_size("host") == expected, why
+
+
+def test_nothing_is_hidden_where_the_volume_has_connections_wait_longer() -> None:
+    assert peers(latency=0.3, speed=100e6, waited=0.4).range_size("host") == SHORTEST
 
 
 def test_an_unknown_host_gets_ranges_of_a_middling_size() -> None:

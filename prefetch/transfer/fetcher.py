@@ -115,7 +115,8 @@ class Fetcher:
                 async with origin.open(segment.position, segment.stop) as segment.body:
                     latency = self._clock() - began
                     await self._receive(segment, segment.body)
-            self._peers.ended(origin.host, Connection(segment.received, latency, self._clock() - began))
+            seconds = self._clock() - began
+            self._peers.ended(origin.host, Connection(segment.received, latency, seconds, segment.waited))
         except TimeoutError:
             raise TransientError(f"The connection to {origin.host} stalled.", cause="stall") from None
         finally:
@@ -131,12 +132,19 @@ class Fetcher:
             await download.read_whole(segment.origin, segment)
         while segment.wanted and not segment.finished:
             if segment.buffer is None:
-                segment.waiting = False
-                segment.buffer = await self._buffers.acquire()
+                segment.buffer = await self._room_for(segment)
             view = self._room(segment, segment.buffer)
             count = await self._fill(segment, body, view)
             if count < len(view):
                 await self._end_of_body(segment)
+
+    async def _room_for(self, segment: Segment) -> bytearray:
+        segment.waiting = False
+        since = self._clock()
+        try:
+            return await self._buffers.acquire()
+        finally:
+            segment.waited += self._clock() - since
 
     def _room(self, segment: Segment, buffer: bytearray) -> memoryview:
         """Where the segment's next bytes belong in its buffer."""

@@ -24,16 +24,29 @@ WORTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One request that was answered to its end: bytes, and seconds until the first one and in all."""
+    """One request that was answered to its end.
+
+    Attributes:
+        received: bytes.
+        latency: seconds until the first one.
+        seconds: in all.
+        waited: of these, those for memory: the volume, and not the host, was what it waited for.
+    """
 
     received: int
     latency: float
     seconds: float
+    waited: float = 0.0
 
     @property
     def speed(self) -> float:
         """Bytes a second once they came."""
         return self.received / max(self.seconds - self.latency, 1e-6)
+
+    @property
+    def lost(self) -> float:
+        """Seconds that the wait for the first byte cost: none where the volume would have had it wait anyway."""
+        return max(0.0, self.latency - self.waited)
 
 
 class Peers:
@@ -67,6 +80,6 @@ class Peers:
         lately = self._lately.get(host)
         if not lately:
             return FIRST
-        hides = WORTH * median(c.latency for c in lately) * median(c.speed for c in lately)
+        hides = WORTH * median(c.lost for c in lately) * median(c.speed for c in lately)
         blocks = -(-int(hides) // BLOCK_SIZE)
         return max(SHORTEST, min(LONGEST, blocks * BLOCK_SIZE))

@@ -36,6 +36,7 @@ class Segment:
         "refused_by",
         "scope",
         "stop",
+        "waited",
         "waiting",
     )
 
@@ -54,6 +55,7 @@ class Segment:
         self.meter = Speedometer(0.0)
         self.scope: asyncio.Timeout | None = None
         self.waiting = False  # for the network, and not for a buffer or the bandwidth cap
+        self.waited = 0.0  # seconds that the present connection waited for memory
         self._seen = 0
         self._heard_at = 0.0
 
@@ -86,6 +88,7 @@ class Segment:
         self.blocks = []
         self.meter = Speedometer(now)
         self.waiting = True
+        self.waited = 0.0
         self._seen, self._heard_at = 0, now
 
     def silence(self, now: float) -> float:
