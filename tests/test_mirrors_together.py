@@ -14,9 +14,9 @@ import pytest
 from prefetch.net.origin import Origin
 from prefetch.transfer.mirrors import Mirrors
 from prefetch.transfer.peers import Connection, Peers
-from prefetch.transfer.scheduler import SMALLEST_RANGE
 from prefetch.transfer.segment import Segment
 from prefetch.transfer.watch import TICK, Watch
+from prefetch.transfer.worklist import SMALLEST_RANGE
 
 MB = 1_000_000
 CONNECTIONS = 16

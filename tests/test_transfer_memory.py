@@ -83,5 +83,5 @@ def test_a_range_that_falls_behind_the_others_is_shared_out(
     why: str, in_flight: list[tuple[int, int]], expected: tuple[int, int] | None
 ) -> None:
     work = worklist(pending=(20 * 16, 30 * 16), in_flight=in_flight)
-    assert work.halve_straggler(12 * RANGE, 2 * BLOCK_SIZE) == expected, why
+    assert work.halve_straggler(12 * RANGE) == expected, why
     assert expected is None or any(segment.stop == expected[0] for segment in work.segments)

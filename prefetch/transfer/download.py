@@ -24,10 +24,8 @@ from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.draft import Draft
 from prefetch.volume.incoming import Incoming
 
-__all__ = ["SMALLEST_RANGE", "Download"]
+__all__ = ["Download"]
 
-SMALLEST_RANGE = 2 * BLOCK_SIZE
-"""Bytes below which a request is no longer worth its round trip."""
 WINDOW = 2
 """How many times as far as all ranges at once reach the first of them may lie back before it is shared out."""
 
@@ -141,7 +139,7 @@ class Download:
         """The next range to fetch, of at most ``length(host)`` bytes. There must be one: see `has_pending`."""
         origin = self._mirrors.pick(self.segments, but=self._listed.contradicted(self._work.first))
         limit = length(origin.host)
-        if not self.whole_only and (late := self._work.halve_straggler(self._window(limit), SMALLEST_RANGE)):
+        if not self.whole_only and (late := self._work.halve_straggler(self._window(limit))):
             return self._begin(origin, *late)
         first, last = self._work.next_run(max(1, self.partial.block_count if self.whole_only else limit // BLOCK_SIZE))
         size = self.partial.size
@@ -155,7 +153,7 @@ class Download:
         """The second half of the longest range in flight, if both halves are worth a request."""
         if self.over.is_set() or self.whole_only:
             return None
-        tail = self._work.halve_longest(SMALLEST_RANGE)
+        tail = self._work.halve_longest()
         return tail and self._begin(self._mirrors.pick(self.segments), *tail)
 
     @property

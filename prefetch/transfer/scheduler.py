@@ -6,10 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from prefetch.transfer.download import SMALLEST_RANGE, Download
+from prefetch.transfer.download import Download
 from prefetch.transfer.limits import Budget
 from prefetch.transfer.order import Order
 from prefetch.transfer.segment import Segment
+from prefetch.transfer.worklist import SMALLEST_RANGE
 from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Scheduler"]

@@ -7,7 +7,10 @@ from prefetch.transfer.runs import Runs
 from prefetch.transfer.segment import Segment
 from prefetch.volume.blocks import BLOCK_SIZE
 
-__all__ = ["Worklist"]
+__all__ = ["SMALLEST_RANGE", "Worklist"]
+
+SMALLEST_RANGE = 2 * BLOCK_SIZE
+"""Bytes below which a request is no longer worth its round trip."""
 
 
 class Worklist:
@@ -50,16 +53,16 @@ class Worklist:
         assert run is not None
         return run
 
-    def halve_longest(self, at_least: int) -> tuple[int, int] | None:
-        """Cut the second half off the longest range in flight, if both halves keep ``at_least`` bytes.
+    def halve_longest(self) -> tuple[int, int] | None:
+        """Cut the second half off the longest range in flight, if both halves are worth a request.
 
         Returns:
             The bytes ``[start, stop)`` cut off, for another connection.
         """
         longest = max(self.segments, key=lambda segment: segment.remaining or 0, default=None)
-        return None if longest is None else _halve(longest, at_least)
+        return None if longest is None else _halve(longest)
 
-    def halve_straggler(self, window: int, at_least: int) -> tuple[int, int] | None:
+    def halve_straggler(self, window: int) -> tuple[int, int] | None:
         """The same with the first range in flight, if what nobody was sent for begins ``window`` bytes behind it.
 
         The hash waits for the first range, and all that arrives behind it meanwhile has to be read back.
@@ -67,7 +70,7 @@ class Worklist:
         first = min(self.segments, key=lambda segment: segment.position, default=None)
         if first is None or not self or self.first * BLOCK_SIZE - first.position < window:
             return None
-        return _halve(first, at_least)
+        return _halve(first)
 
     def abandon_connections(self, *, of: Origin | None = None, but: Segment | None = None) -> None:
         """Break every connection, or those to one host, ``but`` perhaps one."""
@@ -76,13 +79,13 @@ class Worklist:
                 segment.abandon_connection()
 
 
-def _halve(segment: Segment, at_least: int) -> tuple[int, int] | None:
+def _halve(segment: Segment) -> tuple[int, int] | None:
     if segment.stop is None:
         return None
     middle = (segment.position + segment.stop) // 2
     middle += -middle % BLOCK_SIZE
     stop = segment.stop
-    if middle - segment.position < at_least or stop - middle < at_least:
+    if min(middle - segment.position, stop - middle) < SMALLEST_RANGE:
         return None
     segment.stop = middle
     return middle, stop
