@@ -73,7 +73,15 @@ def _execute(command: Command, settings: Settings) -> Outcome:
     with listener_for(settings, sys.stderr) as listener:
         for name, nearest in misspelt_variables(os.environ):
             listener(Notice("warning", f"{name} is not a setting of this program; did you mean {nearest}?"))
-        return _guarded(lambda: _call(command, settings, listener), volume=volume)
+
+        def work() -> Outcome:
+            return _guarded(lambda: _call(command, settings, listener), volume=volume)
+
+        if not command.may_end_a_pod or (settings.on_success, settings.on_failed, settings.max_hours) == (None,) * 3:
+            return work()
+        from prefetch.oneshot import do_and_leave
+
+        return _guarded(lambda: do_and_leave(work, settings, os.environ, listener), volume=volume)
 
 
 def _call(command: Command, settings: Settings, listener: Listener) -> Outcome:

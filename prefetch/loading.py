@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prefetch.errors import UsageError
-from prefetch.settings import PREFIX, Settings, flag_of, option_names, option_of, variable_of
+from prefetch.settings import PREFIX, Settings, default_of, flag_of, option_names, option_of, variable_of
 from prefetch.spelling import shown
 from prefetch.values import Kind
 
@@ -66,9 +66,24 @@ def _from_command_line(name: str, given: Any) -> Any:
 
 def _from_variable(name: str, text: str) -> Any:
     kind, before = option_of(name).kind, f"{variable_of(name)}="
+    if not _reads(kind, text) and any(_reads(option_of(other).kind, text) for other in _sharing(name)):
+        return default_of(name)
     if kind.many:
         return tuple(_read(kind, item.strip(), before, before) for item in text.split(",") if item.strip())
     return _read(kind, text, before, before)
+
+
+def _sharing(name: str) -> list[str]:
+    """The other options that have the same variable, of other commands."""
+    return [other for other in option_names() if other != name and variable_of(other) == variable_of(name)]
+
+
+def _reads(kind: Kind, text: str) -> bool:
+    try:
+        kind.read(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _read(kind: Kind, text: str, before: str, example: str) -> Any:

@@ -48,6 +48,8 @@ class Option:
         positional: whether it is written without a ``--name`` before it.
         alone: what the option means without a value, where it may stand so.
         flag: how it is written on a command line, where that is not its field's name.
+        variable: what stands behind PREFETCH_, where that is not its field's name. Options of two commands may share
+            one: each takes the values that it knows.
         short: its one-letter form, where it has one.
     """
 
@@ -56,6 +58,7 @@ class Option:
     positional: bool = False
     alone: str | None = None
     flag: str | None = None
+    variable: str | None = None
     short: str | None = None
 
 
@@ -361,6 +364,31 @@ class Settings:
             "whether the command is not started, or started all the same, where the models are not there",
         ),
     )
+    on_success: Literal["terminate", "stop", "exit", "idle"] | None = field(
+        default=None,
+        metadata=_option(
+            values.choice("stop", "exit", "idle", "terminate"),
+            "what becomes of this RunPod pod when all is there: remove it, stop it, let the command end, or stay; "
+            "without it, the command ends, which makes RunPod start it again",
+        ),
+    )
+    on_failed: Literal["terminate", "stop", "exit", "idle"] | None = field(
+        default=None,
+        metadata=_option(
+            values.choice("stop", "exit", "idle", "terminate"),
+            "what becomes of this RunPod pod when something failed",
+            flag="--on-failure",
+            variable="ON_FAILURE",
+        ),
+    )
+    max_hours: float | None = field(
+        default=None,
+        metadata=_option(
+            values.hours(8760, example="6"),
+            "the most hours from the beginning, over restarts of the container: a run is stopped then and has failed, "
+            "and a pod that idles is removed",
+        ),
+    )
     workflow: tuple[Path, ...] = field(
         default=(),
         metadata=_option(
@@ -504,4 +532,4 @@ def flag_of(name: str) -> str:
 
 def variable_of(name: str) -> str:
     """The environment variable a field is read from: ``limit_rate`` → ``PREFETCH_LIMIT_RATE``."""
-    return PREFIX + name.rstrip("_").upper()
+    return PREFIX + (option_of(name).variable or name.rstrip("_").upper())

@@ -19,6 +19,7 @@ __all__ = [
     "Kind",
     "choice",
     "endpoint",
+    "hours",
     "listed",
     "name",
     "parse_size",
@@ -142,6 +143,17 @@ def seconds(least: float, most: float | None = None, *, example: str, metavar: s
     """A finite float in these bounds."""
     bounds = f", {least:g} or more" if most is None else f" from {least:g} to {most:g}"
     return Kind(lambda text: _within(_float(text), least, most), f"a number of seconds{bounds}", example, metavar)
+
+
+def hours(most: float, *, example: str, metavar: str = "H") -> Kind:
+    """A float above 0."""
+
+    def read(text: str) -> float:
+        if (number := _within(_float(text), 0.0, most)) == 0:
+            raise ValueError("no time at all")
+        return number
+
+    return Kind(read, f"a number of hours above 0, {most:g} at most", example, metavar)
 
 
 def parse_size(text: str) -> int:

@@ -147,6 +147,8 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "REQUIRE": "i2v,vae",
         "DEADLINE": "400",
         "ON_FAILURE": "continue",
+        "ON_SUCCESS": "terminate",
+        "MAX_HOURS": "1.5",
         "WORKFLOW": "w.json",
         "KEEP_ENV": "1",
         "SERVE": "1",
@@ -191,6 +193,9 @@ def test_the_environment_sets_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "require": ("i2v", "vae"),
         "deadline": 400.0,
         "on_failure": "continue",
+        "on_success": "terminate",
+        "on_failed": None,
+        "max_hours": 1.5,
         "workflow": (Path("w.json"),),
         "keep_env": True,
         "serve": True,
@@ -317,3 +322,21 @@ def test_misspelt_variables_are_noticed_and_others_left_alone() -> None:
         ("PREFETCH_LIMITRATE", "PREFETCH_LIMIT_RATE"),
         ("PREFETCH_QUOTTA", "PREFETCH_QUOTA"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "of_hook", "of_run"),
+    [("continue", "continue", None), ("stop", "abort", "stop"), ("", "abort", None)],
+)
+def test_two_commands_share_a_variable_and_each_takes_what_it_knows(
+    text: str, of_hook: str, of_run: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFETCH_ON_FAILURE", text)
+    settings = load_settings({})
+    assert (settings.on_failure, settings.on_failed) == (of_hook, of_run)
+
+
+def test_what_neither_of_two_commands_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFETCH_ON_FAILURE", "explode")
+    with pytest.raises(UsageError, match="PREFETCH_ON_FAILURE=explode is not abort or continue"):
+        load_settings({})

@@ -59,6 +59,11 @@ class Command:
     load: str
     needs_linux: bool = False
 
+    @property
+    def may_end_a_pod(self) -> bool:
+        """Whether it can be a pod's one-shot job."""
+        return "on_success" in self.options
+
     def function(self) -> Callable[[Settings, Listener], Outcome]:
         """Import the command's code."""
         module, _, name = self.load.partition(":")
@@ -80,6 +85,7 @@ _WATCHED = (
     "textfile",
     "pushgateway",
 )
+_ENDING = ("on_success", "on_failed", "max_hours")
 _OUTPUT = ("json_", "log_format")
 _ENTRY = ("mode", "require", "workflow", "deadline", "on_failure", "serve", "poll", "keep_env", "comfyui")
 
@@ -99,6 +105,7 @@ COMMANDS: tuple[Command, ...] = (
             "locked",
             *_TRUST,
             "comfyui",
+            *_ENDING,
             *_WATCHED,
             *_OUTPUT,
         ),
@@ -107,6 +114,7 @@ COMMANDS: tuple[Command, ...] = (
             ("prefetch run models.yaml --group i2v --group vae", "a part of the manifest"),
             ("prefetch run --listen 127.0.0.1:9464 --linger 60", "with metrics for Prometheus"),
             ("prefetch run --limit-rate 50M --quota 100G", "gently, on a volume of 100 GB"),
+            ("prefetch run --on-success terminate --max-hours 6", "as a RunPod pod's only job"),
         ),
         load="prefetch.commands.run:main",
         needs_linux=True,

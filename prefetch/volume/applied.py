@@ -14,7 +14,7 @@ from typing import Any, TypedDict, cast
 
 from prefetch.inputs import Included
 from prefetch.volume import files
-from prefetch.volume.documents import read_document, write_document
+from prefetch.volume.documents import keep_newest, newest_first, read_document, write_document
 from prefetch.volume.layout import Volume
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
@@ -90,9 +90,7 @@ def write_applied(volume: Volume, key: str, applied: Applied) -> None:
         "models": applied.models,
     }
     write_document(volume, "applied", _name(key), document)
-    with files.os_errors("forgetting what was applied"), volume.writing("applied") as directory:
-        for name in _newest_first(directory)[_KEPT:]:
-            files.remove(name, dir_fd=directory)
+    keep_newest(volume, "applied", _KEPT)
 
 
 def read_applied(volume: Volume, key: str) -> Applied | None:
@@ -110,7 +108,7 @@ def read_applied(volume: Volume, key: str) -> Applied | None:
 def applied_keys(volume: Volume) -> list[str]:
     """The keys of everything that was applied, the latest first."""
     with files.os_errors("reading what was applied"), volume.reading("applied") as directory:
-        names = [] if directory is None else _newest_first(directory)
+        names = [] if directory is None else newest_first(directory)
     return [key for name in names if _KEY.fullmatch(key := name.removesuffix(".json"))]
 
 
@@ -134,11 +132,6 @@ def forget_applied_of(volume: Volume, paths: Iterable[str]) -> None:
 def _paths_in(volume: Volume, key: str) -> set[str]:
     applied = read_applied(volume, key) if _KEY.fullmatch(key) else None
     return {model["path"] for model in applied.models} if applied is not None else set()
-
-
-def _newest_first(directory: int) -> list[str]:
-    found = {name: files.lstat(name, dir_fd=directory) for name in _names(directory)}
-    return sorted(found, key=lambda name: -status.st_mtime_ns if (status := found[name]) is not None else 0)
 
 
 def _names(directory: int) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from prefetch.volume import files
 from prefetch.volume.layout import Volume
 from prefetch.volume.untrusted import decode
 
-__all__ = ["encode", "read_document", "write_document"]
+__all__ = ["encode", "keep_newest", "newest_first", "read_document", "write_document"]
 
 _LIMIT = 64 * 1024 * 1024
 
@@ -23,6 +24,21 @@ def write_document(volume: Volume, directory: str, name: str, document: object) 
         volume.writing("tmp") as temporary,
     ):
         files.replace(name, data, dir_fd=target, temporary=temporary)
+
+
+def keep_newest(volume: Volume, directory: str, count: int) -> None:
+    """Remove all documents of ``.prefetch/<directory>`` but so many that were written last."""
+    with files.os_errors(f"clearing {directory}"), volume.writing(directory) as target:
+        for name in newest_first(target)[count:]:
+            files.remove(name, dir_fd=target)
+        # For those that are kept: a name is only as durable as the directory that it is in.
+        files.flush(target)
+
+
+def newest_first(directory: int) -> list[str]:
+    """The names in an open directory, the one that was written last first."""
+    found = {name: files.lstat(name, dir_fd=directory) for name in os.listdir(directory)}
+    return sorted(found, key=lambda name: -status.st_mtime_ns if (status := found[name]) is not None else 0)
 
 
 def encode(document: object) -> bytes:

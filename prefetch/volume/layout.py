@@ -5,6 +5,7 @@
           inventory/   what we know of each model that stands there
           applied/     what the last run of each manifest came to
           history/     the latest runs
+          jobs/        the one-shot jobs of pods: when each began, and what it came to
           replaced/    what stood under a model's name before and was not ours
           tmp/         small files before they are renamed to their names
 """

@@ -1,0 +1,95 @@
+"""A run as a pod's only job: what it came to is kept on the volume and told in one line, then the pod goes away."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prefetch.commands.table import Outcome
+from prefetch.errors import Interrupted, PrefetchError, UsageError
+from prefetch.hours import Hours
+from prefetch.leaving import Leaving, Then, ask_runpod
+from prefetch.report.events import Listener, Notice
+from prefetch.report.writer import LineWriter
+from prefetch.settings import Settings
+from prefetch.spelling import shown
+from prefetch.volume.owner import Owner
+
+__all__ = ["LONGEST", "MARK", "do_and_leave", "line_of"]
+
+MARK = "PREFETCH_RESULT"
+"""What the line of the result begins with."""
+LONGEST = 12_000
+"""Bytes of the line at most: what is longer, a container's log may cut in two."""
+
+_POD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def do_and_leave(
+    work: Callable[[], Outcome], settings: Settings, environ: Mapping[str, str], listener: Listener
+) -> Outcome:
+    """Do the work, keep and tell its result, and have the pod go the way that was asked for.
+
+    Whoever stops the work by a signal has plans of his own with the pod: then nothing more is done.
+
+    Raises:
+        UsageError: the pod is to go, and this is none.
+    """
+    pod = _pod_in(environ, settings)
+    hours = Hours.of(settings, pod or _place())
+    outcome = hours.do(work)
+    stopped = outcome.exit_code == Interrupted.exit_code
+    wanted = settings.on_success if outcome.exit_code == 0 else settings.on_failed
+    then: Then = "exit" if stopped or wanted is None else wanted
+    document = json.loads(outcome.to_json())
+    try:
+        hours.end(then, document)
+    except PrefetchError as error:
+        listener(Notice("warning", f"The result cannot be kept on the volume. {error}"))
+    LineWriter(sys.stderr).write(line_of(document))
+    ask = None if pod is None else ask_runpod(pod, environ)
+    Leaving(ask, left=hours.left, listener=listener).leave(then)
+    return outcome
+
+
+def line_of(document: Mapping[str, Any]) -> str:
+    """The line that tells a result. Where all models make it too long, those are left out that are all well."""
+    line = f"{MARK} {json.dumps(document)}"
+    models = [model for model in document["models"] if model["error"] is not None]
+    while len(line) > LONGEST:
+        told = {**document, "models": models, "models_left_out": len(document["models"]) - len(models)}
+        line = f"{MARK} {json.dumps(told)}"
+        if not models:
+            break
+        models = models[: len(models) // 2]
+    return line
+
+
+def _pod_in(environ: Mapping[str, str], settings: Settings) -> str | None:
+    """The id of the pod that this runs in; None elsewhere."""
+    pod = environ.get("RUNPOD_POD_ID") or None
+    if pod is not None and not _POD.fullmatch(pod):
+        raise UsageError(f"RUNPOD_POD_ID is {shown(pod)}, which is no pod's id.", remedy="Leave it as RunPod sets it.")
+    flags = {"--on-success": settings.on_success, "--on-failure": settings.on_failed}
+    for flag, then in flags.items():
+        if then not in ("terminate", "stop"):
+            continue
+        if environ.get("RUNPOD_ENDPOINT_ID"):
+            raise UsageError(
+                f"{flag} {then} is for a pod, and this is a serverless worker, which RunPod ends by itself.",
+                remedy="Start workers through prefetch hook, and fill the volume from a pod.",
+            )
+        if pod is None:
+            raise UsageError(
+                f"{flag} {then} is for a RunPod pod, and RUNPOD_POD_ID is not set.",
+                remedy="Elsewhere leave it out: the command then ends.",
+            )
+    return pod
+
+
+def _place() -> str:
+    """What a job elsewhere is kept under: the host's name, which under Kubernetes is the pod's."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", f"host-{Owner.current().host}")[:64]
