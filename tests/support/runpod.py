@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tests.support.pods import Container, Job, Pod, idle, with_secrets
+from tests.support.runpod_shelf import Refusal, Shelf
 
 __all__ = ["KEY", "Call", "Flavor", "Refusal", "RunPod", "Trouble"]
 
@@ -72,14 +73,6 @@ class Call:
     body: bytes = field(default=b"", repr=False)
 
 
-class Refusal(Exception):
-    """An answer other than success."""
-
-    def __init__(self, status: int, detail: str, errors: list[str] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.errors = status, detail, errors
-
-
 class RunPod:
     """The account. `tests.support.runpod_api.running_runpod` makes one that listens.
 
@@ -87,6 +80,7 @@ class RunPod:
         endpoint: for PREFETCH_RUNPOD_ENDPOINT.
         job: what every container runs.
         full: pairs of flavor and data center that the catalog has and that are gone when asked for.
+        shelf: the templates and endpoints.
         pod_key_may: the actions that a pod's own key is allowed on that pod.
     """
 
@@ -104,6 +98,7 @@ class RunPod:
         self.pods: dict[str, Pod] = {}
         self.ever: list[Pod] = []
         self.volumes: dict[str, dict[str, Any]] = {}
+        self.shelf = Shelf()
         self.changed = threading.Condition(threading.RLock())
         self._numbers = iter(range(1, 10**6))
 
@@ -173,7 +168,7 @@ class RunPod:
                     return self._volume(method, name)
                 case ("GET", "catalog", "cpus"):
                     return 200, {"cpus": [_catalog(flavor, query) for flavor in self.flavors]}
-        raise Refusal(404, "resource not found")
+            return self.shelf.answer(method, words, body)
 
     def check_key(self, key: str, words: list[str], body: Any) -> None:
         """Refuse a request whose key is not good for it."""
@@ -186,6 +181,8 @@ class RunPod:
             raise Refusal(403, "access denied")
 
     def _create_pod(self, request: dict[str, Any]) -> Pod:
+        if (template := request.pop("templateId", None)) is not None:
+            request = self.shelf.applied(template, request, serverless=False)
         if ("cpu" in request) == ("gpu" in request):
             raise Refusal(400, "exactly one of gpu or cpu must be set")
         flavor = next((one for one in self.flavors if one.id == request["cpu"]["id"]), None)

@@ -1,4 +1,4 @@
-"""Cuts RunPod's published API contract to the operations that prefetch uses, and to its rules, without its prose.
+"""Cuts RunPod's published API contract to the operations that prefetch or its templates use, without its prose.
 
     python -m tests.support.trim_contract runpod-openapi-v2.json
 
@@ -24,6 +24,8 @@ _OPERATIONS = {
     "/v2/pods/{id}/action": ("post",),
     "/v2/network-volumes": ("get", "post"),
     "/v2/network-volumes/{id}": ("get", "delete"),
+    "/v2/templates": ("post",),
+    "/v2/serverless": ("post",),
     "/v2/catalog/cpus": ("get",),
     "/v2/catalog/datacenters": ("get",),
 }
