@@ -50,6 +50,9 @@ def do_and_leave(
     except PrefetchError as error:
         listener(Notice("warning", f"The result cannot be kept on the volume. {error}"))
     LineWriter(sys.stderr).write(line_of(document))
+    if outcome.error is not None and then != "exit":
+        # The command's own end, which tells it too, may never come.
+        listener(Notice("warning", str(outcome.error)))
     ask = None if pod is None else ask_runpod(pod, environ)
     Leaving(ask, left=hours.left, listener=listener).leave(then)
     return outcome

@@ -350,3 +350,4 @@ def test_a_volume_that_is_none_still_ends_the_pod(account: Account) -> None:
     account.ended(pod, "TERMINATED")
     (result,) = account.results(pod)
     assert result["exit_code"] == 2 and "Nothing is mounted at" in result["error"]["message"]
+    assert f"warning: {result['error']['message']}" in [entry.line for entry in pod.lines]
