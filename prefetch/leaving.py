@@ -53,6 +53,7 @@ class Leaving:
     Args:
         ask: None where this is no pod of RunPod.
         left: seconds until the end of all; None where there is none.
+        heard_in: seconds before the pod is first asked to go, in which what it said last is read by whoever follows it.
         wait: does nothing for so many seconds, or for ever; KeyboardInterrupt leaves it.
     """
 
@@ -62,11 +63,13 @@ class Leaving:
         *,
         left: Callable[[], float | None],
         listener: Listener,
+        heard_in: float = 0.0,
         wait: Callable[[float | None], object] = lambda seconds: threading.Event().wait(seconds),
     ) -> None:
         self._ask = ask
         self._left = left
         self._listener = listener
+        self._heard_in = heard_in
         self._wait = wait
 
     def leave(self, then: Then) -> None:
@@ -84,6 +87,8 @@ class Leaving:
             self._idle(None)
             then = "terminate"
         elif not self._is_over():
+            if self._heard_in:
+                self._wait(self._heard_in)
             self._go_sooner_or_later(then)
         self._tell("the hours of --max-hours are over")
         self._ask_for(_LAST[then])

@@ -25,6 +25,9 @@ MARK = "PREFETCH_RESULT"
 LONGEST = 12_000
 """Bytes of the line at most: what is longer, a container's log may cut in two."""
 
+_FOLLOWED = "PREFETCH_INTENT"
+"""What marks a pod that somebody has made from afar and follows by its log, which goes away with the pod."""
+_HEARD_IN = 5.0
 _POD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -54,7 +57,8 @@ def do_and_leave(
         # The command's own end, which tells it too, may never come.
         listener(Notice("warning", str(outcome.error)))
     ask = None if pod is None else ask_runpod(pod, environ)
-    Leaving(ask, left=hours.left, listener=listener).leave(then)
+    heard_in = _HEARD_IN if environ.get(_FOLLOWED) else 0.0
+    Leaving(ask, left=hours.left, listener=listener, heard_in=heard_in).leave(then)
     return outcome
 
 

@@ -124,6 +124,13 @@ def test_nothing_is_asked_for_that_was_not_allowed_before_the_end(
     assert bool(said)
 
 
+def test_who_follows_a_pod_hears_it_out_before_it_goes() -> None:
+    clock = Clock(None, patience=2)
+    asked: list[str] = []
+    Leaving(asked.append, left=clock.left, listener=lambda event: None, wait=clock.wait, heard_in=5.0).leave("stop")
+    assert (asked, clock.waits) == (["stop"], [5.0, 300.0])
+
+
 def test_elsewhere_than_in_a_pod_nobody_is_asked() -> None:
     asked, said = leave("idle", refused=set(), clock=Clock(1), in_a_pod=False)
     assert asked == [] and said[0] == "idles until it is stopped"
