@@ -13,7 +13,7 @@ from prefetch.demo.faults import Fault, Script
 from prefetch.demo.hub import Hub
 from prefetch.demo.log import LogEntry, RequestLog
 from prefetch.demo.repo import Files, Repo
-from prefetch.demo.wire import Link, Server, listen
+from prefetch.demo.wire import LOOPBACK, Link, Server, listen
 
 __all__ = ["DemoServer", "running_origin"]
 
@@ -84,6 +84,7 @@ def running_origin(
     tokens: Mapping[str, str] | None = None,
     port: int = 0,
     cdn_port: int = 0,
+    address: str = LOOPBACK,
     link: Link | None = None,
     lifetime: int = 3600,
     page_size: int = 1000,
@@ -99,6 +100,7 @@ def running_origin(
         faults: the script's beginning.
         tokens: the user's name by token; any other token is answered as invalid.
         port, cdn_port: 0 for any free ones.
+        address: where it listens; the CDN has another name on loopback.
         link: TLS, pace and delay of every connection.
         lifetime: seconds that a signed link is good for.
         page_size: entries of a tree listing on one page.
@@ -107,10 +109,11 @@ def running_origin(
     """
     link, log, script = link or Link(), log or RequestLog(), Script(faults)
     scheme = "https" if link.tls else "http"
-    hub_sockets, cdn_sockets, civitai_sockets = listen(port), listen(cdn_port), listen(0)
-    cdn = Cdn(f"{scheme}://localhost:{cdn_sockets[0].getsockname()[1]}", lifetime=lifetime, clock=clock)
+    hub_sockets, cdn_sockets, civitai_sockets = (listen(each, address) for each in (port, cdn_port, 0))
+    cdn_host = "localhost" if address == LOOPBACK else address
+    cdn = Cdn(f"{scheme}://{cdn_host}:{cdn_sockets[0].getsockname()[1]}", lifetime=lifetime, clock=clock)
     hub = Hub(
-        f"{scheme}://127.0.0.1:{hub_sockets[0].getsockname()[1]}",
+        f"{scheme}://{address}:{hub_sockets[0].getsockname()[1]}",
         link=cdn.link,
         repos=repos,
         files=files,
@@ -118,7 +121,7 @@ def running_origin(
         page_size=page_size,
     )
     civitai = Civitai(
-        f"{scheme}://127.0.0.1:{civitai_sockets[0].getsockname()[1]}", link=cdn.link, versions=versions, tokens=tokens
+        f"{scheme}://{address}:{civitai_sockets[0].getsockname()[1]}", link=cdn.link, versions=versions, tokens=tokens
     )
     servers = [
         Server("hub", hub, hub_sockets, script=script, log=log, link=link),

@@ -23,9 +23,11 @@ from prefetch.demo.faults import Script
 from prefetch.demo.log import LogEntry, RequestLog
 from prefetch.demo.messages import Reply, Request
 
-__all__ = ["App", "Link", "Server", "listen"]
+__all__ = ["LOOPBACK", "App", "Link", "Server", "listen"]
 
 App = Callable[[Request], Reply]
+
+LOOPBACK = "127.0.0.1"
 
 _SO_MAX_PACING_RATE = 47
 """From Linux's asm-generic/socket.h; the socket module does not name it."""
@@ -49,11 +51,11 @@ class Link:
     delay: float = 0.0
 
 
-def listen(port: int) -> list[socket.socket]:
-    """Sockets on 127.0.0.1 and, where this machine has it, on ::1, with the same port (0: any free one)."""
-    first = socket.create_server(("127.0.0.1", port))
+def listen(port: int, address: str = LOOPBACK) -> list[socket.socket]:
+    """A socket on ``address``, and for 127.0.0.1 one on ::1 too, if there is such, with its port (0: any free one)."""
+    first = socket.create_server((address, port))
     sockets = [first]
-    if socket.has_ipv6:
+    if address == LOOPBACK and socket.has_ipv6:
         # A client that tries ::1 first for "localhost" is refused at once and falls back, so this may fail.
         with suppress(OSError):
             sockets.append(socket.create_server(("::1", first.getsockname()[1]), family=socket.AF_INET6))

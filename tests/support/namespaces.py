@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Place", "place", "place_with_dead_end"]
+__all__ = ["Place", "inside_network", "place", "place_with_dead_end"]
 
 _WITH_NAMES = 'mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/nsswitch.conf && shift 2 && exec "$@"'
 _WITH_DEAD_END = " && ".join(
@@ -55,15 +55,9 @@ class Place:
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Have the threads and sockets that this thread makes belong to the place's network."""
-        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        there = os.open(f"/proc/{self.network}/ns/net", os.O_RDONLY)
-        try:
-            _enter(there)
+        assert self.network is not None
+        with inside_network(self.network):
             yield
-        finally:
-            _enter(own)
-            os.close(own)
-            os.close(there)
 
 
 def place(folder: Path) -> Place:
@@ -86,6 +80,20 @@ def place_with_dead_end(folder: Path, *, own: str, dead: str) -> Iterator[Place]
             yield Place(bare.hosts, bare.nsswitch, holder.pid)
         finally:
             holder.kill()
+
+
+@contextmanager
+def inside_network(process: int) -> Iterator[None]:
+    """Have the threads and sockets that this thread makes belong to the network of a process."""
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/proc/{process}/ns/net", os.O_RDONLY)
+    try:
+        _enter(there)
+        yield
+    finally:
+        _enter(own)
+        os.close(own)
+        os.close(there)
 
 
 def _enter(network: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -52,6 +53,14 @@ def _lacks_fuse() -> str | None:
     return None if Path("/usr/include/fuse3/fuse.h").exists() else "fuse.h not found (Debian: libfuse3-dev)"
 
 
+def _lacks_kustomize() -> str | None:
+    words = ["kubectl", "version", "--client", "--output=json"]
+    version = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    return (
+        None if "kustomizeVersion" in version else "kubectl is older than 1.24, and its kustomize knows no components"
+    )
+
+
 def _lacks_mounts() -> str | None:
     if os.geteuid() != 0:
         return "mounting a file system needs root"
@@ -63,12 +72,14 @@ def _lacks_mounts() -> str | None:
 
 PARTS = {
     "aria2c": Part("aria2", ("aria2c",)),
+    "bubblewrap": Part("bubblewrap", ("bwrap",), _lacks_mounts),
     "buildah": Part("buildah debootstrap git", ("buildah", "debootstrap", "git"), _lacks_mounts),
     "chromium": Part("chromium", ("chromium",)),
     "curl": Part("curl", ("curl",)),
     "faketime": Part("faketime", ("faketime",)),
     "faultfs": Part("gcc libc6-dev libfuse3-dev fuse3 mount", ("gcc", "fusermount3", "umount"), _lacks_fuse),
     "gcc": Part("gcc libc6-dev", ("gcc",)),
+    "kubectl": Part("kubernetes-client, in Debian 13 or newer", ("kubectl",), _lacks_kustomize),
     "moosefs": Part(
         "moosefs-master moosefs-chunkserver moosefs-client fuse3 iproute2",
         ("mfsmaster", "mfschunkserver", "mfsmount", "fusermount3", "ip", "tc"),

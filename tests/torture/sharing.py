@@ -1,6 +1,7 @@
 """``python -m tests.torture.sharing``: what it takes when several hosts fill one volume whose link is the limit.
 
-Each host has a mount, a name and process numbers of its own; all mounts share one capped link to the volume.
+Each host has a mount, a name, process numbers and a network of its own; all mounts share one capped link to the volume,
+and each host's own link to the origin may be capped too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefetch.demo.server import DemoServer, running_origin
+from tests.support.cluster import ORIGIN, Pod, cluster
 from tests.support.commands import Commands
 from tests.support.hosts import on_host
 from tests.support.models import Wanted, repo_of, sent_bytes, wanted, write_manifest
@@ -34,26 +36,42 @@ PATIENCE = 400.0
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one turn took: seconds until the last writer ended, bytes that the origin sent, bytes of the models."""
+    """What one turn took.
+
+    Attributes:
+        seconds: until the last writer ended.
+        fetched: bytes that the origin sent.
+        size: bytes of the models.
+        asked: requests that came to the Hub itself, not to its CDN.
+    """
 
     seconds: float
     fetched: int
     size: int
+    asked: int
 
     def __str__(self) -> str:
-        return f"{self.seconds:.1f} s, {self.fetched / self.size:.3f} of the bytes"
+        return f"{self.seconds:.1f} s, {self.fetched / self.size:.3f} of the bytes, the Hub asked {self.asked} times"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How fast links are, as tc writes it: the volume's, and that of each host to the origin, None where uncapped."""
+
+    volume: str
+    host: str | None
 
 
 def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if lacking := [reason for part in ("moosefs", "mounts") if (reason := PARTS[part].reason())]:
+    if lacking := [reason for part in ("moosefs", "mounts", "namespaces") if (reason := PARTS[part].reason())]:
         sys.exit(f"make sharing: {lacking[0]}.")
     try:
         if options.huge:
-            _huge(options.cap)
+            _huge(Rates(options.cap, options.link))
         else:
-            _writers(options.writers, options.cap)
+            _writers(options.writers, Rates(options.cap, options.link))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -65,41 +83,45 @@ def _options() -> argparse.Namespace:
     )
     counts.help = "how many at once, one turn each (default 1,2,4,8)"
     parser.add_argument("--cap", default="40mbit", help="of the volume's link, as tc writes it (default 40mbit)")
+    parser.add_argument("--link", help="of each host's own link to the origin; not capped without it")
     parser.add_argument(
         "--huge", action="store_true", help="instead: one huge file, beside two hosts with half of it each"
     )
     return parser.parse_args()
 
 
-def _writers(counts: Sequence[int], cap: str) -> None:
+def _writers(counts: Sequence[int], rates: Rates) -> None:
     one: float | None = None
     for count in counts:
-        turn = _turn(wanted(*SET), [slice(None)] * count, cap)
+        turn = _turn(wanted(*SET), [slice(None)] * count, rates)
         one = turn.seconds if one is None else one
         print(f"{count} writers: {turn}; {turn.seconds / one:.3f} times the first", flush=True)
 
 
-def _huge(cap: str) -> None:
-    print(f"one host, one file: {_turn(wanted(HUGE), [slice(None)], cap)}", flush=True)
+def _huge(rates: Rates) -> None:
+    print(f"one host, one file: {_turn(wanted(HUGE), [slice(None)], rates)}", flush=True)
     halves = wanted(HUGE // 2, HUGE // 2)
-    print(f"two hosts, half a file each: {_turn(halves, [slice(0, 1), slice(1, 2)], cap)}", flush=True)
+    print(f"two hosts, half a file each: {_turn(halves, [slice(0, 1), slice(1, 2)], rates)}", flush=True)
     with moosefs_volume(space=2 * HUGE) as filesystem:
-        print(f"bringing one half over: {_join(filesystem, cap):.1f} s", flush=True)
+        print(f"bringing one half over: {_join(filesystem, rates.volume):.1f} s", flush=True)
 
 
-def _turn(models: Sequence[Wanted], shares: Sequence[slice], cap: str) -> Turn:
+def _turn(models: Sequence[Wanted], shares: Sequence[slice], rates: Rates) -> Turn:
     """All writers start at once on an empty volume; each fetches its share of the models."""
     size = sum(model.content.size for model in models)
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prefetch-sharing-")))
-        origin = stack.enter_context(running_origin(repos=[repo_of(models)]))
+        network = stack.enter_context(cluster())
+        with network.inside():
+            origin = stack.enter_context(running_origin(repos=[repo_of(models)], address=ORIGIN))
+        hosts = [network.pod(rate=rates.host) for _ in shares]
         filesystem = stack.enter_context(moosefs_volume(space=2 * size))
         mounts = [filesystem.root, *(filesystem.mount() for _ in shares[1:])]
-        filesystem.cap(cap)
+        filesystem.cap(rates.volume)
         began = time.monotonic()
         processes = [
-            stack.enter_context(_started(f"host{number}", mount, models[share], origin, work))
-            for number, (mount, share) in enumerate(zip(mounts, shares, strict=True))
+            stack.enter_context(_started(host, mount, models[share], origin, work))
+            for host, mount, share in zip(hosts, mounts, shares, strict=True)
         ]
         codes = [process.wait(PATIENCE) for process in processes]
         seconds = time.monotonic() - began
@@ -107,17 +129,18 @@ def _turn(models: Sequence[Wanted], shares: Sequence[slice], cap: str) -> Turn:
         expected = {model.path: sha256sum_of(model.content.read(0, model.content.size)) for model in models}
         if any(codes) or wrong_files(mounts[0], expected) or missing_from(mounts[0], expected):
             raise RuntimeError(f"The writers ended with {codes}, or not every model is right.")
-        return Turn(seconds, sent_bytes(origin.requests), size)
+        asked = sum(request.server == "hub" for request in origin.requests)
+        return Turn(seconds, sent_bytes(origin.requests), size, asked)
 
 
 def _started(
-    name: str, mount: Path, models: Sequence[Wanted], origin: DemoServer, work: Path
+    host: Pod, mount: Path, models: Sequence[Wanted], origin: DemoServer, work: Path
 ) -> subprocess.Popen[bytes]:
-    manifest = write_manifest(work / f"{name}.yaml", [model.entry() for model in models])
-    commands = on_host(Commands(work), name)
-    with (work / f"{name}.log").open("wb") as log:
+    manifest = write_manifest(work / f"{host.name}.yaml", [model.entry() for model in models])
+    commands = on_host(Commands(work), host.name)
+    with (work / f"{host.name}.log").open("wb") as log:
         return subprocess.Popen(
-            commands.argv("run", manifest, "--volume", mount),
+            [*host.enter, *commands.argv("run", manifest, "--volume", mount, "--allow-private")],
             env=commands.environment({"HF_ENDPOINT": origin.endpoint}),
             cwd=work,
             stdin=subprocess.DEVNULL,
