@@ -315,9 +315,9 @@ def beside(hooks: Hooks, *options: str, env: Mapping[str, str] | None = None) ->
     words = hooks.words(("--serve", "--listen", "127.0.0.1:0", "--poll", "0.2", *options), UNTIL_TOLD)
     with hooks.commands.start(*words, env={**hooks.environment, **(env or {})}) as process:
         sidecar = Sidecar(process)
-        found = re.search(r"process (\d+) is the sidecar", sidecar.said)
-        assert found is not None, sidecar.said
-        yield sidecar, int(found[1])
+        # The hook has listened before, where it had something to fetch.
+        sidecar.until(lambda: re.search(r"is the sidecar[^$]*Listening on", sidecar.said), "the sidecar")
+        yield sidecar, int(sidecar.said.partition(" is the sidecar")[0].rpartition(" ")[2])
 
 
 def end_command(sidecar: Sidecar) -> list[str]:
@@ -359,6 +359,21 @@ def test_the_sidecar_of_a_command_that_ends_stops_in_order(empty: Hooks) -> None
     assert journal.read_text().endswith("released\n"), "which no killed process has written"
     assert empty.run().stdout == "started\n"
     assert_whole(empty.volume, MODELS)
+
+
+def test_what_cannot_be_had_at_the_start_comes_by_the_sidecar(full: Hooks) -> None:
+    (full.volume / LARGE.path).unlink()
+    full.origin.add_faults(Fault(do=Status(404), path=f"*{LARGE.name}", method="*", times=None))
+    try:
+        with beside(full, "--on-failure", "continue") as (sidecar, _):
+            sidecar.until_said("What failed is tried again in")
+            assert sidecar.word == "failed"
+            full.origin.clear_faults()
+            sidecar.until_at_rest(full.volume / LARGE.path)
+            end_command(sidecar)
+    finally:
+        full.origin.clear_faults()
+    assert_whole(full.volume, MODELS)
 
 
 def test_a_sidecar_that_is_killed_does_not_hurt_the_command(full: Hooks) -> None:
