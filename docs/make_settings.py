@@ -45,6 +45,7 @@ OTHERS = """\
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | the proxy, as `http://host:port`, and the hosts that need none |
 | `SSL_CERT_FILE` | a file of certificate authorities to trust instead of the system's |
 | `PREFETCH_LISTEN_TOKEN`, `PREFETCH_LISTEN_BASIC` | what requests to `--listen` must carry: [metrics.md](metrics.md) |
+| `PREFETCH_WEBHOOK_SECRET` | what messages to `--webhook` are signed with: [serve.md](serve.md#messages) |
 | `NO_COLOR`, `TERM` | see [logs.md](logs.md) |
 | `PREFETCH_DEBUG` | `1`: the traceback of an internal error, on standard error. For a report of a fault |
 

@@ -134,13 +134,14 @@ async def _ask(session: Session, question: _Question, listener: Listener) -> Acc
 
 
 async def _fetch(session: Session, question: _Question, token: Token) -> bytes:
-    return await fetch_document(
+    answer = await fetch_document(
         session,
         SecretURL(question.endpoint.reveal() + question.path),
         name="the account",
         most=_LARGEST,
         credentials=(Credential.bearer(question.endpoint.origin, token.secret),),
     )
+    return answer.data
 
 
 def _whose(data: bytes) -> str:

@@ -28,6 +28,7 @@ _READ_ELSEWHERE = frozenset(
         "PREFETCH_RUNPOD_ENDPOINT",
         "PREFETCH_TOKENS",
         "PREFETCH_UID",
+        "PREFETCH_WEBHOOK_SECRET",
     }
 )
 

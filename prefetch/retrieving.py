@@ -4,49 +4,90 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
+from typing import Protocol
 
 from prefetch.errors import AccessError, ManifestError, SourceError, TransientError, UsageError
 from prefetch.given import URL, Remote, Written
 from prefetch.net.client import open_session
 from prefetch.report.events import Listener, Notice
 from prefetch.sources.access import Access
+from prefetch.sources.document import Document
 from prefetch.sources.refs import HttpRef, HuggingFaceRef, parse_source
 from prefetch.sources.resolver import Resolver
 from prefetch.yamlfile import MAX_BYTES
 
-__all__ = ["retrieve"]
+__all__ = ["Retrieved", "retrieve", "retrieve_again"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What was found at an address: a manifest, and the lock beside it where there is one."""
+
+    name: str
+    manifest: Document
+    lock: Document | None = None
+
+    @property
+    def written(self) -> Written:
+        """The manifest, to be read as a stranger's."""
+        return Written(self.name, self.manifest.data, None if self.lock is None else self.lock.data, fetched=True)
 
 
 async def retrieve(remote: Remote, *, allow_private: bool, listener: Listener) -> Written:
-    """The manifest at an address, and the lock beside it where there is one.
-
-    With a pinned hash only the manifest is read: a lock beside it would be another, unpinned text.
+    """The manifest at an address, asked for until it is plain that it cannot be had.
 
     Raises:
         UsageError: the address is none that a manifest may be fetched from.
         ManifestError: it has another hash than it is pinned to.
         AccessError, SourceError, TransientError: it cannot be had.
     """
-    ref = _ref(remote)
 
     def retried(error: TransientError, attempt: int, delay: float) -> None:
         listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
 
     async with open_session(connections=4, allow_private=allow_private) as session:
         resolver = Resolver(session, Access.from_environment(os.environ))
-        data = await resolver.document(ref, most=MAX_BYTES, on_retry=retried)
-        if remote.sha256 is not None:
-            _check(data, remote.sha256, _name(ref))
-            return Written(_name(ref), data, fetched=True)
-        beside = _lock_of(ref)
-        try:
-            lock = None if beside is None else await resolver.document(beside, most=MAX_BYTES, on_retry=retried)
-        except (AccessError, SourceError):
-            # Some hosts say 403 and not 404 for what is not there.
-            lock = None
-        return Written(_name(ref), data, lock, fetched=True)
+        return (await _retrieved(remote, None, partial(resolver.document, most=MAX_BYTES, on_retry=retried))).written
+
+
+async def retrieve_again(remote: Remote, known: Retrieved | None, *, allow_private: bool) -> Retrieved:
+    """What is at an address now, asked for once; what has not changed since ``known`` is not sent again.
+
+    Raises as `retrieve` does.
+    """
+
+    def unheard(error: TransientError, attempt: int, delay: float) -> None:
+        """There is no other try."""
+
+    async with open_session(connections=4, allow_private=allow_private) as session:
+        resolver = Resolver(session, Access.from_environment(os.environ), attempts=1)
+        return await _retrieved(remote, known, partial(resolver.document, most=MAX_BYTES, on_retry=unheard))
+
+
+async def _retrieved(remote: Remote, known: Retrieved | None, ask: _Ask) -> Retrieved:
+    """Ask for both; with a pinned hash for the manifest only: a lock beside it would be another, unpinned text."""
+    ref = _ref(remote)
+    name = _name(ref)
+    manifest = await ask(ref, known=None if known is None else known.manifest)
+    if remote.sha256 is not None:
+        _check(manifest.data, remote.sha256, name)
+        return Retrieved(name, manifest)
+    if (beside := _lock_of(ref)) is None:
+        return Retrieved(name, manifest)
+    try:
+        return Retrieved(name, manifest, await ask(beside, known=None if known is None else known.lock))
+    except (AccessError, SourceError):
+        # Some hosts say 403 and not 404 for what is not there.
+        return Retrieved(name, manifest)
+
+
+class _Ask(Protocol):
+    """Asks for a document."""
+
+    async def __call__(self, ref: HttpRef | HuggingFaceRef, *, known: Document | None) -> Document: ...
 
 
 def _ref(remote: Remote) -> HttpRef | HuggingFaceRef:

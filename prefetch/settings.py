@@ -407,6 +407,26 @@ class Settings:
     keep_env: bool = field(
         default=False, metadata=_switch("leave PREFETCH_ variables and tokens in the command's environment")
     )
+    prune: bool = field(
+        default=False,
+        metadata=_switch(
+            "remove models that the manifests named once and name no more, when what they name now is there"
+        ),
+    )
+    webhook: str | None = field(
+        default=None,
+        metadata=_option(
+            values.name("an address", "https://example.com/hooks/1", "URL"),
+            "send signed messages there: models are ready or failed, a manifest was refused, a model is damaged",
+        ),
+    )
+    webhook_secret_file: Path | None = field(
+        default=None,
+        metadata=_option(
+            values.path("a file's path", "/run/secrets/prefetch-webhook", "FILE"),
+            "a file with the secret that messages to the webhook are signed with",
+        ),
+    )
     poll: float = field(
         default=60.0,
         metadata=_option(

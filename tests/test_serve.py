@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from prefetch.demo.actions import Status
+from prefetch.demo.content import BytesFile
 from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands
-from tests.support.models import BLOCK, assert_whole, journals, repo_of, wanted, write_manifest
-from tests.support.runs import Runs
-from tests.support.sidecars import sidecar
+from tests.support.models import BLOCK, Wanted, assert_whole, journals, repo_of, wanted, write_manifest
+from tests.support.runs import Runs, since
+from tests.support.sidecars import SECRET, receiver, sidecar
 
 MODELS = wanted(3 * BLOCK + 7, 50_000, 60_000, 70_000)
 LARGE, ONE, TWO, THREE = MODELS
@@ -30,6 +31,11 @@ def origin() -> Iterator[DemoServer]:
 @pytest.fixture
 def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
     return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
+
+
+@pytest.fixture(autouse=True)
+def no_faults(origin: DemoServer) -> None:
+    origin.clear_faults()
 
 
 def edit(manifest: Path, *models: object, text: str | None = None) -> None:
@@ -141,3 +147,101 @@ def test_what_cannot_be_used_at_first_ends_it(runs: Runs, text: str, options: li
     )
     assert outcome.returncode == outcome.document["exit_code"] == 2
     assert said in outcome.stderr
+
+
+# What is at an address -------------------------------------------------------------------------------------------
+
+
+def put(origin: DemoServer, *models: Wanted) -> str:
+    """Put a manifest of these at an address."""
+    text = json.dumps({"version": 1, "models": [model.entry() for model in models]})
+    return origin.put_file("followed.yaml", BytesFile(text.encode()))
+
+
+def test_an_address_is_followed_and_what_was_there_outlives_it(runs: Runs, origin: DemoServer) -> None:
+    env = {"PREFETCH_MANIFEST_URL": put(origin, ONE)}
+    with sidecar(runs, env=env) as serving:
+        serving.until_at_rest(runs.volume / ONE.path)
+        asked = len(origin.requests)
+        serving.until(lambda: any(entry.status == 304 for entry in since(origin, asked)), "an answer without a body")
+        put(origin, ONE, TWO)
+        serving.until_at_rest(runs.volume / TWO.path)
+        origin.add_faults(Fault(do=Status(503), path="*followed*", times=None))
+        serving.until_said("What was wanted before is kept.")
+        assert (serving.word, serving.metric("prefetch_manifest_usable")) == ("ready", 0)
+        assert serving.end()["exit_code"] == 0
+    (runs.volume / TWO.path).unlink()
+    with sidecar(runs, env=env) as serving:
+        serving.until_at_rest(runs.volume / TWO.path)
+        assert "The copy on the volume is used" in serving.said
+        origin.clear_faults()
+        put(origin, THREE)
+        serving.until_at_rest(runs.volume / THREE.path)
+        assert serving.metric("prefetch_manifest_usable") == 1
+    assert_whole(runs.volume, [ONE, TWO, THREE])
+
+
+def test_an_address_that_was_never_reached_is_waited_for_if_another_try_may_help(
+    runs: Runs, origin: DemoServer
+) -> None:
+    env = {"PREFETCH_MANIFEST_URL": put(origin, ONE)}
+    origin.add_faults(Fault(do=Status(404), path="*followed*", times=1))
+    with sidecar(runs, env=env) as serving:
+        assert serving.process.wait(30) == 1
+    origin.add_faults(Fault(do=Status(503), path="*followed*", times=2))
+    with sidecar(runs, env=env) as serving:
+        serving.until_at_rest(runs.volume / ONE.path)
+        assert "It is asked again until it answers." in serving.said
+
+
+# What is removed -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_named_no_more_is_removed_and_nothing_else(runs: Runs) -> None:
+    assert runs.of(THREE).run().returncode == 0
+    users = runs.volume / "models" / "mine.safetensors"
+    users.write_bytes(b"mine")
+    manifest = runs.manifest([ONE.entry(), TWO.entry()])
+    with sidecar(runs, "--prune", manifest=manifest) as serving:
+        serving.until_at_rest(runs.volume / ONE.path, runs.volume / TWO.path)
+        accidents = {"models: [": "What was wanted before is kept.", '{"version": 1, "models": []}': "is removed of 2"}
+        for text, said in accidents.items():
+            edit(manifest, text=text)
+            serving.until_said(said)
+            assert_whole(runs.volume, [ONE, TWO])
+        edit(manifest, ONE.entry())
+        serving.until(lambda: not (runs.volume / TWO.path).exists(), "the removal")
+        serving.until_at_rest(runs.volume / ONE.path)
+        assert f"removed {TWO.path}" in serving.said
+        assert serving.end()["exit_code"] == 0
+    edit(manifest, LARGE.entry())
+    with sidecar(runs, "--prune", manifest=manifest) as serving:
+        serving.until(lambda: not (runs.volume / ONE.path).exists(), "the removal after a restart")
+    assert_whole(runs.volume, [LARGE, THREE])
+    assert users.read_bytes() == b"mine"
+
+
+# What is told to others ------------------------------------------------------------------------------------------
+
+
+def test_messages_tell_of_success_failure_and_a_broken_manifest(runs: Runs, origin: DemoServer) -> None:
+    lost = TWO.entry(path="models/lost.safetensors", source="hf://acme/models/lost.safetensors")
+    manifest = runs.manifest([ONE.entry()])
+    with receiver() as took:
+        env = {"PREFETCH_WEBHOOK": took.url, "PREFETCH_WEBHOOK_SECRET": SECRET}
+        with sidecar(runs, "--prune", manifest=manifest, env=env) as serving:
+            serving.until(lambda: took.kinds() == ["models.ready"], "the first message")
+            edit(manifest, text="models: [")
+            serving.until(lambda: took.kinds()[1:] == ["manifest.refused"], "the second message")
+            edit(manifest, TWO.entry(), lost)
+            serving.until(lambda: took.kinds()[2:] == ["models.failed"], "the third message")
+            edit(manifest, TWO.entry())
+            serving.until(lambda: took.kinds()[3:] == ["models.ready"], "the last message")
+            said = serving.said + json.dumps(serving.end())
+    first, refused, failed, last = (message.data for message in took.received)
+    assert (first["changed"], first["models"], first["error"]) == ([ONE.path], {"downloaded": 1}, None)
+    assert first["volume"] == str(runs.volume) and first["bytes_downloaded"] == ONE.content.size
+    assert refused["error"]["code"] == "manifest" and "this is not YAML" in refused["error"]["message"]
+    assert failed["exit_code"] == 1 and [each["path"] for each in failed["failed"]] == [lost["path"]]
+    assert last["removed"] == [ONE.path] and last["failed"] == []
+    assert "very-secret-key" not in said and SECRET not in said

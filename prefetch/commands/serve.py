@@ -27,8 +27,11 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     settings = replace(settings, listen=settings.listen or USUAL, linger=0.0)
     asked = asked_of(settings, os.environ)
     assert asked is not None
+    from prefetch.sidecar.webhook import webhook_of
+
+    webhook = webhook_of(settings, os.environ)
     check_comfyui(settings.comfyui)
     volume = open_volume(settings, create=True)
     from prefetch.sidecar.serving import serve_on
 
-    return serve_on(volume, replace(settings, volume=volume.root), asked, listener)
+    return serve_on(volume, replace(settings, volume=volume.root), asked, webhook, listener)

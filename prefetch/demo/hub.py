@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 from urllib.parse import parse_qs, quote
 
-from prefetch.demo.content import Content
+from prefetch.demo.content import BytesFile, Content
 from prefetch.demo.messages import Reply, Request, json_reply, send_content, text_reply
 from prefetch.demo.repo import Files, Repo, RepoKind, Snapshot, is_lfs, oid
 
@@ -101,7 +101,10 @@ class Hub:
         header, value = self.guarded.get(name, ("", ""))
         if request.headers.get(header.lower(), "") != value:
             return json_reply({"error": f"no access with {request.headers.get(header.lower(), 'nothing')}"}, status=401)
-        return send_content(request, content, file=name, headers={"ETag": f'"{content.git_sha1}"'})
+        etag = f'"{content.git_sha1}"'
+        if request.headers.get("if-none-match") == etag:
+            return Reply(status=304, headers={"ETag": etag}, content=BytesFile(b""), file=name)
+        return send_content(request, content, file=name, headers={"ETag": etag})
 
     def _whoami(self, request: Request) -> Reply:
         self._check_token(request)

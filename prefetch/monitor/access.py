@@ -11,7 +11,7 @@ from pathlib import Path
 from prefetch.errors import UsageError
 from prefetch.net.credentials import Secret
 
-__all__ = ["BASIC", "TOKEN", "Access"]
+__all__ = ["BASIC", "TOKEN", "Access", "read_secret"]
 
 TOKEN = "PREFETCH_LISTEN_TOKEN"  # noqa: S105 - the name of a variable
 BASIC = "PREFETCH_LISTEN_BASIC"
@@ -37,8 +37,8 @@ class Access:
         Raises:
             UsageError: a file cannot be read or is empty, a credential is of no use; it is not shown.
         """
-        token = _secret(environ, TOKEN, token_file)
-        basic = _secret(environ, BASIC, basic_file)
+        token = read_secret(environ, TOKEN, token_file)
+        basic = read_secret(environ, BASIC, basic_file)
         if basic is not None and not all(basic.reveal().partition(":")):
             raise UsageError(f"{BASIC} is not a name and a password.", remedy="Write it as name:password.")
         return cls(token, basic)
@@ -73,7 +73,12 @@ def _decoded(text: str) -> str:
         return ""
 
 
-def _secret(environ: Mapping[str, str], name: str, file: Path | None) -> Secret | None:
+def read_secret(environ: Mapping[str, str], name: str, file: Path | None) -> Secret | None:
+    """What the variable holds, or else the file; None where there is neither.
+
+    Raises:
+        UsageError: the file cannot be read or is empty, or it is no text for a header; the text is not shown.
+    """
     text = environ.get(name, "").strip()
     if not text and file is not None:
         text = _in_file(file, name)

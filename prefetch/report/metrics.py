@@ -286,7 +286,7 @@ FAMILIES = (
     Family(
         "prefetch_last_success_timestamp_seconds",
         "gauge",
-        "When a run last ended with everything there and verified; absent if that is not known.",
+        "When a run last ended with everything there and verified, or serve saw all as it was; absent if unknown.",
         _one(lambda board: board.last_success),
     ),
 )

@@ -1,16 +1,15 @@
-"""What is wrong with the manifests, said everywhere once: in the log, in the metrics and on the page."""
+"""What is wrong with the manifests, said everywhere once: in the log, the metrics, on the page and by a message."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from prefetch.errors import PrefetchError
 from prefetch.report.board import Board
 from prefetch.report.events import Listener, Notice
+from prefetch.sidecar.herald import About, Herald
 
-__all__ = ["About", "Bulletin"]
+__all__ = ["Bulletin"]
 
-About = Literal["manifest", "address"]
+KEPT = "What was wanted before is kept."
 _WELL = {
     "manifest": "The manifests can be used again.",
     "address": "The manifest's address answers again.",
@@ -20,7 +19,8 @@ _WELL = {
 class Bulletin:
     """Says each thing when it begins to be wrong, when it is wrong in another way, and when it is well again."""
 
-    def __init__(self, board: Board, listener: Listener) -> None:
+    def __init__(self, board: Board, herald: Herald, listener: Listener) -> None:
+        self._herald = herald
         self._board = board
         self._listener = listener
         self._wrong: dict[About, str] = {}
@@ -30,15 +30,20 @@ class Bulletin:
         """Whether it was said to be wrong, and not to be well since."""
         return about in self._wrong
 
-    def wrong(self, about: About, error: PrefetchError) -> None:
-        """The manifests cannot be used, or what is at their address cannot be had."""
-        sentence = f"{error} What was wanted before is kept."
+    def wrong(self, about: About, error: PrefetchError, *, instead: str = KEPT) -> None:
+        """The manifests cannot be used, or what is at their address cannot be had.
+
+        Args:
+            instead: what is done.
+        """
+        sentence = f"{error} {instead}"
         if self._wrong.get(about) == sentence:
             return
         self._wrong[about] = sentence
         self._board.manifest_usable = False
         self._board.warn(about, sentence)
         self._listener(Notice("warning", sentence))
+        self._herald.refused(about, error)
 
     def well(self, about: About) -> None:
         """Nothing is wrong with it any more."""

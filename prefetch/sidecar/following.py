@@ -8,19 +8,23 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from prefetch.errors import PrefetchError, TransientError
+from prefetch.errors import ManifestError, PrefetchError, TransientError, UsageError
 from prefetch.given import Given, Written
 from prefetch.inputs import Included, Inputs, read_includes, read_inputs
 from prefetch.net.daemon import in_daemon_thread
 from prefetch.sidecar.backoff import Backoff
 from prefetch.sidecar.bulletin import Bulletin
-from prefetch.sidecar.pages import Pages
+from prefetch.sidecar.herald import About
+from prefetch.sidecar.pages import Pages, Unseen
 from prefetch.sidecar.target import Target
 
 __all__ = ["Following"]
 
 EVERY = 2.0
 """Seconds between two looks at files: their bytes are compared, for a network volume's times are whole seconds."""
+
+FIRST_RETRY = 5.0
+"""Seconds until an address that has not answered yet is asked for the second time."""
 
 Mark = tuple[Inputs | None, tuple[str | None, ...]]
 """What the manifests, their locks and their includes hold; None for what is not there."""
@@ -33,6 +37,7 @@ class Following:
         find: which manifests there are now; raises UsageError where there is none.
         pages: those at addresses.
         load: reads them. Blocking; raises PrefetchError.
+        recall: what they were the last time, None where nobody knows. Blocking.
         poll: seconds after which manifests that cannot be used are read again, whether they have changed or not.
     """
 
@@ -41,6 +46,7 @@ class Following:
         find: Callable[[], Sequence[Given]],
         pages: Pages,
         load: Callable[[Sequence[Path | Written]], Target],
+        recall: Callable[[], Target | None],
         *,
         poll: float,
         bulletin: Bulletin,
@@ -48,6 +54,7 @@ class Following:
         self._find = find
         self._pages = pages
         self._load = load
+        self._recall = recall
         self._poll = poll
         self._bulletin = bulletin
         self._asked = asyncio.Event()
@@ -62,20 +69,32 @@ class Following:
         self._asked.set()
 
     async def first(self) -> Target:
-        """What the manifests want now.
+        """What the manifests want now, or wanted the last time where they cannot be had or used.
 
         Raises:
-            PrefetchError: they cannot be used, and no other try would help.
+            PrefetchError: they cannot be used, nothing is remembered, and no other try would help.
         """
-        backoff = Backoff(min(self._poll, 5.0))
+        backoff = Backoff(min(self._poll, FIRST_RETRY))
+        about: About
+        error: PrefetchError
         while True:
             try:
                 manifests = await self._manifests(now=True)
                 return await self._read(manifests, await self._mark(manifests))
-            except TransientError as error:
-                delay = backoff.next()
-                self._bulletin.wrong("address", error)
-                await asyncio.sleep(delay)
+            except Unseen as unseen:
+                about, error = "address", unseen.error
+            except ManifestError as broken:
+                about, error = "manifest", broken
+            if isinstance(error, UsageError) and not isinstance(error, ManifestError):
+                raise error
+            if (recalled := await in_daemon_thread(self._recall, name="manifests")) is not None:
+                self._bulletin.wrong(about, error, instead="The copy on the volume is used: what it was the last time.")
+                self._target = recalled
+                return recalled
+            if not isinstance(error, TransientError):
+                raise error
+            self._bulletin.wrong(about, error, instead="It is asked again until it answers.")
+            await asyncio.sleep(backoff.next())
 
     async def follow(self, post: Callable[[Target], None]) -> None:
         """Post every new target, for ever."""
@@ -87,24 +106,24 @@ class Following:
             asked = self._asked.is_set()
             self._asked.clear()
             self._refused_for += pause
-            try:
-                if (target := await self._look(asked=asked)) is not None:
-                    post(target)
-            except PrefetchError as error:
-                self._bulletin.wrong("manifest", error)
-                if asked and self._target is not None:
-                    post(self._target)
+            if (target := await self._look(asked=asked)) is not None:
+                post(target)
 
     async def _look(self, *, asked: bool) -> Target | None:
         """The target, if it is a new one or was asked for."""
-        manifests = await self._manifests(now=asked)
-        mark = await self._mark(manifests)
-        # A file that is being written changes from look to look: what was read of it could pass for the whole.
-        settled, self._seen = mark == self._seen, mark
-        again = self._bulletin.is_wrong("manifest") and self._refused_for >= self._poll
-        if not asked and not again and (mark == self._taken or not settled):
-            return None
-        return await self._read(manifests, mark)
+        try:
+            manifests = await self._manifests(now=asked)
+            mark = await self._mark(manifests)
+            # A file that is being written changes from look to look: what was read of it could pass for the whole.
+            settled, self._seen = mark == self._seen, mark
+            again = self._bulletin.is_wrong("manifest") and self._refused_for >= self._poll
+            if asked or again or (settled and mark != self._taken):
+                return await self._read(manifests, mark)
+        except Unseen as unseen:
+            self._bulletin.wrong("address", unseen.error)
+        except PrefetchError as error:
+            self._bulletin.wrong("manifest", error)
+        return self._target if asked else None
 
     async def _read(self, manifests: Sequence[Path | Written], mark: Mark) -> Target:
         self._taken, self._refused_for = mark, 0.0

@@ -7,15 +7,24 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from prefetch.errors import PrefetchError
+from prefetch.errors import PrefetchError, TransientError
 from prefetch.given import Given, Remote, Written
+from prefetch.retrieving import Retrieved
 from prefetch.sidecar.backoff import Backoff
 from prefetch.sidecar.bulletin import Bulletin
 
-__all__ = ["Fetch", "Pages"]
+__all__ = ["Fetch", "Pages", "Unseen"]
 
-Fetch = Callable[[Remote], Awaitable[Written]]
-"""Asks once for what is at an address; raises PrefetchError."""
+Fetch = Callable[[Remote, Retrieved | None], Awaitable[Retrieved]]
+"""Asks once for what is at an address, told what was found there before; raises PrefetchError."""
+
+
+class Unseen(Exception):
+    """What is at an address was not seen yet, and ``error`` is why."""
+
+    def __init__(self, error: PrefetchError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Pages:
@@ -39,29 +48,32 @@ class Pages:
         self._backoff = Backoff(poll, uniform=uniform)
         self._bulletin = bulletin
         self._clock = clock
-        self._found: dict[Remote, Written] = {}
+        self._found: dict[Remote, Retrieved] = {}
         self._due = 0.0
+        self._error: PrefetchError | None = None
 
     async def at_hand(self, given: Sequence[Given], *, now: bool) -> list[Path | Written]:
         """The manifests, those at addresses as they were found last; with ``now`` everybody is asked again.
 
         Raises:
-            PrefetchError: what is at an address was never seen yet, and cannot be had.
+            Unseen: what is at an address was never seen yet, and cannot be had.
         """
         remotes = [each for each in given if isinstance(each, Remote)]
         if remotes and (now or self._clock() >= self._due):
             await self._ask(remotes)
-        return [self._found[each] if isinstance(each, Remote) else each for each in given]
+        if self._error is not None and not self._found.keys() >= set(remotes):
+            raise Unseen(self._error)
+        return [self._found[each].written if isinstance(each, Remote) else each for each in given]
 
     async def _ask(self, remotes: Sequence[Remote]) -> None:
         try:
             for remote in remotes:
-                self._found[remote] = await self._fetch(remote)
+                self._found[remote] = await self._fetch(remote, self._found.get(remote))
         except PrefetchError as error:
-            self._due = self._clock() + self._backoff.next()
-            if not all(remote in self._found for remote in remotes):
-                raise
-            self._bulletin.wrong("address", error)
+            floor = error.floor if isinstance(error, TransientError) else 0.0
+            self._due, self._error = self._clock() + floor + self._backoff.next(), error
+            if self._found.keys() >= set(remotes):
+                self._bulletin.wrong("address", error)
         else:
-            self._due = self._clock() + self._backoff.reset()
+            self._due, self._error = self._clock() + self._backoff.reset(), None
             self._bulletin.well("address")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from prefetch.errors import Interrupted, PrefetchError
 from prefetch.manifest import Wanted
@@ -19,8 +19,12 @@ from prefetch.report.result import RunResult
 from prefetch.running import job_of, link_wanted, tell_of_wanted
 from prefetch.settings import Settings
 from prefetch.sidecar.backoff import Backoff
+from prefetch.sidecar.bulletin import Bulletin
 from prefetch.sidecar.following import Following
+from prefetch.sidecar.herald import Herald
 from prefetch.sidecar.latest import Latest
+from prefetch.sidecar.memory import Memory
+from prefetch.sidecar.pruning import prune
 from prefetch.sidecar.readiness import Readiness
 from prefetch.sidecar.target import Target
 from prefetch.signals import interrupted
@@ -50,14 +54,20 @@ class Sidecar:
         settings: Settings,
         open_volume: Callable[[], Volume],
         following: Following,
+        memory: Memory,
         *,
         board: Board,
         readiness: Readiness,
+        bulletin: Bulletin,
+        herald: Herald,
         listener: Listener,
     ) -> None:
         self._settings = settings
         self._open = open_volume
         self._following = following
+        self._memory = memory
+        self._bulletin = bulletin
+        self._herald = herald
         self._board = board
         self._readiness = readiness
         self._listener = listener
@@ -65,8 +75,11 @@ class Sidecar:
         self._backoff = Backoff(min(settings.poll, FIRST_RETRY))
         self._result = self._ended_by(interrupted(), seconds=0.0)
 
-    async def run(self) -> RunResult:
+    async def run(self, *others: Coroutine[Any, Any, None]) -> RunResult:
         """Work until a cancellation; what the last run came to, or that one was stopped in its middle.
+
+        Args:
+            others: done beside it from the beginning.
 
         Raises:
             PrefetchError: the manifests cannot be used at the very first.
@@ -74,7 +87,7 @@ class Sidecar:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
-            await self._serve()
+            await self._serve(others)
         except asyncio.CancelledError:
             return self._result
         finally:
@@ -84,10 +97,12 @@ class Sidecar:
         self._listener(Notice("info", "SIGHUP: the manifests are read again."))
         self._following.ask()
 
-    async def _serve(self) -> NoReturn:
-        self._targets.put(await self._following.first())
+    async def _serve(self, others: Iterable[Coroutine[Any, Any, None]]) -> NoReturn:
         try:
             async with asyncio.TaskGroup() as beside:
+                for other in others:
+                    beside.create_task(other)
+                self._targets.put(await self._following.first())
                 beside.create_task(self._following.follow(self._targets.put))
                 beside.create_task(self._tend())
         except ExceptionGroup as errors:
@@ -104,6 +119,8 @@ class Sidecar:
                 tell_of_wanted(target.wanted, self._settings, self._listener)
             if (result := await self._bring(target)) is not None:
                 self._readiness.take(result)
+                removed = await self._prune(target) if result.exit_code == 0 else []
+                self._herald.ran(result, removed, new=before is not None and not target.is_like(before))
                 await self._rest(target, result)
 
     async def _bring(self, target: Target) -> RunResult | None:
@@ -142,6 +159,19 @@ class Sidecar:
         self._board.expect((entry.model.path, entry.model.size) for entry in wanted.entries)
         return await job_of(wanted, volume, self._settings, self._listener).run()
 
+    async def _prune(self, target: Target) -> list[str]:
+        """Remove what nothing names any more, where that is asked for; what is gone."""
+        # A manifest that was broken since says nothing of what is not wanted.
+        if not self._settings.prune or target.copied or self._bulletin.is_wrong("manifest"):
+            return []
+        try:
+            return await in_daemon_thread(
+                lambda: prune(target, self._memory, self._open(), self._listener), name="prune"
+            )
+        except PrefetchError as error:
+            self._listener(Notice("warning", f"Nothing more is removed for now. {error}"))
+            return []
+
     def _without_volume(self, error: PrefetchError) -> RunResult:
         self._readiness.lose_all()
         self._listener(RunStarted(str(self._settings.volume or ""), 0))
@@ -167,6 +197,7 @@ class Sidecar:
                 self._listener(Notice("warning", "Something on the volume is not as it was left."))
                 self._following.ask()
                 return
+            self._board.remember_success(time.time())
 
     async def _is_posted(self, *, within: float) -> bool:
         try:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
-from prefetch.expansion import remember
-from prefetch.given import Written
 from prefetch.manifest import Model, Wanted
-from prefetch.manifest.wanted import select
-from prefetch.opening import wanted_of
-from prefetch.report.events import Listener
-from prefetch.settings import Settings
-from prefetch.volume.layout import Volume
 
-__all__ = ["Target", "load_target"]
+__all__ = ["Target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +16,25 @@ class Target:
 
     Attributes:
         wanted: everything that is to be brought.
+        whole: everything that they name, whatever ``--group`` leaves out.
         first: the part of it that ``--require`` names, None where that is all of it.
+        copied: whether this is only what they were the last time, because they cannot be had.
     """
 
     wanted: Wanted
+    whole: Wanted
     first: Wanted | None = None
+    copied: bool = False
 
     @property
     def models(self) -> Mapping[str, Model | None]:
         """Every model by path; None for a directory whose files are not known."""
         return _models(self.wanted)
+
+    @property
+    def named(self) -> Collection[str]:
+        """The path of every model that the manifests name."""
+        return _models(self.whole).keys()
 
     @property
     def required(self) -> Mapping[str, Model | None]:
@@ -44,18 +44,6 @@ class Target:
     def is_like(self, other: Target | None) -> bool:
         """Whether both want the same, whatever lines and comments the manifests have."""
         return other is not None and (self.models, self.required) == (other.models, other.required)
-
-
-def load_target(manifests: Sequence[Path | Written], volume: Volume, settings: Settings, listener: Listener) -> Target:
-    """Read manifests that are at hand. Blocking; raises what `wanted_of` does.
-
-    Raises:
-        UsageError: no model is in a group that ``--group`` or ``--require`` names.
-    """
-    wanted = wanted_of(manifests, volume, settings, listener, learned=partial(remember, volume))
-    if not settings.require:
-        return Target(wanted)
-    return Target(wanted, select(replace(wanted, folders=()), settings.require))
 
 
 def _models(wanted: Wanted) -> Mapping[str, Model | None]:

@@ -104,7 +104,7 @@ class Civitai:
             raise SourceError(f"{self.endpoint.host} tells nothing of the versions of {ref}.") from None
 
     async def _document(self, what: str, ref: CivitaiRef | CivitaiModelRef) -> bytes:
-        return await fetch_document(
+        answer = await fetch_document(
             self._session,
             SecretURL(f"{self.endpoint.reveal()}/api/v1/{what}"),
             name=str(ref),
@@ -112,6 +112,7 @@ class Civitai:
             credentials=self.credentials,
             access_remedy=self.remedy,
         )
+        return answer.data
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from prefetch.net.locations import Location
 from prefetch.net.request import get
 from prefetch.net.urls import OriginKey, SecretURL, origin_text
 from prefetch.sources.access import Access
-from prefetch.sources.document import fetch_document
+from prefetch.sources.document import Document, fetch_document
 from prefetch.sources.refs import HttpRef
 from prefetch.sources.remote import RemoteFile
 
@@ -33,8 +33,8 @@ class Http:
         for credential in access.own:
             session.guard.trust(credential.origin[1])
 
-    async def document(self, ref: HttpRef, most: int) -> bytes:
-        """All bytes of a small text; raises as `resolve` does."""
+    async def document(self, ref: HttpRef, most: int, known: Document | None) -> Document:
+        """All bytes of a small text, ``known`` where that is there still; raises as `resolve` does."""
         locator = _HttpLocator(self._session, ref, self._access, verified=False, size=None)
         return await fetch_document(
             self._session,
@@ -43,6 +43,7 @@ class Http:
             most=most,
             credentials=locator.credentials,
             access_remedy=locator.access_remedy,
+            known=known,
         )
 
     async def resolve(self, ref: HttpRef, *, source: str, sha256: str | None, size: int | None) -> RemoteFile:

@@ -18,7 +18,7 @@ from huggingface_hub.hf_api import RepoFile, RepoFolder
 from huggingface_hub.utils import logging as hub_logging
 
 from prefetch import __version__
-from prefetch.errors import SourceError, UsageError
+from prefetch.errors import SourceError, TransientError, UsageError
 from prefetch.net.client import proxy_for
 from prefetch.net.credentials import Secret, Token, headers_for, may_carry_secrets
 from prefetch.net.pauses import Pauses, pause_told
@@ -163,6 +163,11 @@ class Hub:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             proxy = proxy_for(self._endpoint)
             raise explain(error, ref, host=self._endpoint.host, token=token, advice=advice, proxy=proxy) from None
+        except RuntimeError as error:
+            if "closed" not in str(error):
+                raise
+            # A newer one of these has closed the client that all of them share; the next try has another.
+            raise TransientError(f"{self._endpoint.host} dropped the connection.", cause="reset") from None
 
     def token(self) -> tuple[Token | None, str]:
         """The token to send, and what to tell a user whom it does not help.

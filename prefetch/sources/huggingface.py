@@ -18,7 +18,7 @@ from prefetch.net.locations import Location
 from prefetch.net.request import follow
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.access import Access
-from prefetch.sources.document import fetch_document
+from prefetch.sources.document import Document, fetch_document
 from prefetch.sources.refs import HuggingFaceRef, HuggingFolderRef
 from prefetch.sources.remote import RemoteFile
 
@@ -100,13 +100,15 @@ class HuggingFace:
             # A mirror of the Hub may have its files and not its listings.
             return
 
-    async def document(self, ref: HuggingFaceRef, most: int) -> bytes:
-        """All bytes of a small text; raises as `resolve` does."""
+    async def document(self, ref: HuggingFaceRef, most: int, known: Document | None) -> Document:
+        """All bytes of a small text, ``known`` where that is there still; raises as `resolve` does."""
         facts = await self.facts(ref)
+        if known is not None and facts.etag is not None and known.etag == facts.etag:
+            return known
         locator = _HubLocator(self, ref, None)
         location = locator.first_location(facts)
         assert location is not None
-        return await fetch_document(
+        answer = await fetch_document(
             self._session,
             location.url,
             name=ref.name,
@@ -115,6 +117,8 @@ class HuggingFace:
             access_remedy=locator.access_remedy,
             began_at=location.began_at,
         )
+        # The Hub's word is on the content itself, that of its storage on one way to it.
+        return Document(answer.data, facts.etag)
 
     async def tree(self, folder: HuggingFolderRef) -> Listing:
         """Ask the Hub once what ``folder`` holds; see `Hub.tree`."""

@@ -16,6 +16,7 @@ from prefetch.net.retry import FullJitter, Outage, RetryListener, metadata_retry
 from prefetch.sources.access import Access
 from prefetch.sources.batch import grouped
 from prefetch.sources.civitai import Civitai
+from prefetch.sources.document import Document
 from prefetch.sources.file import resolve_file
 from prefetch.sources.http import Http
 from prefetch.sources.huggingface import HuggingFace
@@ -44,6 +45,7 @@ class Resolver:
         session: the run's session.
         access: endpoints and tokens.
         wait: how long between tries.
+        attempts: how often a document is asked for until its error is raised.
         sleep: waits that long.
     """
 
@@ -53,6 +55,7 @@ class Resolver:
         access: Access,
         *,
         wait: FullJitter | None = None,
+        attempts: int = 7,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._hugging_face = HuggingFace(session, access)
@@ -62,6 +65,7 @@ class Resolver:
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._wait = wait or FullJitter()
         self._sleep = sleep
+        self._attempts = attempts
         self._outages: defaultdict[str, Outage] = defaultdict(Outage)
 
     @classmethod
@@ -95,14 +99,20 @@ class Resolver:
         with suppress(TransientError):
             await retrying(self._hugging_face.ask_together, group)
 
-    async def document(self, ref: HuggingFaceRef | HttpRef, *, most: int, on_retry: RetryListener) -> bytes:
-        """All bytes of a small text, at most ``most``; raises what `resolve` does."""
+    async def document(
+        self, ref: HuggingFaceRef | HttpRef, *, most: int, on_retry: RetryListener, known: Document | None = None
+    ) -> Document:
+        """All bytes of a small text, at most ``most``, or ``known`` where that is there still; raises what `resolve`
+        does.
+        """
         host = self._hugging_face if isinstance(ref, HuggingFaceRef) else self._http
         outage = self._outages[self.host_of(ref)]
-        retrying = metadata_retrying(on_retry=on_retry, wait=self._wait, outage=outage, sleep=self._sleep)
-        data: bytes = await retrying(host.document, ref, most)
+        retrying = metadata_retrying(
+            on_retry=on_retry, wait=self._wait, outage=outage, attempts=self._attempts, sleep=self._sleep
+        )
+        document: Document = await retrying(host.document, ref, most, known)
         outage.end()
-        return data
+        return document
 
     async def tree(self, folder: HuggingFolderRef, *, on_retry: RetryListener) -> Listing:
         """What ``folder`` holds now.

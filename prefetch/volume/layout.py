@@ -4,6 +4,7 @@
           partial/     models on their way, with their journals
           inventory/   what we know of each model that stands there
           applied/     what the last run of each manifest came to
+          followed/    what sidecars follow
           history/     the latest runs
           jobs/        the one-shot jobs of pods: when each began, and what it came to
           replaced/    what stood under a model's name before and was not ours

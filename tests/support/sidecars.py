@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
 import signal
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import standardwebhooks
 
 from tests.support.origins import ask
 from tests.support.runs import Runs, until
 
-__all__ = ["Sidecar", "sidecar"]
+__all__ = ["SECRET", "Received", "Receiver", "Sidecar", "receiver", "sidecar"]
+
+SECRET = "whsec_" + b64encode(bytes(range(32))).decode()
 
 
 class Sidecar:
@@ -97,3 +104,67 @@ def sidecar(
     words += ["--listen", "127.0.0.1:0", "--poll", "0.2", *options]
     with runs.commands.start(*words, env=runs.environment(env)) as process:
         yield Sidecar(process)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that came with a right signature."""
+
+    identity: str
+    headers: Mapping[str, str]
+    document: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return str(self.document["type"])
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = self.document["data"]
+        return data
+
+
+@dataclass(slots=True)
+class Receiver:
+    """A webhook's receiver: what it took, in order, and the answers it is to give first."""
+
+    url: str = ""
+    answers: list[int] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+
+    def kinds(self) -> list[str]:
+        """The types of what was received."""
+        return [message.kind for message in self.received]
+
+    def of(self, kind: str) -> list[Received]:
+        """What was received of one type."""
+        return [message for message in self.received if message.kind == kind]
+
+
+@contextmanager
+def receiver(*answers: int) -> Iterator[Receiver]:
+    """A receiver on loopback that verifies each message as the published library does, and answers 204 in the end."""
+    took = Receiver(answers=list(answers))
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = dict(self.headers)
+            document = standardwebhooks.Webhook(SECRET).verify(body, headers)
+            took.received.append(Received(headers["webhook-id"], headers, document))
+            self.send_response(took.answers.pop(0) if took.answers else 204)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        took.url = f"http://127.0.0.1:{server.server_port}/hooks/1?key=very-secret-key"
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield took
+        finally:
+            server.shutdown()
+            thread.join()
