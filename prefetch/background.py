@@ -16,8 +16,8 @@ from prefetch.settings import Settings, option_names, variable_of
 
 __all__ = ["start", "start_tied"]
 
-_MAY_BE_SECRET = frozenset({"pushgateway"})
-"""Options whose value can hold a password, and so may stand on no command line: everybody can read those."""
+_MAY_BE_SECRET = frozenset({"pushgateway", "webhook"})
+"""Options whose value can hold a password or a key, and so may stand on no command line: everybody can read those."""
 
 
 def start(name: str, settings: Settings, environ: Mapping[str, str]) -> int:

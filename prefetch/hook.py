@@ -80,8 +80,10 @@ def check_serving(settings: Settings, environ: Mapping[str, str]) -> None:
     """Raise UsageError if a sidecar was asked for and could not work so: what would be seen of it later is its end."""
     if settings.serve:
         from prefetch.monitor.asked import asked_of
+        from prefetch.sidecar.webhook import webhook_of
 
         asked_of(settings, environ)
+        webhook_of(settings, environ)
 
 
 def leave_sidecar(settings: Settings, environ: Mapping[str, str], listener: Listener) -> None:

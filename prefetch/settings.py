@@ -413,6 +413,13 @@ class Settings:
             "remove models that the manifests named once and name no more, when what they name now is there"
         ),
     )
+    scrub: float | None = field(
+        default=None,
+        metadata=_option(
+            values.days(example="7"),
+            "read the whole volume again once in so many days, evenly, and fetch what is damaged",
+        ),
+    )
     webhook: str | None = field(
         default=None,
         metadata=_option(

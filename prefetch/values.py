@@ -18,6 +18,7 @@ __all__ = [
     "Endpoint",
     "Kind",
     "choice",
+    "days",
     "endpoint",
     "hours",
     "listed",
@@ -154,6 +155,11 @@ def hours(most: float, *, example: str, metavar: str = "H") -> Kind:
         return number
 
     return Kind(read, f"a number of hours above 0, {most:g} at most", example, metavar)
+
+
+def days(*, example: str) -> Kind:
+    """A finite float above 0."""
+    return Kind(lambda text: _within(_float(text), 1e-6, 36500), "a number of days above 0", example, "DAYS")
 
 
 def parse_size(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,17 @@ from prefetch.demo.content import BytesFile
 from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands
-from tests.support.models import BLOCK, Wanted, assert_whole, journals, repo_of, wanted, write_manifest
+from tests.support.models import (
+    BLOCK,
+    Wanted,
+    asked_blocks,
+    assert_whole,
+    journals,
+    repo_of,
+    sha256_of,
+    wanted,
+    write_manifest,
+)
 from tests.support.runs import Runs, since
 from tests.support.sidecars import SECRET, receiver, sidecar
 
@@ -245,3 +256,30 @@ def test_messages_tell_of_success_failure_and_a_broken_manifest(runs: Runs, orig
     assert failed["exit_code"] == 1 and [each["path"] for each in failed["failed"]] == [lost["path"]]
     assert last["removed"] == [ONE.path] and last["failed"] == []
     assert "very-secret-key" not in said and SECRET not in said
+
+
+# What is read again ----------------------------------------------------------------------------------------------
+
+
+def test_a_turned_bit_is_found_said_and_mended(runs: Runs, origin: DemoServer) -> None:
+    manifest = runs.manifest([LARGE.entry(), ONE.entry()])
+    file = runs.volume / LARGE.path
+    with receiver() as took:
+        env = {"PREFETCH_WEBHOOK": took.url, "PREFETCH_WEBHOOK_SECRET": SECRET}
+        with sidecar(runs, "--scrub", "0.00002", manifest=manifest, env=env) as serving:
+            serving.until_at_rest(file)
+            before, times = len(origin.requests), file.stat()
+            with file.open("r+b") as opened:
+                opened.seek(BLOCK + 5)
+                opened.write(bytes([LARGE.content.read(BLOCK + 5, BLOCK + 6)[0] ^ 1]))
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+            serving.until_said("1 of 4 blocks differ")
+            serving.until(lambda: sha256_of(file) == LARGE.content.sha256, "the mending")
+            serving.until_at_rest(file)
+            serving.until(lambda: [m.kind for m in took.received][-2:] == ["model.damaged", "models.ready"], "both")
+            assert serving.metric("prefetch_damaged_models_total") == 1
+            assert (serving.metric("prefetch_scrubbed_bytes_total") or 0) > BLOCK
+            assert serving.metric('prefetch_repaired_bytes_total{where="disk"}') == BLOCK
+            serving.end()
+    assert asked_blocks(since(origin, before), LARGE) == {1}
+    assert took.of("model.damaged")[0].data["path"] == LARGE.path

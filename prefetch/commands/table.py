@@ -87,7 +87,8 @@ _WATCHED = (
 )
 _ENDING = ("on_success", "on_failed", "max_hours")
 _OUTPUT = ("json_", "log_format")
-_ENTRY = ("mode", "require", "workflow", "deadline", "on_failure", "serve", "poll", "keep_env", "comfyui")
+_SIDECAR = ("poll", "prune", "scrub", "webhook", "webhook_secret_file")
+_ENTRY = ("mode", "require", "workflow", "deadline", "on_failure", "serve", *_SIDECAR, "keep_env", "comfyui")
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -381,10 +382,7 @@ COMMANDS: tuple[Command, ...] = (
             *_WHAT,
             "refresh",
             "require",
-            "poll",
-            "prune",
-            "webhook",
-            "webhook_secret_file",
+            *_SIDECAR,
             *_TUNING,
             "quota",
             *_OTHERS,
@@ -400,6 +398,7 @@ COMMANDS: tuple[Command, ...] = (
             ("prefetch serve --listen 0.0.0.0:9464", "for probes; wants PREFETCH_LISTEN_TOKEN"),
             ("prefetch serve models.yaml --require i2v", "ready as soon as this group is there"),
             ("prefetch serve models.yaml --prune", "what the file no longer names is removed"),
+            ("prefetch serve models.yaml --scrub 7", "every byte is read again once a week"),
         ),
         load="prefetch.commands.serve:main",
         needs_linux=True,

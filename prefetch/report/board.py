@@ -74,6 +74,7 @@ class Board:
         manifest_usable: whether the manifests that are followed could be used when they were last looked at; None where
             none are followed.
         curve: the speed since the latest run that moves bytes began.
+        scrubbed, damaged: bytes that were read again beside the runs, and models that were found damaged so.
         warnings: what is wrong until it is said to be right again: a sentence with its remedy, by what it is about.
     """
 
@@ -94,6 +95,7 @@ class Board:
         self.space: Space | None = None
         self.runs: Counter[str] = Counter()
         self.manifest_usable: bool | None = None
+        self.scrubbed = self.damaged = 0
         self.warnings: dict[str, str] = {}
         self.curve: Curve | None = None
         self.running = False
@@ -122,6 +124,12 @@ class Board:
     def remember_success(self, when: float | None) -> None:
         """A run ended well at ``when``, before this process was there to see it."""
         self.last_success = when
+
+    def note_scrub(self, scrubbed: int, damaged: int) -> None:
+        """So many bytes were read again, and so many models found damaged."""
+        with self.lock:
+            self.scrubbed += scrubbed
+            self.damaged += damaged
 
     def warn(self, about: str, sentence: str) -> None:
         """Until `settle`, show this sentence, which says what is wrong with ``about`` (``manifest``) and what to do."""

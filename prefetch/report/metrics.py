@@ -249,6 +249,18 @@ FAMILIES = (
         "1 if the manifests that serve follows could be read and used when it last looked, else 0; absent elsewhere.",
         _one(lambda board: board.manifest_usable),
     ),
+    Family(
+        "prefetch_scrubbed_bytes_total",
+        "counter",
+        "Bytes that serve --scrub has read again from the volume.",
+        _one(lambda board: board.scrubbed),
+    ),
+    Family(
+        "prefetch_damaged_models_total",
+        "counter",
+        "Models that serve --scrub has found damaged.",
+        _one(lambda board: board.damaged),
+    ),
     Family("prefetch_run_active", "gauge", "1 while a run is under way, else 0.", _one(lambda board: board.running)),
     Family(
         "prefetch_runs_total", "counter", "Runs that ended since this process began, by result.", _runs, ("result",)

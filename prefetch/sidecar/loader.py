@@ -11,7 +11,6 @@ from prefetch.errors import PrefetchError
 from prefetch.expansion import remember
 from prefetch.given import Written
 from prefetch.manifest import Wanted
-from prefetch.manifest.wanted import select
 from prefetch.opening import wanted_of
 from prefetch.report.events import Listener, Notice
 from prefetch.settings import Settings
@@ -57,7 +56,8 @@ class Loader:
     def _read(self, manifests: Sequence[Path | Written], settings: Settings) -> Target:
         wanted = self._wanted(manifests, settings)
         whole = self._wanted(manifests, replace(settings, group=())) if settings.group else wanted
-        return Target(wanted, whole, select(wanted, settings.require) if settings.require else None)
+        first = self._wanted(manifests, replace(settings, group=settings.require)) if settings.require else None
+        return Target(wanted, whole, first)
 
     def _wanted(self, manifests: Sequence[Path | Written], settings: Settings) -> Wanted:
         learned = partial(remember, self._volume)

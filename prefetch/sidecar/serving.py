@@ -24,6 +24,7 @@ from prefetch.sidecar.loader import Loader
 from prefetch.sidecar.memory import Memory
 from prefetch.sidecar.pages import Pages
 from prefetch.sidecar.readiness import Readiness
+from prefetch.sidecar.scrub import DAY, Scrub
 from prefetch.sidecar.sidecar import Sidecar
 from prefetch.sidecar.webhook import Signer, Webhook
 from prefetch.volume.history import last_success
@@ -72,7 +73,10 @@ def serve_on(
             herald=herald,
             listener=tell,
         )
-        return await sidecar.run(*(() if hook is None else (hook.deliver(),)))
+        others = [] if hook is None else [hook.deliver()]
+        if settings.scrub is not None:
+            others.append(_scrub(settings, sidecar, board, tell).run())
+        return await sidecar.run(*others)
 
     room = partial(room_on, volume, settings)
     return watched(work, asked=asked, board=board, measure=room, listener=tell, word=readiness.word)
@@ -82,6 +86,16 @@ def _find(volume: Volume, settings: Settings) -> Sequence[Given]:
     if given := find_manifests(settings, volume):
         return given
     raise none_given(volume)
+
+
+def _scrub(settings: Settings, sidecar: Sidecar, board: Board, listener: Listener) -> Scrub:
+    return Scrub(
+        partial(open_volume, settings),
+        period=(settings.scrub or 1.0) * DAY,
+        busy=lambda: board.running or board.last_run is None,
+        found=sidecar.note_scrub,
+        listener=listener,
+    )
 
 
 def _nobody(kind: str, data: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ from prefetch.sidecar.latest import Latest
 from prefetch.sidecar.memory import Memory
 from prefetch.sidecar.pruning import prune
 from prefetch.sidecar.readiness import Readiness
+from prefetch.sidecar.scrub import Read
 from prefetch.sidecar.target import Target
 from prefetch.signals import interrupted
 from prefetch.unchanged import still_stands
@@ -92,6 +93,16 @@ class Sidecar:
             return self._result
         finally:
             loop.remove_signal_handler(signal.SIGHUP)
+
+    def note_scrub(self, read: Read) -> None:
+        """A part of the volume was read again: what is damaged there is not ready, and is brought again."""
+        self._board.note_scrub(read.bytes, len(read.damaged))
+        for verdict in read.damaged:
+            self._readiness.lose(verdict.path)
+            self._listener(Notice("warning", f"{verdict.path}: {verdict.detail}"))
+            self._herald.damaged(verdict)
+        if read.damaged:
+            self._following.ask()
 
     def _reload(self) -> None:
         self._listener(Notice("info", "SIGHUP: the manifests are read again."))

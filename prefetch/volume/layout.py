@@ -7,6 +7,7 @@
           followed/    what sidecars follow
           history/     the latest runs
           jobs/        the one-shot jobs of pods: when each began, and what it came to
+          scrub/       how far the volume has been read again
           replaced/    what stood under a model's name before and was not ours
           tmp/         small files before they are renamed to their names
 """
