@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from prefetch.net.headers import (
+    LONGEST_GUESS,
     ContentRange,
     content_length,
     etag,
     git_sha1_of_etag,
     rate_limit_reset,
+    rate_limit_wait,
     retry_after,
     sha256_of_etag,
     signed_expiry,
@@ -95,12 +97,43 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
         ('"resolvers"; r=0; t=7', 7),
         ('"resolvers";r=12;t=123', None),
         ('"api";r=0;t=5, "resolvers";r=0;t=9, "pages";r=1;t=99', 9),
+        ('"api";t=5;pk=:cHNk:;r=0', 5),
+        ("default;r=0;t=5", 5),
+        ('"a, b;r=1";r=0;t=5', 5),
+        ('"api";r=0', None),
+        ('"api";r=0.5;t=3', None),
         ("nonsense", None),
         ("", None),
     ],
 )
 def test_rate_limit(value: str, seconds: float | None) -> None:
     assert rate_limit_reset(CIMultiDict({"ratelimit": value})) == seconds
+
+
+HUB = '"fixed window";"resolvers";q=5000;w=300'
+
+
+@pytest.mark.parametrize(
+    ("limit", "policy", "reset", "wait"),
+    [
+        ("", "", None, None),
+        ('"resolvers";r=0;t=12', HUB, 12, 12),
+        ('"resolvers";r=0', HUB, 300, 300),
+        ('"resolvers";r=4', HUB, None, 300),
+        ("", HUB, None, 300),
+        ("", '"day";q=9;w=86400', None, LONGEST_GUESS),
+        ("", '"minute";q=9;w=60, "day";q=9000;w=86400', None, 60),
+        ('"day";r=0', '"minute";q=9;w=60, "day";q=9000;w=86400', 86400, 86400),
+        ('"other";r=0', '"minute";q=9;w=60, "day";q=9000;w=86400', None, 60),
+        ('"other";r=0', '"minute";q=9;w=60', 60, 60),
+        ("", '"concurrent";q=9;qu="concurrent-requests"', None, None),
+    ],
+)
+def test_a_policy_tells_how_long_its_window_is(
+    limit: str, policy: str, reset: float | None, wait: float | None
+) -> None:
+    headers = {"RateLimit": limit, "RateLimit-Policy": policy}
+    assert (rate_limit_reset(headers), rate_limit_wait(headers)) == (reset, wait)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +191,7 @@ def test_no_header_breaks_a_parser(value: str) -> None:
     content_length(value)
     strong_etag(value)
     sha256_of_etag(value)
-    rate_limit_reset({"RateLimit": value})
+    rate_limit_wait({"RateLimit": value, "RateLimit-Policy": value})
     assert (retry_after(value, now=NOW) or 0) >= 0
 
 

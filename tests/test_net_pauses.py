@@ -77,6 +77,10 @@ def test_a_pause_that_grows_meanwhile_is_waited_for() -> None:
         (200, {"RateLimit": '"api";r=1;t=55'}, 0.0),
         (429, {"RateLimit": '"api";r=0;t=5', "Retry-After": "9"}, 9.0),
         (429, {}, 0.0),
+        (429, {"RateLimit-Policy": '"api";q=9;w=60'}, 60.0),
+        (429, {"RateLimit-Policy": '"api";q=9;w=60', "Retry-After": "2"}, 2.0),
+        (200, {"RateLimit-Policy": '"api";q=9;w=60'}, 0.0),
+        (503, {"RateLimit-Policy": '"api";q=9;w=60'}, 0.0),
     ],
 )
 def test_what_an_answer_tells(status: int, headers: dict[str, str], seconds: float) -> None:

@@ -10,12 +10,12 @@ from prefetch.errors import AccessError, ContentError, PrefetchError, SourceErro
 from prefetch.net.headers import (
     ContentRange,
     content_length,
-    rate_limit_reset,
     retry_after,
     strong_etag,
     unsatisfied_size,
 )
 from prefetch.net.origin import RangesUnsupported
+from prefetch.net.pauses import pause_told
 
 __all__ = ["Accepted", "Asked", "check_response", "is_error_page", "wait_asked_for"]
 
@@ -102,8 +102,8 @@ def is_error_page(status: int, headers: Mapping[str, str], name: str) -> bool:
 
 def wait_asked_for(status: int, headers: Mapping[str, str], *, now: float) -> float:
     """Seconds the host wants us to wait before the next try; 0 where it does not say."""
-    limit = rate_limit_reset(headers) if status == 429 else None
-    return max(retry_after(headers.get("Retry-After"), now=now) or 0.0, limit or 0.0)
+    told = pause_told(status, headers, now=now) if status == 429 else 0.0
+    return max(retry_after(headers.get("Retry-After"), now=now) or 0.0, told)
 
 
 def _refusal(status: int, headers: Mapping[str, str], asked: Asked, now: float, received: str) -> PrefetchError:

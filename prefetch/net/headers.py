@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +18,7 @@ __all__ = [
     "etag",
     "git_sha1_of_etag",
     "rate_limit_reset",
+    "rate_limit_wait",
     "retry_after",
     "sha256_of_etag",
     "signed_expiry",
@@ -28,8 +29,11 @@ __all__ = [
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _RANGE = re.compile(r"(?i:bytes) ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.ASCII)
 _UNSATISFIED = re.compile(r"(?i:bytes) \*/([0-9]{1,18})", re.ASCII)
-_LIMIT = re.compile(r";\s*r\s*=\s*([0-9]{1,12})\s*;\s*t\s*=\s*([0-9]{1,12})", re.ASCII)
+_LIMIT = re.compile(r"""(?:"[^"]*"|[^",])+""")
+_LIMIT_NAME = re.compile(r"""[ \t]*(?:"([^"]*)"|([A-Za-z*][^;" \t]*))""")
+_LIMIT_NUMBER = re.compile(r";[ \t]*([a-z][a-z0-9_.*-]*)[ \t]*=[ \t]*([0-9]{1,12})(?=[ \t]*(?:;|$))", re.ASCII)
 _ETAG = re.compile(r'(W/)?"?([\x21\x23-\x7e]+)"?')
+LONGEST_GUESS = 300.0
 _CLOUDFRONT = str.maketrans("-_~", "+=/")
 
 
@@ -79,10 +83,49 @@ def retry_after(value: str | None, *, now: float) -> float | None:
 
 
 def rate_limit_reset(headers: Mapping[str, str]) -> float | None:
-    """Seconds until an exhausted limit starts anew, by ``RateLimit: "name";r=0;t=123``; None while some is left."""
-    windows = (_LIMIT.search(item) for item in headers.get("RateLimit", "").split(","))
-    spent = [float(window[2]) for window in windows if window and int(window[1]) == 0]
-    return max(spent, default=None)
+    """Seconds until an exhausted limit starts anew, by ``RateLimit: "name";r=0;t=123``; None while some is left.
+
+    Where it does not say when (``t`` may be left out), the whole window of its ``RateLimit-Policy`` is sure to suffice.
+    """
+    windows = _windows(headers)
+    spent = (limit for limit in _limits(headers.get("RateLimit")) if limit.numbers.get("r") == 0)
+    waits = (limit.numbers.get("t", windows.get(limit.name, windows.get(""))) for limit in spent)
+    return max((float(wait) for wait in waits if wait is not None), default=None)
+
+
+def rate_limit_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait after a refusal for too many requests; None where neither field says anything.
+
+    One that names nothing but the policies comes from a window that is over when a whole one has passed: the shortest
+    is waited for, as it is the likeliest, and no longer than `LONGEST_GUESS`.
+    """
+    reset = rate_limit_reset(headers)
+    if reset is None and (windows := _windows(headers)):
+        return min(float(min(windows.values())), LONGEST_GUESS)
+    return reset
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """One member of such a list: its name, and those of its parameters that are whole numbers."""
+
+    name: str
+    numbers: Mapping[str, int]
+
+
+def _limits(value: str | None) -> Iterator[_Limit]:
+    for item in _LIMIT.findall(value or ""):
+        if name := _LIMIT_NAME.match(item):
+            # The Hub writes what kind of window it is before the name: "fixed window";"resolvers";q=5000;w=300.
+            names = [name[1] or name[2] or "", *re.findall(r';[ \t]*"([^"]*)"', item)]
+            yield _Limit(names[-1], {key: int(number) for key, number in _LIMIT_NUMBER.findall(item)})
+
+
+def _windows(headers: Mapping[str, str]) -> dict[str, int]:
+    """Seconds by the policy's name; by none at all where there is only one."""
+    policies = [limit for limit in _limits(headers.get("RateLimit-Policy")) if "w" in limit.numbers]
+    windows = {limit.name: limit.numbers["w"] for limit in policies}
+    return windows | ({"": policies[0].numbers["w"]} if len(policies) == 1 else {})
 
 
 def etag(value: str | None) -> str | None:

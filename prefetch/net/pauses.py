@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from prefetch.net.headers import rate_limit_reset, retry_after
+from prefetch.net.headers import rate_limit_reset, rate_limit_wait, retry_after
 from prefetch.net.urls import OriginKey
 
 __all__ = ["Pauses", "pause_told"]
@@ -61,4 +61,5 @@ def pause_told(status: int, headers: Mapping[str, str], *, now: float) -> float:
     where it is about the host, and not about the one file.
     """
     after = retry_after(headers.get("Retry-After"), now=now) if status in (429, 503) else None
-    return max(rate_limit_reset(headers) or 0.0, after or 0.0)
+    spent = rate_limit_wait(headers) if status == 429 and after is None else rate_limit_reset(headers)
+    return max(spent or 0.0, after or 0.0)
