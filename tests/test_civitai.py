@@ -11,7 +11,7 @@ import pytest
 
 from prefetch.demo.civitai import CivitaiFile, CivitaiVersion
 from prefetch.demo.server import DemoServer, running_origin
-from prefetch.sources.refs import CivitaiModelRef, CivitaiRef, parse_source
+from prefetch.sources.refs import CivitaiModelRef, CivitaiRef, names_folder, parse_source
 from tests.support.commands import Commands, Outcome
 from tests.support.models import BLOCK, Wanted, assert_whole, wanted, write_manifest
 
@@ -178,10 +178,12 @@ def test_what_is_not_there_is_named(
         ("https://www.civitai.com/models/1?modelVersionId=7", CivitaiRef(7)),
         ("https://civitai.com/models/1", CivitaiModelRef(1)),
         ("https://www.civitai.com/models/1/some-name", CivitaiModelRef(1)),
+        ("https://civitai.com/models/1/", CivitaiModelRef(1)),
     ],
 )
 def test_sources(text: str, ref: Any) -> None:
     assert parse_source(text) == ref
+    assert not names_folder(text)
     assert parse_source(str(ref)) == ref
 
 

@@ -144,7 +144,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         message = f"the manifest cannot be read: {error.strerror}."
         remedy = "Check its path and rights."
-        if str(path).startswith(("https:/", "hf:/")):
+        if str(path).startswith(("https:/", "http:/", "hf:/")):
             remedy = "To fetch a manifest, set PREFETCH_MANIFEST_URL to its address."
         raise manifest_error([Problem(Place(str(path)), message, remedy)]) from None
 

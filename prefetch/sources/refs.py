@@ -36,6 +36,7 @@ _FILE_VIEWS = frozenset({"resolve", "blob", "raw"})
 _SCHEMES = ("hf://", "https://", "http://", "file://")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_CIVITAI_LINK = re.compile(r"(?i)https://(?:www\.)?civitai\.com/")
 _MODEL_PAGE = re.compile(r"/models/([0-9]{1,18})(?:/.*)?")
 _CIVITAI = re.compile(r"(?i:civitai):([0-9]{1,18})(?:/([0-9]{1,18}))?")
 _TREE = re.compile(
@@ -198,7 +199,7 @@ def parse_source(text: str) -> SourceRef:
 
 def names_folder(text: str) -> bool:
     """Whether a source is meant to be a directory: it ends with a slash, or is a link to one on the Hub."""
-    return text.endswith("/") or bool(_TREE.match(text))
+    return (text.endswith("/") and not _CIVITAI_LINK.match(text)) or bool(_TREE.match(text))
 
 
 def parse_folder(text: str) -> HuggingFolderRef:

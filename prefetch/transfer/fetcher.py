@@ -197,4 +197,10 @@ def _retried(segment: Segment, error: TransientError, *, attempt: int, delay: fl
 
 def _wait(segment: Segment, state: RetryCallState) -> float:
     """Seconds until the next try: none where another host can be asked meanwhile."""
-    return 0.0 if segment.refused_by else FullJitter()(state)
+    if segment.refused_by:
+        return 0.0
+    error = state.outcome and state.outcome.exception()
+    if isinstance(error, TransientError) and error.cause.startswith("cdn_") and (pause := segment.origin.pause):
+        # The file's next address is tried by one connection for all, and the wait for it grows with each.
+        return pause
+    return FullJitter()(state)
