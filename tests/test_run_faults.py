@@ -31,7 +31,7 @@ from prefetch.demo.actions import (
     WrongRange,
 )
 from prefetch.demo.content import BytesFile
-from prefetch.demo.faults import Fault, corrupt
+from prefetch.demo.faults import Fault, corrupt, covers
 from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands, Outcome
 from tests.support.models import (
@@ -141,6 +141,25 @@ def test_a_byte_damaged_in_transit_once_is_found(run: Run, origin: DemoServer, v
     assert outcome.returncode == 0, outcome.stderr
     assert_whole(volume, MODELS)
     assert outcome.models[LARGE.path]["bytes_downloaded"] <= 2 * LARGE.content.size
+
+
+def test_another_byte_damaged_in_the_second_pass_is_found_too(run: Run, origin: DemoServer, volume: Path) -> None:
+    first, second = 11 * BLOCK + 5, 3 * BLOCK + 7
+    again = Fault(do=Flip(second), path=f"*/{LARGE.name}", range=covers(second), skip=1)
+    origin.add_faults(corrupt(f"*/{LARGE.name}", first), again)
+    outcome = run()
+    assert outcome.returncode == 0, outcome.stderr
+    assert_whole(volume, MODELS)
+    # The third time only what came differently the second time.
+    assert outcome.models[LARGE.path]["bytes_downloaded"] <= 2 * LARGE.content.size + 4 * BLOCK
+
+
+def test_a_small_file_damaged_twice_is_fetched_once_more(run: Run, origin: DemoServer, volume: Path) -> None:
+    path = f"*/{SMALL.name}"
+    origin.add_faults(corrupt(path, 1000), Fault(do=Flip(2000), path=path, range=covers(2000), skip=1))
+    outcome = run()
+    assert outcome.returncode == 0, outcome.stderr
+    assert_whole(volume, MODELS)
 
 
 def test_a_suspicious_block_is_fetched_again_first(run: Run, origin: DemoServer, volume: Path) -> None:

@@ -12,6 +12,7 @@ from prefetch.report.events import Repaired
 from prefetch.transfer.frontier import Frontier
 from prefetch.transfer.judge import Judge
 from prefetch.transfer.means import Means
+from prefetch.transfer.runs import Runs
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.hashing import block_digest
 from prefetch.volume.partial import Partial
@@ -56,6 +57,7 @@ class Assembly:
         self._missing = missing
         self._complete = complete
         self._failed = failed
+        self._differing = Runs()
         self._generation = 0
         self._retired = False
         self._flushing = False
@@ -127,8 +129,16 @@ class Assembly:
         except PrefetchError as error:
             self._failed(error)
             return False
+        # What was fetched twice of a file that is no longer wanted repaired nothing.
+        self.refetched = 0
+        self._differing = Runs()
         self._frontier = self._new_frontier()
         return True
+
+    def take_differing(self) -> Runs:
+        """The blocks that came otherwise when they were fetched again, since the last call: one of the two is wrong."""
+        differing, self._differing = self._differing, Runs()
+        return differing
 
     async def quiet(self) -> None:
         """Wait until nothing reads or writes the file any more."""
@@ -201,6 +211,7 @@ class Assembly:
         self.refetched += len(view)
         if not await self._means.hashers.run(self.partial.matches, index, view):
             await self._write(index, view)
+            self._differing.add(index, index + 1)
             self._frontier.rewind(index)
 
     def _settled(self, task: asyncio.Task[None]) -> None:

@@ -28,6 +28,8 @@ __all__ = ["Download"]
 
 WINDOW = 2
 """How many times as far as all ranges at once reach the first of them may lie back before it is shared out."""
+RECOUNTS = 3
+"""How often blocks that came differently when they were fetched again are fetched once more, to tell which is right."""
 
 
 class Download:
@@ -60,6 +62,7 @@ class Download:
             self._listed.drop()
         self._work = Worklist()
         self._doubted = Runs()
+        self._recounts = RECOUNTS
         self._restarts: set[asyncio.Task[None]] = set()
         self._last_byte: float | None = None
         self._assembly = self._new_assembly()
@@ -334,6 +337,10 @@ class Download:
             self._work.set(self._doubted)
             self._doubted = Runs()
             self._means.changed()
+        elif self._recounts and (differing := assembly.take_differing()):
+            self._recounts -= 1
+            self._work.set(differing)
+            self._means.changed()
         else:
             self._refuse(self._mismatch())
 
@@ -358,6 +365,7 @@ class Download:
         if self._listed:
             self._listed.forget("every block is what they say, and the SHA-256 of the file is wrong")
         self._assembly.doubting = True
+        self._recounts = RECOUNTS
         if self.whole_only:
             self._start_over_beside()
         else:

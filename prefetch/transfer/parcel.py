@@ -10,6 +10,7 @@ from collections.abc import Callable
 from prefetch.net.origin import Origin
 from prefetch.transfer.judge import Judge
 from prefetch.transfer.means import Means
+from prefetch.transfer.runs import Runs
 from prefetch.volume.draft import Draft
 
 __all__ = ["Parcel"]
@@ -38,6 +39,7 @@ class Parcel:
         self._buffer: bytearray | None = None
         self._hashing: set[asyncio.Task[None]] = set()
         self._retired = False
+        self._differs = False
         self._hashes: tuple[str, str | None] | None = None if draft.size else self._hashes_of(memoryview(b""))
 
     @property
@@ -91,6 +93,11 @@ class Parcel:
         self._hashes = None
         return not self._retired
 
+    def take_differing(self) -> Runs:
+        """The file, if it came otherwise when it was fetched again: one of the two is wrong."""
+        differs, self._differs = self._differs, False
+        return Runs([(0, 1)] if differs else [])
+
     async def quiet(self) -> None:
         """Wait until nothing reads the bytes any more."""
         while self._hashing:
@@ -114,13 +121,14 @@ class Parcel:
         return memoryview(data)
 
     async def _hash(self, data: memoryview) -> None:
-        began = time.perf_counter()
+        began, before = time.perf_counter(), self._hashes
         if len(data) <= AT_ONCE:
             self._hashes = self._hashes_of(data)
         else:
             self._hashes = await self._means.hashers.run(self._hashes_of, data)
         self._means.flow.count_hashed(len(data), time.perf_counter() - began)
         self._hashing.clear()
+        self._differs = before not in (None, self._hashes)
         if not self.judge.is_right(*self._hashes):
             # It will be fetched again, and that takes a buffer: all of them may be waiting for one.
             self.put_away()
