@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,14 +36,10 @@ def test_a_thousand_models_of_three_repositories_cost_ten_questions_at_most(comm
     held = {repo: files(repo, count) for repo, count in zip(REPOS, (600, 200, 200), strict=True)}
     wanted = [entry for repo, content in held.items() for entry in entries(repo, content)]
     with running_origin(repos=[Repo(id=repo, files=content) for repo, content in held.items()]) as origin:
-        began = time.monotonic()
         outcome = lock(commands, origin, write_manifest(tmp_path / "m.yaml", wanted))
-        seconds = time.monotonic() - began
         asked = len(origin.requests)
     assert outcome.returncode == 0, outcome.stderr
     assert asked <= 10
-    # 3 s on an idle machine, of which most is the interpreter's; a busy one must not fail the test.
-    assert seconds < 10
     locked = {model["path"]: model for model in json.loads((tmp_path / "m.lock.json").read_bytes())["models"]}
     assert len(locked) == 1000
     for repo, contents in held.items():

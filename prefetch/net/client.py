@@ -14,6 +14,7 @@ from prefetch import __version__
 from prefetch.errors import UsageError
 from prefetch.net.addresses import AddressGuard
 from prefetch.net.pauses import Pauses
+from prefetch.net.quotas import Quotas
 from prefetch.net.urls import OriginKey, SecretURL
 
 __all__ = ["USER_AGENT", "Session", "open_session", "proxy_for"]
@@ -28,11 +29,12 @@ _DNS_CACHE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open aiohttp session, the guard of every address it connects to, and the pauses that hosts asked for."""
+    """An open aiohttp session, the guard of every address it connects to, and what hosts said of their limits."""
 
     http: aiohttp.ClientSession
     guard: AddressGuard
     pauses: Pauses = field(default_factory=Pauses)
+    quotas: Quotas = field(default_factory=Quotas)
     _proxies: dict[OriginKey, SecretURL | None] = field(default_factory=dict, repr=False)
 
     def proxy_for(self, url: SecretURL) -> SecretURL | None:

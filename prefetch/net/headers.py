@@ -14,11 +14,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 __all__ = [
     "ContentRange",
+    "RequestsLeft",
     "content_length",
     "etag",
     "git_sha1_of_etag",
     "rate_limit_reset",
     "rate_limit_wait",
+    "requests_left",
     "retry_after",
     "sha256_of_etag",
     "signed_expiry",
@@ -33,6 +35,7 @@ _LIMIT = re.compile(r"""(?:"[^"]*"|[^",])+""")
 _LIMIT_NAME = re.compile(r"""[ \t]*(?:"([^"]*)"|([A-Za-z*][^;" \t]*))""")
 _LIMIT_NUMBER = re.compile(r";[ \t]*([a-z][a-z0-9_.*-]*)[ \t]*=[ \t]*([0-9]{1,12})(?=[ \t]*(?:;|$))", re.ASCII)
 _ETAG = re.compile(r'(W/)?"?([\x21\x23-\x7e]+)"?')
+_LIMIT_UNIT = re.compile(r""";[ \t]*qu[ \t]*=[ \t]*"([^"]*)\"""")
 LONGEST_GUESS = 300.0
 _CLOUDFRONT = str.maketrans("-_~", "+=/")
 
@@ -106,11 +109,48 @@ def rate_limit_wait(headers: Mapping[str, str]) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestsLeft:
+    """How many requests a host will still answer, and for how long that counts.
+
+    Attributes:
+        left: requests.
+        seconds: until the window ends.
+        quota, window: requests that each window begins with, and its seconds; None where the host does not tell.
+    """
+
+    left: int
+    seconds: float
+    quota: int | None = None
+    window: float | None = None
+
+
+def requests_left(headers: Mapping[str, str]) -> RequestsLeft | None:
+    """The tightest limit on requests that ``RateLimit`` tells, with what its ``RateLimit-Policy`` adds."""
+    policies = {policy.name: policy for policy in _limits(headers.get("RateLimit-Policy"))}
+    known = (_requests_left(limit, policies.get(limit.name)) for limit in _limits(headers.get("RateLimit")))
+    return min((told for told in known if told is not None), key=lambda told: told.left, default=None)
+
+
+def _requests_left(limit: _Limit, policy: _Limit | None) -> RequestsLeft | None:
+    allowed = {} if policy is None else policy.numbers
+    left, seconds = limit.numbers.get("r"), limit.numbers.get("t", allowed.get("w"))
+    if left is None or seconds is None or (policy is not None and policy.unit not in ("", "request", "requests")):
+        return None
+    return RequestsLeft(left, float(seconds), allowed.get("q"), allowed.get("w"))
+
+
+@dataclass(frozen=True, slots=True)
 class _Limit:
-    """One member of such a list: its name, and those of its parameters that are whole numbers."""
+    """One member of such a list.
+
+    Attributes:
+        numbers: those of its parameters that are whole numbers.
+        unit: what is counted; empty where it does not say, which means requests.
+    """
 
     name: str
     numbers: Mapping[str, int]
+    unit: str = ""
 
 
 def _limits(value: str | None) -> Iterator[_Limit]:
@@ -118,7 +158,9 @@ def _limits(value: str | None) -> Iterator[_Limit]:
         if name := _LIMIT_NAME.match(item):
             # The Hub writes what kind of window it is before the name: "fixed window";"resolvers";q=5000;w=300.
             names = [name[1] or name[2] or "", *re.findall(r';[ \t]*"([^"]*)"', item)]
-            yield _Limit(names[-1], {key: int(number) for key, number in _LIMIT_NUMBER.findall(item)})
+            unit = _LIMIT_UNIT.search(item)
+            numbers = {key: int(number) for key, number in _LIMIT_NUMBER.findall(item)}
+            yield _Limit(names[-1], numbers, unit[1] if unit else "")
 
 
 def _windows(headers: Mapping[str, str]) -> dict[str, int]:

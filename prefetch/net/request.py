@@ -113,15 +113,17 @@ async def _send(
     await session.guard.admit(url.host, began_at=began_at)
     proxy = session.proxy_for(url)
     await session.pauses.wait(url.origin)
-    try:
-        async with asyncio.timeout(_ANSWER_TIMEOUT):
-            response = await session.http.get(
-                url.yarl,
-                headers={**headers, **headers_for(url, credentials)},
-                allow_redirects=False,
-                proxy=proxy.yarl if proxy else None,
-            )
-    except (aiohttp.ClientError, OSError) as error:
-        raise connection_error(error, url.host, proxy) from None
-    session.pauses.note(url.origin, pause_told(response.status, response.headers, now=time.time()))
+    async with session.quotas.turn(url):
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT):
+                response = await session.http.get(
+                    url.yarl,
+                    headers={**headers, **headers_for(url, credentials)},
+                    allow_redirects=False,
+                    proxy=proxy.yarl if proxy else None,
+                )
+        except (aiohttp.ClientError, OSError) as error:
+            raise connection_error(error, url.host, proxy) from None
+        session.pauses.note(url.origin, pause_told(response.status, response.headers, now=time.time()))
+        session.quotas.note(url, response.headers)
     return response

@@ -22,6 +22,7 @@ from prefetch.errors import SourceError, TransientError, UsageError
 from prefetch.net.client import proxy_for
 from prefetch.net.credentials import Secret, Token, headers_for, may_carry_secrets
 from prefetch.net.pauses import Pauses, pause_told
+from prefetch.net.quotas import Quotas
 from prefetch.net.urls import SecretURL, redact
 from prefetch.sources.access import Access
 from prefetch.sources.hub_errors import explain
@@ -64,12 +65,13 @@ class Hub:
     to huggingface.co.
 
     Args:
-        pauses: told of those that the Hub asks for.
+        pauses, quotas: told of what the Hub says of its limits.
     """
 
-    def __init__(self, access: Access, pauses: Pauses | None = None) -> None:
+    def __init__(self, access: Access, pauses: Pauses | None = None, quotas: Quotas | None = None) -> None:
         self._access = access
         self._pauses = pauses or Pauses()
+        self._quotas = quotas or Quotas()
         self._endpoint = access.hf_endpoint
         # Else the first call asks the Hub for a list of agents, waits for it, and writes it below HF_HOME.
         constants.HF_HUB_DISABLE_TELEMETRY = True
@@ -200,8 +202,9 @@ class Hub:
         )
 
     def _note_pause(self, response: httpx2.Response) -> None:
-        told = pause_told(response.status_code, response.headers, now=time.time())
-        self._pauses.note(SecretURL(str(response.url)).origin, told)
+        url, told = SecretURL(str(response.url)), pause_told(response.status_code, response.headers, now=time.time())
+        self._pauses.note(url.origin, told)
+        self._quotas.note(url, response.headers)
 
     def _keep_secrets_home(self, request: httpx2.Request) -> None:
         url = SecretURL(str(request.url))

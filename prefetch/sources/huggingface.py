@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from prefetch.errors import AccessError, ContentError, PrefetchError, RevisionError, SourceError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from prefetch.sources.listing import Listing
 
 __all__ = ["HuggingFace"]
+
+T = TypeVar("T")
 
 IN_ONE_REQUEST = 4 << 20
 """Bytes up to which a file is fetched by a single request."""
@@ -92,8 +94,7 @@ class HuggingFace:
             return ask_together(self._library(), refs)
 
         try:
-            await self._session.pauses.wait(self.endpoint.origin)
-            self._told.update(await in_daemon_thread(ask, name="hub"))
+            self._told.update(await self._ask(ask, "/api/models"))
         except (AccessError, RevisionError) as error:
             self._told.update(dict.fromkeys(refs, error))
         except SourceError:
@@ -122,8 +123,7 @@ class HuggingFace:
 
     async def tree(self, folder: HuggingFolderRef) -> Listing:
         """Ask the Hub once what ``folder`` holds; see `Hub.tree`."""
-        await self._session.pauses.wait(self.endpoint.origin)
-        return await in_daemon_thread(lambda: self._library().tree(folder), name="hub")
+        return await self._ask(lambda: self._library().tree(folder), "/api/models")
 
     async def _facts_once(self, ref: HuggingFaceRef) -> FileFacts:
         told = self._told.get(ref)
@@ -133,8 +133,13 @@ class HuggingFace:
 
     async def facts(self, ref: HuggingFaceRef) -> FileFacts:
         """Ask the Hub once; see `Hub.facts`."""
+        return await self._ask(lambda: self._library().facts(ref), _path(ref))
+
+    async def _ask(self, question: Callable[[], T], path: str) -> T:
+        """Have the library ask for something below ``path``, when the Hub takes a request."""
         await self._session.pauses.wait(self.endpoint.origin)
-        return await in_daemon_thread(lambda: self._library().facts(ref), name="hub")
+        async with self._session.quotas.turn(self.endpoint.join(path)):
+            return await in_daemon_thread(question, name="hub")
 
     def _library(self) -> Hub:
         with self._making:
@@ -142,7 +147,7 @@ class HuggingFace:
                 # Half a second of imports that a run with nothing to do is spared.
                 from prefetch.sources.hub import Hub
 
-                self._hub = Hub(self._access, self._session.pauses)
+                self._hub = Hub(self._access, self._session.pauses, self._session.quotas)
             return self._hub
 
 
