@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,16 +61,31 @@ def edit(manifest: Path, *models: object, text: str | None = None) -> None:
     draft.replace(manifest)
 
 
-def test_an_edited_manifest_is_brought_about_without_a_restart(runs: Runs) -> None:
-    manifest = runs.manifest([ONE.entry()])
+def mount(directory: Path, root: list[dict[str, Any]], included: list[dict[str, Any]]) -> Path:
+    """A manifest and one that it includes, as Kubernetes mounts a ConfigMap: another version takes over at once."""
+    version = directory / f"..{secrets.token_hex(4)}"
+    version.mkdir(parents=True)
+    text = json.dumps({"version": 1, "include": ["extras.yaml"], "models": root})
+    (version / "models.yaml").write_text(text)
+    write_manifest(version / "extras.yaml", included)
+    (directory / "..draft").symlink_to(version.name)
+    (directory / "..draft").replace(directory / "..data")
+    for name in ("models.yaml", "extras.yaml"):
+        if not (directory / name).is_symlink():
+            (directory / name).symlink_to(f"..data/{name}")
+    return directory / "models.yaml"
+
+
+def test_an_edited_manifest_is_brought_about_without_a_restart(runs: Runs, tmp_path: Path) -> None:
+    manifest = mount(tmp_path / "config", [ONE.entry()], [TWO.entry()])
     with sidecar(runs, manifest=manifest) as serving:
-        serving.until_at_rest(runs.volume / ONE.path)
+        serving.until_at_rest(runs.volume / ONE.path, runs.volume / TWO.path)
         assert serving.metric("prefetch_manifest_usable") == 1
-        edit(manifest, ONE.entry(), TWO.entry())
-        serving.until_at_rest(runs.volume / TWO.path)
+        mount(tmp_path / "config", [ONE.entry()], [TWO.entry(), THREE.entry()])
+        serving.until_at_rest(runs.volume / THREE.path)
         document = serving.end()
-    assert document["ok"] and {model["path"] for model in document["models"]} == {ONE.path, TWO.path}
-    assert_whole(runs.volume, [ONE, TWO])
+    assert document["ok"] and {model["path"] for model in document["models"]} == {ONE.path, TWO.path, THREE.path}
+    assert_whole(runs.volume, [ONE, TWO, THREE])
 
 
 def test_a_broken_manifest_is_said_everywhere_and_changes_nothing(runs: Runs) -> None:
@@ -145,19 +162,14 @@ def test_what_failed_is_tried_again(runs: Runs, origin: DemoServer) -> None:
 def test_what_cannot_be_used_at_first_ends_it(runs: Runs, text: str, options: list[str], said: str) -> None:
     manifest = runs.commands.home / "m.yaml"
     manifest.write_text(text)
-    outcome = runs.commands.run(
-        "serve",
-        manifest,
-        "--volume",
-        runs.volume,
-        "--listen",
-        "127.0.0.1:0",
-        "--json",
-        *options,
-        env=runs.environment(),
-    )
+    textfile = runs.commands.home / "prefetch.prom"
+    words: list[str | Path] = ["serve", manifest, "--volume", runs.volume, "--listen", "127.0.0.1:0"]
+    words += ["--textfile", textfile, "--json", *options]
+    outcome = runs.commands.run(*words, env=runs.environment())
     assert outcome.returncode == outcome.document["exit_code"] == 2
     assert said in outcome.stderr
+    if not any(option in options for option in ("--poll", "--listen")):
+        assert "prefetch_last_run_exit_code 2" in textfile.read_text()
 
 
 # What is at an address -------------------------------------------------------------------------------------------

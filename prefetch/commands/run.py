@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from prefetch.comfyui.nodes import check_comfyui
 from prefetch.errors import Interrupted, PrefetchError
@@ -19,14 +19,21 @@ from prefetch.unchanged import find_applied, still_stands
 from prefetch.volume.applied import AppliedModel
 from prefetch.volume.layout import Volume
 
-__all__ = ["main"]
+__all__ = ["failure_left", "main"]
 
 
 def main(settings: Settings, listener: Listener) -> RunResult:
     """Bring the manifests' models onto the volume."""
     asked = asked_of(settings, os.environ)
-    try:
+    with failure_left(asked, settings, listener):
         return _run(settings, asked, listener)
+
+
+@contextmanager
+def failure_left(asked: Asked | None, settings: Settings, listener: Listener) -> Iterator[None]:
+    """Leave behind with whatever watches that the work of the block could not begin."""
+    try:
+        yield
     except Interrupted:
         raise
     except PrefetchError as error:

@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 
 from prefetch.comfyui.nodes import check_comfyui
+from prefetch.commands.run import failure_left
 from prefetch.monitor.asked import asked_of
 from prefetch.opening import open_volume
 from prefetch.report.events import Listener
@@ -30,8 +31,9 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     from prefetch.sidecar.webhook import webhook_of
 
     webhook = webhook_of(settings, os.environ)
-    check_comfyui(settings.comfyui)
-    volume = open_volume(settings, create=True)
-    from prefetch.sidecar.serving import serve_on
+    with failure_left(asked, settings, listener):
+        check_comfyui(settings.comfyui)
+        volume = open_volume(settings, create=True)
+        from prefetch.sidecar.serving import serve_on
 
-    return serve_on(volume, replace(settings, volume=volume.root), asked, webhook, listener)
+        return serve_on(volume, replace(settings, volume=volume.root), asked, webhook, listener)
