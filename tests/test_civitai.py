@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from prefetch.demo.actions import Status
 from prefetch.demo.civitai import CivitaiFile, CivitaiVersion
+from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.sources.refs import CivitaiModelRef, CivitaiRef, names_folder, parse_source
 from tests.support.commands import Commands, Outcome
@@ -113,6 +115,25 @@ def test_a_hash_says_which_version_of_a_model_is_meant(commands: Commands, origi
     outcome = commands.run("run", manifest, "--volume", tmp_path / "volume", "--json", env=environment)
     assert outcome.returncode == 0, outcome.stderr
     assert_whole(tmp_path / "volume", [SECOND])
+
+
+def test_a_file_that_is_not_found_for_a_moment_is_asked_for_again(
+    commands: Commands, origin: DemoServer, tmp_path: Path
+) -> None:
+    origin.add_faults(Fault(do=Status(404), path="/api/download/*", server="civitai", times=2))
+    outcome = run(commands, origin, tmp_path, FREE, "civitai:1")
+    assert outcome.returncode == 0, outcome.stderr
+    assert_whole(tmp_path / "volume", [FREE])
+
+
+def test_a_file_that_is_listed_and_gone_is_asked_for_four_times(
+    commands: Commands, origin: DemoServer, tmp_path: Path
+) -> None:
+    origin.add_faults(Fault(do=Status(404), path="/api/download/*", server="civitai", times=None))
+    outcome = run(commands, origin, tmp_path, FREE, "civitai:1")
+    assert outcome.returncode == 1
+    assert "lists m0.safetensors and does not find it" in outcome.document["models"][0]["error"]
+    assert len([request for request in origin.requests if request.path.startswith("/api/download/")]) == 4
 
 
 def test_a_token_goes_to_civitai_alone(commands: Commands, origin: DemoServer, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ hash; never `sizeKB`, which is a rounded number.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -14,13 +15,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from prefetch.errors import AccessError, SourceError
+from prefetch.errors import AccessError, SourceError, TransientError
 from prefetch.net.checks import Accepted, Asked
 from prefetch.net.client import Session
 from prefetch.net.headers import signed_expiry
 from prefetch.net.http import HttpOrigin, check_answer
 from prefetch.net.locations import Location
 from prefetch.net.request import Answer, get
+from prefetch.net.retry import FullJitter
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.access import Access
 from prefetch.sources.document import fetch_document
@@ -31,6 +33,8 @@ __all__ = ["Civitai"]
 
 _PUBLIC = "https://civitai.com"
 _LARGEST_ANSWER = 16 << 20
+_TRIES = 4
+"""How often a file that is listed is asked for before it is believed to be gone."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOT_SENT = "Make an API key at https://civitai.com/user/account and set CIVITAI_API_TOKEN to it."
 _REFUSED = (
@@ -77,7 +81,7 @@ class Civitai:
         file = _chosen(files, ref)
         known = file.sha256 or sha256
         locator = _Locator(self._session, self, ref.version, file, size=size, verified=known is not None)
-        location, accepted = await locator.probe()
+        location, accepted = await locator.find()
         origin = HttpOrigin(
             self._session,
             locator,
@@ -160,6 +164,14 @@ class _Version:
         )
 
 
+class _NotFound(SourceError):
+    """A file that is listed and is not there."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, remedy="Try again later, or look at its page.")
+        self.passing = TransientError(message, cause="status_404")
+
+
 @dataclass(frozen=True, slots=True)
 class _Locator:
     """Asks Civitai where a file is, with one byte of it."""
@@ -186,11 +198,22 @@ class _Locator:
     async def locate(self) -> Location:
         return (await self.probe())[0]
 
+    async def find(self) -> tuple[Location, Accepted]:
+        """As `probe`, for a file that was listed a moment ago: its storage is at times not found for some seconds."""
+        wait = FullJitter()
+        for number in range(1, _TRIES):
+            try:
+                return await self.probe()
+            except _NotFound as error:
+                await asyncio.sleep(wait.delay(error.passing, number))
+        return await self.probe()
+
     async def probe(self) -> tuple[Location, Accepted]:
         url = SecretURL(f"{self.civitai.endpoint.reveal()}{_download_path(self.version, self.file)}")
         headers = {"Range": "bytes=0-0"}
         async with get(self.session, url, headers=headers, credentials=self.civitai.credentials) as answer:
             self._check_login(answer)
+            self._check_found(answer)
             asked = Asked(
                 self.name,
                 answer.url.host,
@@ -203,6 +226,10 @@ class _Locator:
             accepted = await check_answer(answer, asked, now=time.time())
             expires = signed_expiry(answer.url.reveal())
             return Location(answer.url, self.civitai.endpoint.host, self.civitai.credentials, expires), accepted
+
+    def _check_found(self, answer: Answer) -> None:
+        if answer.url.origin == self.origin and answer.response.status == 404:
+            raise _NotFound(f"{self.civitai.endpoint.host} lists {self.name} and does not find it (404).")
 
     def _check_login(self, answer: Answer) -> None:
         if answer.url.origin == self.origin and answer.url.path.startswith("/login"):
