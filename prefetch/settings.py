@@ -85,8 +85,8 @@ class Settings:
         default=(),
         metadata=_option(
             values.several(values.path("a file's path", "models.yaml", "MANIFEST")),
-            "YAML files that name the models; without one, the first that exists of <volume>/prefetch.yaml and "
-            "/etc/prefetch/manifest.yaml",
+            "YAML files that name the models; without one, all commands but lock take the first that exists of "
+            "<volume>/prefetch.yaml and /etc/prefetch/manifest.yaml",
             positional=True,
         ),
     )
