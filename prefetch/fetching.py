@@ -13,7 +13,7 @@ from prefetch.adoption import Adoption
 from prefetch.blockfile import Digests
 from prefetch.candidates import Candidate, find
 from prefetch.errors import BusyError, Interrupted, PrefetchError
-from prefetch.leases import busy
+from prefetch.leases import Taken
 from prefetch.limits import Limits
 from prefetch.nearby import Nearby, cache_places
 from prefetch.net.client import open_session
@@ -149,7 +149,7 @@ class Fetching:
             if left := [candidate for candidate in free if not await self._came(candidate)]:
                 return left
         for path in self._turns.behind:
-            self._scores.failed(path, busy(path, None), received=self._spent[path])
+            self._scores.failed(path, Taken(path, None), received=self._spent[path])
         return []
 
     async def _came(self, candidate: Candidate) -> bool:
@@ -180,7 +180,11 @@ class Fetching:
             place=self._place,
             on_outcome=lambda outcome: self._ended(outcome, by_path[outcome.path]),
         )
-        await engine.run([self._order(candidate) for candidate in candidates])
+        watching = asyncio.create_task(self._turns.watch_behind())
+        try:
+            await engine.run([self._order(candidate) for candidate in candidates])
+        finally:
+            watching.cancel()
 
     def _hear(self, event: Event) -> None:
         self._turns.note(event)

@@ -16,7 +16,7 @@ from prefetch.volume.claims import Claim, Own, Seen
 from prefetch.volume.layout import Volume, VolumeGone
 from prefetch.volume.owner import Owner
 
-__all__ = ["Leases", "busy", "owner_of"]
+__all__ = ["Leases", "Taken", "owner_of"]
 
 MOST_BETWEEN_BEATS = 2.0
 FRESH = 1.0
@@ -78,7 +78,7 @@ class Leases:
             ):
                 own = claims.take(directory, key, claim, outbid=outbid)
             if not isinstance(own, Own):
-                raise busy(path, own)
+                raise Taken(path, own)
             self._own[key], self._alive[key], self._since[key] = own, began, began
             self._start()
 
@@ -184,12 +184,15 @@ class Leases:
                     claims.release(directory, own)
 
 
-def busy(path: str, seen: Seen | None) -> BusyError:
-    """The error for a model that somebody else has."""
-    return BusyError(
-        f"{path} is being fetched by {owner_of(seen)}.",
-        remedy="Run again without --no-wait, or with a longer --wait-timeout.",
-    )
+class Taken(BusyError):
+    """Somebody else has the model; ``seen`` is the claim on it, where that could be read."""
+
+    def __init__(self, path: str, seen: Seen | None) -> None:
+        super().__init__(
+            f"{path} is being fetched by {owner_of(seen)}.",
+            remedy="Run again without --no-wait, or with a longer --wait-timeout.",
+        )
+        self.seen = seen
 
 
 def owner_of(seen: Seen | None) -> str:

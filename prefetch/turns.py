@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 from prefetch.candidates import Candidate
 from prefetch.errors import BusyError, PrefetchError
-from prefetch.leases import Leases, busy
+from prefetch.leases import Leases, Taken
 from prefetch.limits import Patience
 from prefetch.placing import identity_of
 from prefetch.report.events import Listener
@@ -15,14 +17,16 @@ from prefetch.transfer.threads import Threads
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.claims import key_of
 from prefetch.volume.inventory import Inventory
-from prefetch.volume.layout import Volume
-from prefetch.waiting import Behind, Queue
+from prefetch.volume.layout import Volume, VolumeGone
+from prefetch.waiting import Behind, Queue, told_of
 
 __all__ = ["Turns"]
 
 AT_THE_END = 5.0
 WHEN_STOPPED = 0.3
 """Seconds for the volume to take the last word of every claim."""
+WATCHED_EVERY = 2.0
+"""Seconds between two looks at what others have, while there is work of our own: as often as they say it."""
 
 
 class Turns:
@@ -37,6 +41,7 @@ class Turns:
         self._threads = Threads(1)
         self._leases = Leases(volume, life=patience.life, before_release=inventory.flush)
         self._queue = Queue(volume, patience, threads=self._threads, listener=listener)
+        self._listener = listener
         self.elsewhere: dict[str, str] = {}
         self._behind: dict[str, Candidate] = {}
         self._sharing: dict[str, list[Candidate]] = {}
@@ -100,7 +105,7 @@ class Turns:
         record = Inventory(self._volume).get(former)
         if record is not None and record.sha256 == candidate.sha256 and stands(self._volume, record):
             self.elsewhere[candidate.path] = former
-            raise busy(candidate.path, None)
+            raise Taken(candidate.path, None)
 
     def look_again(self, candidate: Candidate) -> Candidate:
         """The candidate with what stands at its path now, by records that are read anew."""
@@ -120,13 +125,24 @@ class Turns:
         self._leases.done(_key(candidate))
         if isinstance(error, BusyError):
             self._behind[candidate.path] = candidate
+        if isinstance(error, Taken) and error.seen is not None:
+            # Whoever looks need not guess until there is nothing left but to wait.
+            self._listener(told_of(_behind(candidate), error.seen))
 
     async def until_free(self) -> tuple[list[Candidate], dict[str, BusyError]]:
         """Wait for one of those that are behind; see `Queue.until_free`. They are behind no more."""
-        waiting = [Behind(_key(c), path, c.size) for path, c in self._behind.items()]
-        free, given_up = await self._queue.until_free(waiting)
+        free, given_up = await self._queue.until_free(list(map(_behind, self._behind.values())))
         freed = [self._behind.pop(path) for path in (*free, *given_up)]
         return [await self._threads.run(self.look_again, c) for c in freed[: len(free)]], given_up
+
+    async def watch_behind(self) -> None:
+        """Say again and again who has those that are behind, until cancelled: there is other work meanwhile."""
+        # What becomes of a volume that is gone is for that work to tell.
+        with suppress(VolumeGone):
+            while True:
+                await asyncio.sleep(WATCHED_EVERY)
+                if self._behind:
+                    await self._queue.tell(list(map(_behind, self._behind.values())))
 
     async def end(self) -> None:
         """Release everything, in time that a volume at work needs."""
@@ -138,9 +154,13 @@ class Turns:
         self._threads.close()
 
 
+def _behind(candidate: Candidate) -> Behind:
+    return Behind(_key(candidate), candidate.path, candidate.size)
+
+
 def _unless_placed(fresh: Candidate, before: Candidate) -> Candidate:
     if fresh.standing.state is State.PRESENT and fresh.standing.record != before.standing.record:
-        raise busy(fresh.path, None)
+        raise Taken(fresh.path, None)
     return fresh
 
 

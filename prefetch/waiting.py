@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prefetch.errors import BusyError, PrefetchError
-from prefetch.leases import busy, owner_of
+from prefetch.leases import Taken, owner_of
 from prefetch.limits import Patience
 from prefetch.report.events import Listener, Notice, Waiting
 from prefetch.transfer.threads import Threads
@@ -17,7 +17,7 @@ from prefetch.volume.claims import Seen
 from prefetch.volume.layout import Volume, VolumeGone
 from prefetch.volume.lives import Life, observed, unseen
 
-__all__ = ["Behind", "Queue"]
+__all__ = ["Behind", "Queue", "told_of"]
 
 SHORTEST, LONGEST = 0.05, 1.0
 """Seconds between two looks, first and later: what is about to be released is not waited for long."""
@@ -74,11 +74,18 @@ class Queue:
             if free:
                 return free, {}
             if self._is_over():
-                return [], {model.path: busy(model.path, seen.get(model.key)) for model in behind}
+                return [], {model.path: Taken(model.path, seen.get(model.key)) for model in behind}
             for model in behind:
-                self._listener(_event(model, seen.get(model.key)))
+                self._listener(told_of(model, seen.get(model.key)))
             await asyncio.sleep(pause)
             pause = min(2 * pause, self._pause)
+
+    async def tell(self, behind: Sequence[Behind]) -> None:
+        """Say who has these models, and how much of them, as far as the volume tells. Raises VolumeGone."""
+        seen = await self._threads.run(self._look, {model.key for model in behind})
+        for model in behind:
+            if seen is not None and model.key in seen:
+                self._listener(told_of(model, seen[model.key]))
 
     def _is_over(self) -> bool:
         timeout, since = self._patience.timeout, self._since
@@ -132,7 +139,8 @@ def _given_up(model: Behind, seen: Seen, life: Life) -> str:
     return f"{owner_of(seen)} gives no sign of life for {life.silent:.0f} s: {model.path} is taken over from it."
 
 
-def _event(model: Behind, seen: Seen | None) -> Waiting:
+def told_of(model: Behind, seen: Seen | None) -> Waiting:
+    """Who has a model, and how much of it, by the claim that was seen on it."""
     claim = seen.claim if seen is not None else None
     if claim is None:
         return Waiting(model.path, None, None, model.size, 0, 0.0)

@@ -73,6 +73,28 @@ def test_who_may_not_wait_ends_with_5(runs: Runs, options: tuple[str, ...]) -> N
     assert_whole(runs.volume, runs.models)
 
 
+def test_who_has_a_model_is_told_while_there_is_other_work(runs: Runs) -> None:
+    large, other = MODELS[2], MODELS[3]
+    with runs.of(large).start("--connections", "1") as owner:
+        until(lambda: begun(runs), "its first block", owner)
+        # Were it to go on, it might be done first. It is asleep for less than its claim lives.
+        owner.send_signal(signal.SIGSTOP)
+        with runs.of(large, other).start("--log-format", "json", "--limit-rate", "10M") as second:
+            assert second.stderr is not None
+            told: list[dict[str, Any]] = []
+            for line in second.stderr:
+                told.append(json.loads(line))
+                if told[-1]["event"] == "model_done":
+                    break
+            owner.send_signal(signal.SIGCONT)
+            assert second.stdout is not None
+            assert json.loads(second.stdout.read())["ok"]
+    assert told[-1]["path"] == other.path
+    waiting = [event for event in told if event["event"] == "waiting"]
+    assert [(event["path"], event["pid"]) for event in waiting] == [(large.path, owner.pid)] * len(waiting)
+    assert waiting and waiting[0]["size"] == large.content.size
+
+
 def test_a_dead_owners_work_is_taken_over_with_its_data(runs: Runs) -> None:
     runs = runs.of(MODELS[0])
     with runs.start("--connections", "2") as owner:
