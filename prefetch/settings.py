@@ -281,7 +281,7 @@ class Settings:
         default=None,
         metadata=_option(
             values.endpoint("an address of this machine and a port", "127.0.0.1:9464", "HOST:PORT"),
-            "serve /metrics, /healthz and /readyz there while the command runs",
+            "serve a page, /metrics, /healthz and /readyz there while the command runs",
         ),
     )
     listen_token_file: Path | None = field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import re
@@ -11,6 +12,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -118,6 +121,44 @@ def test_a_model_can_be_watched_while_it_comes(runs: Runs) -> None:
         assert ask(f"{run.url}/readyz").status == 503
         document = json.loads(run.end())
     assert run.process.returncode == document["exit_code"] == 130
+
+
+WATCHERS = 50
+
+
+async def watch_to_the_end(url: str) -> list[dict[str, Any]]:
+    """Every frame of the page's stream, up to the one that says that the run is over."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1 << 20)
+    writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+    frames: list[dict[str, Any]] = []
+    while not frames or "All there" not in frames[-1]["parts"].get("headline", ""):
+        line = await reader.readline()
+        assert line, "cut off"
+        if line.startswith(b"data: {"):
+            frames.append(json.loads(line.removeprefix(b"data: ")))
+    writer.close()
+    return frames
+
+
+def test_fifty_watch_to_the_end_and_one_who_does_not_read_is_left_behind(runs: Runs) -> None:
+    async def look(url: str) -> list[list[dict[str, Any]]]:
+        parts = urlsplit(url)
+        _, idle = await asyncio.open_connection(parts.hostname, parts.port, limit=64)
+        idle.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        seen = await asyncio.gather(*(watch_to_the_end(url) for _ in range(WATCHERS)))
+        idle.close()
+        return seen
+
+    with watched(runs, "--linger", "600", "--limit-rate", "4M") as run:
+        everything = asyncio.run(look(run.url))
+        document = json.loads(run.end())
+    assert document["ok"] and document["bytes_downloaded"] == TOTAL
+    for frames in everything:
+        # All there is, once, and then what is new.
+        assert frames[0]["order"] is not None and set(frames[0]["rows"]) == set(frames[0]["order"])
+        assert sum("warnings" in frame["parts"] for frame in frames) == 1
+        assert any(frame["rows"] for frame in frames[1:])
 
 
 def test_an_open_door_is_refused(runs: Runs) -> None:

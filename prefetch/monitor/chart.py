@@ -10,6 +10,7 @@ from prefetch.report import humanize
 __all__ = ["ceiling", "chart"]
 
 _WIDTH, _HEIGHT = 600, 100
+_ROUND = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 
 def chart(speeds: Sequence[float], step: float) -> str:
@@ -30,6 +31,6 @@ def chart(speeds: Sequence[float], step: float) -> str:
 
 
 def ceiling(speed: float) -> float:
-    """The next round number: 1, 2 or 5 with zeros."""
+    """The next round number."""
     power = 10.0 ** floor(log10(max(speed, 1.0)))
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= max(speed, 1.0))
+    return next(digit * power for digit in _ROUND if digit * power >= max(speed, 1.0))

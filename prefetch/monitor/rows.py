@@ -85,7 +85,7 @@ def _share(row: Row) -> tuple[int, int] | None:
     """What is there of the whole; None where nothing can be said of it."""
     if row.state in _WELL:
         return 1, 1
-    if row.size is None or row.state == "verifying" or (row.state == "failed" and not row.done):
+    if row.size is None or row.state == "verifying" or (row.state in ("failed", "waiting") and not row.done):
         return None
     return row.done, row.size
 
