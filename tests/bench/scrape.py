@@ -184,16 +184,21 @@ def _scraped(process: subprocess.Popen[str], port: int) -> tuple[list[float], li
 def _watched(process: subprocess.Popen[str], port: int) -> tuple[list[float], list[float]]:
     """By many who read, and one who does not, until the run is over."""
 
-    async def watch(*, reads: bool) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=64 if not reads else 1 << 16)
+    async def open_stream() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=64)
         writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
-        while reads and await reader.read(1 << 16):
+        return reader, writer
+
+    async def watch() -> None:
+        reader, writer = await open_stream()
+        while await reader.read(1 << 16):
             pass
-        await asyncio.to_thread(process.wait)
         writer.close()
 
     async def watch_all() -> None:
-        await asyncio.gather(*(watch(reads=number > 0) for number in range(WATCHERS + 1)), return_exceptions=True)
+        _, idle = await open_stream()
+        await asyncio.gather(*(watch() for _ in range(WATCHERS)), return_exceptions=True)
+        idle.close()
 
     asyncio.run(watch_all())
     return [], []
