@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from prefetch.runpod.intent import MARK
 from tests.support.pods import Container, Job, Pod, idle, with_secrets
 from tests.support.runpod_shelf import Refusal, Shelf
 
@@ -82,6 +83,8 @@ class RunPod:
         full: pairs of flavor and data center that the catalog has and that are gone when asked for.
         shelf: the templates and endpoints.
         pod_key_may: the actions that a pod's own key is allowed on that pod.
+        watch: called with the number of each request, before its effect and, with the same number, after it.
+        most_at_once: the most pods of one intent that were there at the same time.
     """
 
     def __init__(self, folder: Path, *, job: Job = idle) -> None:
@@ -92,6 +95,8 @@ class RunPod:
         self.full: set[tuple[str, str]] = set()
         self.secrets: dict[str, str] = {}
         self.pod_key_may = {"stop", "terminate"}
+        self.watch: Callable[[int], None] = lambda number: None
+        self.most_at_once = 0
         self.calls: list[Call] = []
         self.breaches: list[str] = []
         self.troubles: list[Trouble] = []
@@ -200,6 +205,8 @@ class RunPod:
             pod = Pod(f"pod{next(self._numbers):05}", request, created, price, self.changed)
             self.pods[pod.id] = pod
             self.ever.append(pod)
+            same = [other for other in self.pods.values() if other.env.get(MARK) == pod.env.get(MARK)]
+            self.most_at_once = max(self.most_at_once, len(same))
         self._run(pod)
         return pod
 

@@ -6,6 +6,7 @@ answer that breaks it is a fault of the stand-in, and both stand in `RunPod.brea
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     account: RunPod
+    numbers: Iterator[int]
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
@@ -37,6 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         headers = dict(self.headers.items())
         trouble = next((one for one in list(self.account.troubles) if one.strikes(self.command, path)), None)
+        number = next(self.numbers)
+        self.account.watch(number)
         if trouble is not None and trouble.hold is not None:
             trouble.hold.wait(30)
         if trouble is not None and not trouble.harmless and not trouble.effect:
@@ -56,6 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         except Refusal as refusal:
             self._refuse(refusal, body)
             return
+        self.account.watch(number)
         if trouble is not None and trouble.effect:
             self._hit(trouble, body)
             return
@@ -150,7 +155,9 @@ class _Server(ThreadingHTTPServer):
 def running_runpod(folder: Path, *, job: Job = idle) -> Iterator[RunPod]:
     """An account that serves on loopback until the block is left; every breach of the contract then fails the test."""
     account = RunPod(folder, job=job)
-    handler: Callable[..., BaseHTTPRequestHandler] = type("Handler", (_Handler,), {"account": account})
+    handler: Callable[..., BaseHTTPRequestHandler] = type(
+        "Handler", (_Handler,), {"account": account, "numbers": itertools.count(1)}
+    )
     server = _Server(("127.0.0.1", 0), handler)
     account.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

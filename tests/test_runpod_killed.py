@@ -1,0 +1,139 @@
+"""``prefetch runpod populate`` killed by SIGKILL and run again: never a pod left, never two at once."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prefetch.demo.server import DemoServer, running_origin
+from tests.support.commands import Commands
+from tests.support.models import assert_whole, repo_of, wanted
+from tests.support.pods import finishing, idle, real_run
+from tests.support.populates import Populates, result_document
+from tests.support.runpod import RunPod
+from tests.support.runpod_api import running_runpod
+from tests.support.runs import until
+
+MODELS = wanted(6_000_000, 5_000_000, 70_000)
+
+
+@pytest.fixture
+def runpod(tmp_path: Path) -> Iterator[RunPod]:
+    with running_runpod(tmp_path / "volumes") as account:
+        yield account
+        assert account.breaches == []
+
+
+@pytest.fixture
+def origin() -> Iterator[DemoServer]:
+    with running_origin(repos=[repo_of(MODELS)]) as server:
+        yield server
+
+
+@pytest.fixture
+def populates(commands: Commands, runpod: RunPod) -> Populates:
+    return Populates(commands, runpod, MODELS)
+
+
+OPTIONS = ("--data-center", "EU-RO-1", "--create", "comfy", "--size", "20")
+
+
+def test_killed_at_every_call_of_the_api(populates: Populates) -> None:
+    runpod = populates.runpod
+    runpod.job = finishing(result_document(MODELS))
+    calls = count_of_calls(populates)
+    assert calls > 10
+    for killed_at in range(4, calls + 1):  # the first three only look
+        runpod.volumes.clear()
+        kill_at(populates, killed_at, after=killed_at % 2 == 0)
+        again = populates.run(*OPTIONS)
+        assert again.returncode == 0, again.stderr
+        assert runpod.pods == {}, killed_at
+        assert len(runpod.volumes) == 1, killed_at
+    assert runpod.most_at_once == 1
+
+
+def count_of_calls(populates: Populates) -> int:
+    assert populates.run(*OPTIONS).returncode == 0
+    return len(populates.runpod.calls)
+
+
+def kill_at(populates: Populates, number: int, *, after: bool) -> None:
+    """Kill it at its n-th request: before the request's effect, or after it and before its answer."""
+    numbers: list[int] = []
+
+    def watch(request: int) -> None:
+        again = request in numbers
+        if not again:
+            numbers.append(request)
+        if numbers.index(request) + 1 == number and again == after:
+            process.kill()
+
+    populates.runpod.watch = watch
+    with populates.start(*OPTIONS) as process:
+        process.wait(timeout=60)
+    populates.runpod.watch = lambda request: None
+
+
+def test_killed_at_random_moments_while_real_pods_fill_the_volume(populates: Populates, origin: DemoServer) -> None:
+    runpod, dice = populates.runpod, random.Random(9)
+    runpod.job = real_run(populates.commands, HF_ENDPOINT=origin.endpoint)
+    for _ in range(5):
+        with populates.start(*OPTIONS) as process:
+            until(lambda: bool(runpod.calls) or process.poll() is not None, "its first call")
+            try:
+                process.wait(timeout=dice.uniform(0.2, 2.5))
+            except subprocess.TimeoutExpired:
+                process.kill()
+    again = populates.run(*OPTIONS)
+    assert again.returncode == 0, again.stderr
+    ((volume, _),) = runpod.volumes.items()
+    assert_whole(runpod.folder_of(volume), MODELS)
+    until(lambda: runpod.pods == {}, "the end of all pods")
+    assert runpod.most_at_once == 1
+
+
+def test_what_is_left_is_listed_and_removed_and_nothing_else(populates: Populates) -> None:
+    runpod = populates.runpod
+    runpod.job = idle
+    with populates.start(*OPTIONS) as process:
+        until(lambda: any(pod.status == "RUNNING" for pod in runpod.pods.values()), "the pod", process)
+        process.kill()
+    (left,) = runpod.pods
+    mine, named = runpod.add_pod(name="my-comfyui"), runpod.add_pod(name="prefetch-populate-by-hand")
+    listed = populates.clean()
+    assert listed.returncode == 0, listed.stderr
+    found = {pod["id"]: pod["status"] for pod in listed.document["pods"]}
+    assert found == {left: "removable", named.id: "kept"}
+    assert left in runpod.pods
+    done = populates.clean("--yes")
+    assert {pod["id"]: pod["status"] for pod in done.document["pods"]} == {left: "removed", named.id: "kept"}
+    assert set(runpod.pods) == {mine.id, named.id}
+    text = populates.commands.run("runpod", "clean", env={**populates.environment(), "PREFETCH_JSON": "0"})
+    assert text.stdout.startswith(f"kept       {named.id} prefetch-populate-by-hand in ?:")
+    assert len(runpod.volumes) == 1
+
+
+def test_a_pod_that_cannot_be_removed_is_told(populates: Populates) -> None:
+    runpod = populates.runpod
+    left = runpod.add_pod(name="x", env={"PREFETCH_INTENT": "a" * 32})
+    runpod.trouble("DELETE", f"/v2/pods/{left.id}", status=403)
+    done = populates.clean("--yes")
+    assert done.returncode == 3
+    assert [pod["status"] for pod in done.document["pods"]] == ["failed"]
+
+
+def test_a_pod_of_something_else_on_the_volume_is_told(populates: Populates) -> None:
+    runpod = populates.runpod
+    runpod.job = finishing(result_document(MODELS))
+    volume = populates.volume()
+    mounts = {"network": [{"volumeId": volume, "path": "/runpod-volume"}]}
+    other = runpod.add_pod(name="prefetch-populate-EU-RO-1", env={"PREFETCH_INTENT": "b" * 32}, mounts=mounts)
+    done = populates.run("--volume-id", volume)
+    assert done.returncode == 0, done.stderr
+    assert f"warning: pod {other.id} of another populate is on the volume {volume}" in done.stderr
+    assert list(runpod.pods) == [other.id]
