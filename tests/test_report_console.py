@@ -14,7 +14,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from prefetch.report.events import Event, ModelDone, ModelFailed, ModelStarted, Progress, Retried, Transfer, Verifying
+from prefetch.report.events import (
+    Event,
+    Filling,
+    ModelDone,
+    ModelFailed,
+    ModelStarted,
+    Progress,
+    Retried,
+    Transfer,
+    Verifying,
+)
 from prefetch.report.picture import Picture
 from prefetch.report.rows import Row, model_row
 
@@ -109,6 +119,19 @@ def test_a_thousand_models_leave_the_total_in_sight(height: int) -> None:
     assert len(rows) <= max(height - 2, 2)
     assert rows[-2] == f"and {1000 - (len(rows) - 2)} more"
     assert rows[-1].startswith("0/1,000 models, 64 connections")
+
+
+def test_each_data_center_has_a_row() -> None:
+    rows = draw(
+        [
+            Filling("EU-RO-1", "asking for a pod", 0, None, 0.0),
+            Filling("US-KS-2", "fetching", 5_000_000, 10_000_000, 2e6),
+            Filling("EU-RO-1", "pod is starting: pulling\x1b[2J", 0, None, 0.0),
+        ]
+    )
+    assert [row.split()[0] for row in rows] == ["EU-RO-1", "US-KS-2"]
+    assert rows[0].isprintable() and "pod is starting: pulling" in rows[0]
+    assert "50.0%" in rows[1] and "2.0 MB/s" in rows[1]
 
 
 def test_a_name_cannot_move_the_cursor() -> None:

@@ -6,9 +6,13 @@ import base64
 import gzip
 import hashlib
 import json
+import os
+import pty
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +333,53 @@ def test_a_signal_while_a_pod_is_being_made_removes_it_too(populates: Populates)
     assert process.returncode == 130
     assert len(runpod.ever) == 1
     assert_clean(runpod)
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_person_is_asked_and_sees_where_it_stands(populates: Populates, answer: str) -> None:
+    ours, theirs = pty.openpty()
+    words = [word for word in populates.words("--volume-id", populates.volume()) if word != "--json"]
+    process = subprocess.Popen(
+        populates.commands.argv(*words),
+        env=populates.commands.environment({**populates.environment(), "TERM": "xterm-256color"}),
+        cwd=populates.commands.home,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    with process:
+        shown = b""
+        while b"Go on? [y/N]" not in shown:
+            shown += os.read(ours, 4096)
+        os.write(ours, f"{answer}\n".encode())
+        with suppress(OSError):
+            while piece := os.read(ours, 4096):
+                shown += piece
+        assert process.stdout is not None
+        table = process.stdout.read().decode()
+    os.close(ours)
+    if answer == "n":
+        assert (process.returncode, populates.runpod.ever, table) == (1, [], "")
+        assert b"The answer was no: nothing was made." in shown
+        return
+    assert process.returncode == 0
+    assert b"asking for a pod" in shown
+    assert table.startswith("done    EU-RO-1")
+    assert_clean(populates.runpod)
+
+
+def test_it_runs_where_posix_is_missing(populates: Populates) -> None:
+    hidden = Path(__file__).parent / "support" / "elsewhere"
+    done = populates.run("--volume-id", populates.volume(), env={"PYTHONPATH": str(hidden)})
+    assert done.returncode == 0, done.stderr
+    populates.runpod.add_pod(name="x", env={"PREFETCH_INTENT": "a" * 32})
+    cleaned = populates.commands.run(
+        "runpod", "clean", "--yes", env={**populates.environment(), "PYTHONPATH": str(hidden)}
+    )
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert_clean(populates.runpod)
 
 
 def test_nobody_to_ask_means_nothing_is_made(populates: Populates) -> None:

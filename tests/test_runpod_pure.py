@@ -25,6 +25,7 @@ from prefetch.runpod.prices import candidates, dollars, guessed_hours, monthly
 from prefetch.runpod.site import Filled, Plot, VolumeWanted
 from prefetch.shipment import Shipment
 from prefetch.sites import Asked, check_room, volumes_by_center
+from prefetch.sources.tokens import read_token
 
 A = Volume("va", "models", 50, "EU-RO-1")
 B = Volume("vb", "models", 50, "US-KS-2")
@@ -124,6 +125,11 @@ def test_what_is_written_for_runpod() -> None:
     for wrong in ("HF_TOKEN=hf_value", "a-b", "", "1A"):
         with pytest.raises(ValueError, match="form"):
             parse_variable(wrong)
+
+
+def test_a_reference_that_nobody_resolved_is_no_token() -> None:
+    with pytest.raises(UsageError, match="HF_TOKEN holds the reference to a RunPod secret"):
+        read_token({"HF_TOKEN": SecretFor("HF_TOKEN", "hf").reference}, ("HF_TOKEN",))
 
 
 def test_an_intent_is_the_same_on_any_kind_of_pod_and_another_for_anything_else() -> None:

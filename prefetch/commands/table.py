@@ -296,10 +296,7 @@ COMMANDS: tuple[Command, ...] = (
             "group",
             "layout",
             "yes",
-            "connections",
             "allow_private",
-            "locked",
-            "refresh",
             *_OUTPUT,
         ),
         examples=(

@@ -11,6 +11,7 @@ from prefetch.net.credentials import Secret, Token
 __all__ = ["read_text", "read_token"]
 
 _LONGEST = 64 << 10
+_REFERENCE = "{{ RUNPOD_SECRET_"
 
 
 def read_token(environ: Mapping[str, str], names: Iterable[str]) -> Token | None:
@@ -23,6 +24,11 @@ def read_token(environ: Mapping[str, str], names: Iterable[str]) -> Token | None
         text, found_in = read_text(environ, name)
         if not text:
             continue
+        if _REFERENCE in text:
+            raise UsageError(
+                f"{found_in} holds the reference to a RunPod secret, and not the secret.",
+                remedy="RunPod puts a secret in that it knows by this name: see to it in its console, under Secrets.",
+            )
         if not (text.isascii() and text.isprintable() and " " not in text):
             raise UsageError(
                 f"{found_in} holds characters that no token has.", remedy="Copy the token anew, without quotes."
