@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands
-from tests.support.models import assert_whole, repo_of, wanted
-from tests.support.pods import finishing, idle, real_run
+from tests.support.models import wanted
+from tests.support.pods import finishing, idle
 from tests.support.populates import Populates, result_document
 from tests.support.runpod import RunPod
 from tests.support.runpod_api import running_runpod
@@ -26,12 +23,6 @@ def runpod(tmp_path: Path) -> Iterator[RunPod]:
     with running_runpod(tmp_path / "volumes") as account:
         yield account
         assert account.breaches == []
-
-
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
 
 
 @pytest.fixture
@@ -77,24 +68,6 @@ def kill_at(populates: Populates, number: int, *, after: bool) -> None:
     with populates.start(*OPTIONS) as process:
         process.wait(timeout=60)
     populates.runpod.watch = lambda request: None
-
-
-def test_killed_at_random_moments_while_real_pods_fill_the_volume(populates: Populates, origin: DemoServer) -> None:
-    runpod, dice = populates.runpod, random.Random(9)
-    runpod.job = real_run(populates.commands, HF_ENDPOINT=origin.endpoint)
-    for _ in range(5):
-        with populates.start(*OPTIONS) as process:
-            until(lambda: bool(runpod.calls) or process.poll() is not None, "its first call")
-            try:
-                process.wait(timeout=dice.uniform(0.2, 2.5))
-            except subprocess.TimeoutExpired:
-                process.kill()
-    again = populates.run(*OPTIONS)
-    assert again.returncode == 0, again.stderr
-    ((volume, _),) = runpod.volumes.items()
-    assert_whole(runpod.folder_of(volume), MODELS)
-    until(lambda: runpod.pods == {}, "the end of all pods")
-    assert runpod.most_at_once == 1
 
 
 def test_what_is_left_is_listed_and_removed_and_nothing_else(populates: Populates) -> None:

@@ -256,13 +256,14 @@ def test_refusals_are_explained(populates: Populates, status: int, code: int, sa
     assert len(populates.runpod.requests("POST", "/v2/pods")) == 1
 
 
-def test_an_answer_that_is_lost_makes_neither_two_pods_nor_two_volumes(populates: Populates) -> None:
+def test_an_answer_that_is_lost_makes_no_second_pod_and_leaves_none(populates: Populates) -> None:
     runpod = populates.runpod
-    for method, path in (("POST", "/v2/pods"), ("POST", "/v2/network-volumes"), ("DELETE", "/v2/pods/*")):
+    for method, path in (("POST", "/v2/pods"), ("DELETE", "/v2/pods/*")):
         runpod.trouble(method, path, effect=True)
-    done = populates.run("--data-center", "EU-RO-1", "--create", "comfy", "--size", "20")
+    done = populates.run("--volume-id", populates.volume())
     assert done.returncode == 0, done.stderr
-    assert (len(runpod.ever), len(runpod.volumes)) == (1, 1)
+    assert "asked again in" in done.stderr
+    assert len(runpod.ever) == 1
     assert_clean(runpod)
 
 
@@ -317,6 +318,21 @@ def test_a_signal_removes_the_pods_and_tells_of_each(populates: Populates, numbe
     assert process.returncode == 130, stderr
     assert_clean(runpod)
     assert [site["exit_code"] for site in json.loads(stdout)["sites"]] == [130, 130]
+
+
+def test_a_signal_while_the_pod_is_being_removed_does_not_keep_it(populates: Populates) -> None:
+    runpod, hold = populates.runpod, threading.Event()
+    runpod.trouble("DELETE", "/v2/pods/*", hold=hold, harmless=True)
+    with populates.start("--volume-id", populates.volume()) as process:
+        until(lambda: runpod.troubles[0].seen == 1, "the removal", process)
+        process.send_signal(signal.SIGINT)
+        # Long enough for whoever would take the signal as leave to go.
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+        hold.set()
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert_clean(runpod)
 
 
 def test_a_signal_while_a_pod_is_being_made_removes_it_too(populates: Populates) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from prefetch.errors import PrefetchError, TransientError, UsageError
+from prefetch.net.retry import metadata_retrying
 from prefetch.runpod.client import RunPod as Client
 from prefetch.runpod.client import open_runpod
+from prefetch.runpod.following import Following, PodLost
 from prefetch.runpod.intent import MARK, PodRequest
 from prefetch.runpod.single import one_pod, one_volume, remove_all
+from tests.support.pods import finishing, silent
 from tests.support.runpod import KEY, RunPod
 from tests.support.runpod_api import running_runpod
 
@@ -38,6 +42,12 @@ async def sooner(seconds: float) -> None:
 
 def told(error: TransientError, attempt: int, delay: float) -> None:
     assert delay >= 0
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions that are asked again at once."""
+    monkeypatch.setattr("prefetch.runpod.client.metadata_retrying", partial(metadata_retrying, sleep=at_once))
 
 
 def ask(runpod: RunPod, work: Callable[[Client], Awaitable[T]]) -> T:
@@ -115,6 +125,36 @@ def test_many_who_want_the_same_come_to_one_pod_and_one_volume(runpod: RunPod) -
     assert len(runpod.pods) == 1
 
 
+def test_an_api_that_is_away_for_a_while_ends_nothing(runpod: RunPod, impatient: None) -> None:
+    runpod.job = finishing({"exit_code": 0}, before=["working"])
+    wanted = request(runpod)
+
+    async def work(api: Client) -> Mapping[str, Any]:
+        pod = await one_pod(api, wanted, ["cpu3c"], on_retry=told)
+        # More than a question is asked again, and no log meanwhile.
+        runpod.trouble("GET", "/v2/pods", status=503, times=16, retry_after=0)
+        runpod.trouble("GET", "/v2/pods/*/logs", times=3)
+        result = await Following(api, pod, wanted.intent, heard=lambda line: None).result()
+        runpod.trouble("DELETE", "/v2/pods/*", status=500, times=10)
+        await remove_all(api, wanted.intent, sleep=at_once)
+        return result
+
+    assert ask(runpod, work) == {"exit_code": 0}
+    assert runpod.pods == {}
+
+
+def test_a_pod_that_says_nothing_is_given_up(runpod: RunPod) -> None:
+    runpod.job = silent
+    wanted = request(runpod)
+
+    async def work(api: Client) -> None:
+        pod = await one_pod(api, wanted, ["cpu3c"], on_retry=told)
+        await Following(api, pod, wanted.intent, heard=lambda line: None, start=0.5).result()
+
+    with pytest.raises(PodLost, match="is STARTING and has said nothing"):
+        ask(runpod, work)
+
+
 def test_a_volume_that_its_maker_takes_away_again_is_not_relied_on(runpod: RunPod) -> None:
     theirs = runpod.add_volume("comfy", size=20, data_center="EU-RO-1")
 
@@ -131,9 +171,9 @@ def test_a_volume_that_its_maker_takes_away_again_is_not_relied_on(runpod: RunPo
 
 def test_a_pod_that_does_not_go_is_an_error_that_names_it(runpod: RunPod) -> None:
     wanted = request(runpod)
-    pod = runpod.add_pod(name="x", env={MARK: wanted.intent})
+    runpod.add_pod(name="x", env={MARK: wanted.intent})
     runpod.trouble("DELETE", "/v2/pods/*", status=404, times=None)
-    with pytest.raises(PrefetchError, match=f"does not remove the pod {pod.id}") as caught:
+    with pytest.raises(PrefetchError, match="does not remove the pod of this populate") as caught:
         ask(runpod, lambda api: remove_all(api, wanted.intent, sleep=at_once))
     assert "prefetch runpod clean" in str(caught.value)
 

@@ -23,8 +23,9 @@ RESULT = "PREFETCH_RESULT "
 Heard = Callable[[LogLine], None]
 
 _FIRST_LOOK, _LOOKS = 1.0, 10.0  # seconds between two looks at the pods, growing from the first to the second
-_LAST_WORDS = 3.0  # seconds for the rest of a log whose pod is over
+_LAST_WORDS = 2.0  # seconds for the rest of a log whose pod is over
 _START = 900.0  # seconds in which a pod's program has to say something
+_OUTAGE = 600.0  # seconds without an answer of RunPod's
 _AGAIN = 1.0
 
 
@@ -57,7 +58,7 @@ class Following:
         self._heard = heard
         self._start = start
         self._clock = clock
-        self._began = clock()
+        self._began = self._seen = clock()
         self._spoken = False
         self.status: str = pod.status
 
@@ -85,7 +86,14 @@ class Following:
 
     async def _look(self) -> PodLost | None:
         """Why no result is to be waited for any more; None where it is."""
-        pod = await oldest(self._api, self._intent)
+        try:
+            pod = await oldest(self._api, self._intent)
+        except TransientError:
+            # A network that is away for a while is no reason to give up a pod that is at work.
+            if self._clock() - self._seen > _OUTAGE:
+                raise
+            return None
+        self._seen = self._clock()
         if pod is None:
             return self._gone()
         self.status = pod.status

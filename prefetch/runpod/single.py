@@ -27,7 +27,7 @@ T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 
 _TRIES = 8
-_REMOVALS = 10
+_REMOVALS = 12
 _WAIT = FullJitter(base=1.0, overload_base=2.0, cap=20.0)
 _SETTLING = 4.0  # seconds in which whoever made the same volume has looked around, and taken it away or not
 
@@ -68,15 +68,19 @@ async def _placed(api: RunPod, request: PodRequest, *, on_retry: RetryListener, 
         try:
             made = await _seen_through(api.create_pod(request.document()))
         except TransientError as error:
-            if attempt == _TRIES:
-                raise
-            delay = _WAIT.delay(error, attempt)
-            on_retry(error, attempt, delay)
-            await sleep(delay)
+            await _pause(error, attempt, on_retry=on_retry, sleep=sleep)
         else:
             # Another process of the same intent, or a request of ours that was given up, may have made one too.
             return await oldest(api, request.intent) or made
     raise AssertionError("the last try returns or raises")
+
+
+async def _pause(error: TransientError, attempt: int, *, on_retry: RetryListener, sleep: Sleep) -> None:
+    if attempt == _TRIES:
+        raise error
+    delay = _WAIT.delay(error, attempt)
+    on_retry(error, attempt, delay)
+    await sleep(delay)
 
 
 async def oldest(api: RunPod, intent: str) -> Pod | None:
@@ -88,20 +92,24 @@ async def oldest(api: RunPod, intent: str) -> Pod | None:
 
 
 async def remove_all(api: RunPod, intent: str, *, sleep: Sleep = asyncio.sleep) -> None:
-    """Remove every pod of an intent, and look until there is none.
+    """Remove every pod of an intent, and look until there is none, through minutes of an API that does not answer.
 
     Raises:
         PrefetchError: they are still there.
     """
+    why = "it is there again and again"
     for attempt in range(_REMOVALS):
-        pods = marked(await api.pods(), intent)
-        if not pods:
-            return
-        for pod in pods:
-            await api.remove_pod(pod.id)
-        await sleep(min(0.1 * 2**attempt, 5.0))
+        try:
+            pods = marked(await api.pods(), intent)
+            if not pods:
+                return
+            for pod in pods:
+                await api.remove_pod(pod.id)
+        except TransientError as error:
+            why = error.message.rstrip(".")
+        await sleep(min(0.1 * 2**attempt, 10.0))
     raise PrefetchError(
-        f"RunPod does not remove the pod {pods[0].id}, which is billed as long as it is there.",
+        f"RunPod does not remove the pod of this populate, which is billed as long as it is there: {why}.",
         remedy="Run: prefetch runpod clean",
     )
 
@@ -128,11 +136,7 @@ async def one_volume(
         try:
             made = await _seen_through(api.create_volume(name=name, size=size, data_center=data_center))
         except TransientError as error:
-            if attempt == _TRIES:
-                raise
-            delay = _WAIT.delay(error, attempt)
-            on_retry(error, attempt, delay)
-            await sleep(delay)
+            await _pause(error, attempt, on_retry=on_retry, sleep=sleep)
             continue
         there = _of_name(await api.volumes(), name, data_center)
         if len(there) <= 1:

@@ -173,7 +173,12 @@ class Site:
     async def _remove(self, intent: str) -> None:
         self._tell("removing the pod")
         began = self._clock()
-        await remove_all(self._api, intent)
+        removal = asyncio.create_task(remove_all(self._api, intent))
+        try:
+            await asyncio.shield(removal)
+        except asyncio.CancelledError:
+            await removal
+            raise
         if self._filled.pod_id is not None:
             self._filled.hours += (self._clock() - began) / 3600
 
