@@ -55,7 +55,15 @@ def _dispatch(words: Sequence[str], commands: Sequence[Command]) -> Outcome:
 
     if HELP & set(split_at_dashes(rest)[0]):
         return _text(help_of(command))
-    return _execute(command, load_settings(parse(command, rest)))
+    try:
+        settings = load_settings(parse(command, rest))
+    except PrefetchError as error:
+        if command.may_end_a_pod and os.environ.get("RUNPOD_POD_ID"):
+            from prefetch.oneshot import leave_misread
+
+            leave_misread(rest, error, os.environ)
+        raise
+    return _execute(command, settings)
 
 
 def _text(text: str) -> Outcome:

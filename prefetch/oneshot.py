@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, get_args
 
 from prefetch.commands.table import Outcome
 from prefetch.errors import Interrupted, PrefetchError, UsageError
 from prefetch.hours import Hours
 from prefetch.leaving import Leaving, Then, ask_runpod
 from prefetch.report.events import Listener, Notice
+from prefetch.report.result import RunResult
 from prefetch.report.writer import LineWriter
 from prefetch.settings import Settings
-from prefetch.spelling import shown
+from prefetch.spelling import shown, split_at_dashes
 from prefetch.volume.owner import Owner
 
-__all__ = ["LONGEST", "MARK", "do_and_leave", "line_of"]
+__all__ = ["LONGEST", "MARK", "do_and_leave", "leave_misread", "line_of"]
 
 MARK = "PREFETCH_RESULT"
 """What the line of the result begins with."""
@@ -57,9 +59,38 @@ def do_and_leave(
         # The command's own end, which tells it too, may never come.
         listener(Notice("warning", str(outcome.error)))
     ask = None if pod is None else ask_runpod(pod, environ)
-    heard_in = _HEARD_IN if environ.get(_FOLLOWED) else 0.0
-    Leaving(ask, left=hours.left, listener=listener, heard_in=heard_in).leave(then)
+    Leaving(ask, left=hours.left, listener=listener, heard_in=_heard_in(environ)).leave(then)
     return outcome
+
+
+def leave_misread(words: Sequence[str], error: PrefetchError, environ: Mapping[str, str]) -> None:
+    """Have a pod go as after a failure whose settings cannot be read, as far as they tell how it is to go.
+
+    Else a slip of the pen in a template would have its container started again and again, and billed.
+    """
+    from prefetch.report.lines import Lines
+
+    then, pod = _then_of(words, environ), environ.get("RUNPOD_POD_ID", "")
+    if then is None or not _POD.fullmatch(pod):
+        return
+    listener = Lines(sys.stderr)
+    result = RunResult(error.exit_code, None, 0.0, error=error)
+    LineWriter(sys.stderr).write(line_of(json.loads(result.to_json())))
+    listener(Notice("warning", str(error)))
+    Leaving(ask_runpod(pod, environ), left=lambda: None, listener=listener, heard_in=_heard_in(environ)).leave(then)
+
+
+def _then_of(words: Sequence[str], environ: Mapping[str, str]) -> Then | None:
+    """What a failure is to lead to, by command line or environment, however wrong the rest is."""
+    before, _ = split_at_dashes(words)
+    given = [word for flag, word in pairwise(before) if flag == "--on-failure"]
+    given += [word.partition("=")[2] for word in before if word.startswith("--on-failure=")]
+    wanted = (given or [environ.get("PREFETCH_ON_FAILURE", "")])[-1]
+    return next((then for then in get_args(Then) if then == wanted and then != "exit"), None)
+
+
+def _heard_in(environ: Mapping[str, str]) -> float:
+    return _HEARD_IN if environ.get(_FOLLOWED) else 0.0
 
 
 def line_of(document: Mapping[str, Any]) -> str:

@@ -351,6 +351,16 @@ def test_what_cannot_be_done_is_said_before_anything_is_fetched(
     assert not (tmp_path / "volume").exists()
 
 
+@pytest.mark.parametrize("options", ["--on-failure stop --conections 4", "--on-failure=stop --max-hours soon"])
+def test_a_slip_of_the_pen_in_a_template_ends_the_pod_too(options: str, account: Account) -> None:
+    pod = account.pod(*options.split())
+    account.ended(pod, "EXITED")
+    assert pod.starts == 1
+    (result,) = account.results(pod)
+    assert result["exit_code"] == 2 and result["error"]["code"] == "usage"
+    assert f"warning: {result['error']['message']}" in [entry.line for entry in pod.lines]
+
+
 def test_a_volume_that_is_none_still_ends_the_pod(account: Account) -> None:
     account.api.job = real_run(account.commands, PREFETCH_REQUIRE_MOUNT="1")
     pod = account.pod("--on-failure", "terminate", "--max-hours", "5")
