@@ -109,7 +109,7 @@ def test_options_named_exist() -> None:
             assert option in known, f"{page.name}: {option}"
 
 
-@pytest.mark.parametrize("name", ["settings", "commands", "manifest", "metrics"])
+@pytest.mark.parametrize("name", ["settings", "commands", "manifest", "metrics", "scaling"])
 def test_a_generated_page_is_current(name: str) -> None:
     page = runpy.run_path(str(DOCS / f"make_{name}.py"))["page"]()
     assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == page, "run: make reference"

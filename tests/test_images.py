@@ -18,7 +18,9 @@ import pytest
 from prefetch.demo.server import running_origin
 from prefetch.image.archive import Layer, read_image
 from prefetch.image.contents import Stored
+from tests.support.cluster import config_map
 from tests.support.containers import Buildah, BuildFailed, debian_base, own_storage
+from tests.support.kubernetes import DEPLOY, build
 from tests.support.models import BLOCK, assert_whole, repo_of, wanted, write_manifest
 from tests.support.prometheus import free_port
 
@@ -291,3 +293,32 @@ def test_a_job_without_its_volume_says_so(job_image: str, buildah: Buildah) -> N
         done = container.run("entrypoint", "run", "--volume", "/workspace")
     assert done.returncode == 2
     assert "Nothing is mounted at /workspace" in done.stderr
+
+
+@pytest.mark.needs("kubectl")
+def test_the_job_of_kubernetes_runs_in_the_image_as_its_manifest_has_it(
+    job_image: str, buildah: Buildah, tmp_path: Path
+) -> None:
+    (job,) = build(DEPLOY / "job").of_kind("Job")
+    pod = job["spec"]["template"]["spec"]
+    user, group = pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]
+    (container,) = pod["containers"]
+    model = {"path": "models/unet/x.gguf", "source": "file:///workspace/source.gguf"}
+    manifest = config_map(tmp_path / "manifest", {"manifest.yaml": json.dumps({"version": 1, "models": [model]})})
+    volume = tmp_path / "models"
+    volume.mkdir()
+    (volume / "source.gguf").write_bytes(b"GGUF" + bytes(60))
+    for path in (volume, *volume.iterdir()):
+        shutil.chown(path, user, group)
+    places = {"models": volume, "manifest": manifest}
+    mounts = [mount for mount in container["volumeMounts"] if mount["name"] in places]
+    with buildah.container(job_image) as running:
+        done = running.run(
+            "entrypoint",
+            *container["args"],
+            volumes=[f"{places[mount['name']]}:{mount['mountPath']}" for mount in mounts],
+            env={variable["name"]: variable["value"] for variable in container["env"]},
+            options=[f"--user={user}:{group}", "--cap-drop=all"],
+        )
+    assert done.returncode == 0, done.stderr
+    assert (volume / "models/unet/x.gguf").stat().st_uid == user

@@ -92,10 +92,14 @@ class Container:
     name: str
 
     def run(
-        self, *words: str, volumes: Sequence[str] = (), env: dict[str, str] | None = None
+        self,
+        *words: str,
+        volumes: Sequence[str] = (),
+        env: dict[str, str] | None = None,
+        options: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in it: its exit code and what it wrote."""
-        settings = [f"--env={name}={value}" for name, value in (env or {}).items()]
+        """Run a command in it: its exit code and what it wrote. ``options`` are those of ``buildah run``."""
+        settings = [*options, *(f"--env={name}={value}" for name, value in (env or {}).items())]
         mounts = [f"--volume={volume}" for volume in volumes]
         return subprocess.run(
             [*self.buildah._command("run", "--isolation=chroot", *settings, *mounts, self.name), "--", *words],

@@ -7,6 +7,7 @@ and each host's own link to the origin may be capped too.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -14,16 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefetch.demo.server import DemoServer, running_origin
+from prefetch.demo.server import running_origin
 from tests.support.cluster import ORIGIN, Pod, cluster
 from tests.support.commands import Commands
 from tests.support.hosts import on_host
-from tests.support.models import Wanted, repo_of, sent_bytes, wanted, write_manifest
+from tests.support.models import Wanted, repo_of, wanted, write_manifest
 from tests.support.moosefs import MooseFS, moosefs_volume
 from tests.support.parts import PARTS
 from tests.torture.checker import missing_from, sha256sum_of, wrong_files
@@ -40,7 +41,7 @@ class Turn:
 
     Attributes:
         seconds: until the last writer ended.
-        fetched: bytes that the origin sent.
+        fetched: bytes of bodies that the writers received.
         size: bytes of the models.
         asked: requests that came to the Hub itself, not to its CDN.
     """
@@ -55,23 +56,31 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """How fast links are, as tc writes it: the volume's, and that of each host to the origin, None where uncapped."""
+class Limits:
+    """What holds the writers back.
+
+    Attributes:
+        volume: the rate of the volume's link, as tc writes it.
+        host: that of each host's own link to the origin; None where it is not capped.
+        connections: of each host, at most.
+    """
 
     volume: str
     host: str | None
+    connections: int
 
 
 def main() -> None:
     options = _options()
+    limits = Limits(options.cap, options.link, options.connections)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if lacking := [reason for part in ("moosefs", "mounts", "namespaces") if (reason := PARTS[part].reason())]:
         sys.exit(f"make sharing: {lacking[0]}.")
     try:
         if options.huge:
-            _huge(Rates(options.cap, options.link))
+            _huge(limits)
         else:
-            _writers(options.writers, Rates(options.cap, options.link))
+            _writers(options.writers, limits)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -83,6 +92,7 @@ def _options() -> argparse.Namespace:
     )
     counts.help = "how many at once, one turn each (default 1,2,4,8)"
     parser.add_argument("--cap", default="40mbit", help="of the volume's link, as tc writes it (default 40mbit)")
+    parser.add_argument("--connections", default=16, type=int, help="of each host (default 16)")
     parser.add_argument("--link", help="of each host's own link to the origin; not capped without it")
     parser.add_argument(
         "--huge", action="store_true", help="instead: one huge file, beside two hosts with half of it each"
@@ -90,23 +100,23 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _writers(counts: Sequence[int], rates: Rates) -> None:
+def _writers(counts: Sequence[int], limits: Limits) -> None:
     one: float | None = None
     for count in counts:
-        turn = _turn(wanted(*SET), [slice(None)] * count, rates)
+        turn = _turn(wanted(*SET), [slice(None)] * count, limits)
         one = turn.seconds if one is None else one
         print(f"{count} writers: {turn}; {turn.seconds / one:.3f} times the first", flush=True)
 
 
-def _huge(rates: Rates) -> None:
-    print(f"one host, one file: {_turn(wanted(HUGE), [slice(None)], rates)}", flush=True)
+def _huge(limits: Limits) -> None:
+    print(f"one host, one file: {_turn(wanted(HUGE), [slice(None)], limits)}", flush=True)
     halves = wanted(HUGE // 2, HUGE // 2)
-    print(f"two hosts, half a file each: {_turn(halves, [slice(0, 1), slice(1, 2)], rates)}", flush=True)
+    print(f"two hosts, half a file each: {_turn(halves, [slice(0, 1), slice(1, 2)], limits)}", flush=True)
     with moosefs_volume(space=2 * HUGE) as filesystem:
-        print(f"bringing one half over: {_join(filesystem, rates.volume):.1f} s", flush=True)
+        print(f"bringing one half over: {_join(filesystem, limits.volume):.1f} s", flush=True)
 
 
-def _turn(models: Sequence[Wanted], shares: Sequence[slice], rates: Rates) -> Turn:
+def _turn(models: Sequence[Wanted], shares: Sequence[slice], limits: Limits) -> Turn:
     """All writers start at once on an empty volume; each fetches its share of the models."""
     size = sum(model.content.size for model in models)
     with ExitStack() as stack:
@@ -114,13 +124,19 @@ def _turn(models: Sequence[Wanted], shares: Sequence[slice], rates: Rates) -> Tu
         network = stack.enter_context(cluster())
         with network.inside():
             origin = stack.enter_context(running_origin(repos=[repo_of(models)], address=ORIGIN))
-        hosts = [network.pod(rate=rates.host) for _ in shares]
+        hosts = [network.pod(rate=limits.host) for _ in shares]
         filesystem = stack.enter_context(moosefs_volume(space=2 * size))
         mounts = [filesystem.root, *(filesystem.mount() for _ in shares[1:])]
-        filesystem.cap(rates.volume)
+        filesystem.cap(limits.volume)
+        env = {
+            "HF_ENDPOINT": origin.endpoint,
+            "PREFETCH_ALLOW_PRIVATE": "1",
+            "PREFETCH_CONNECTIONS": str(limits.connections),
+            "PREFETCH_JSON": "1",
+        }
         began = time.monotonic()
         processes = [
-            stack.enter_context(_started(host, mount, models[share], origin, work))
+            stack.enter_context(_started(host, mount, models[share], work, env))
             for host, mount, share in zip(hosts, mounts, shares, strict=True)
         ]
         codes = [process.wait(PATIENCE) for process in processes]
@@ -130,21 +146,22 @@ def _turn(models: Sequence[Wanted], shares: Sequence[slice], rates: Rates) -> Tu
         if any(codes) or wrong_files(mounts[0], expected) or missing_from(mounts[0], expected):
             raise RuntimeError(f"The writers ended with {codes}, or not every model is right.")
         asked = sum(request.server == "hub" for request in origin.requests)
-        return Turn(seconds, sent_bytes(origin.requests), size, asked)
+        documents = [json.loads((work / f"{host.name}.json").read_text()) for host in hosts]
+        return Turn(seconds, sum(document["bytes_downloaded"] for document in documents), size, asked)
 
 
 def _started(
-    host: Pod, mount: Path, models: Sequence[Wanted], origin: DemoServer, work: Path
+    host: Pod, mount: Path, models: Sequence[Wanted], work: Path, env: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     manifest = write_manifest(work / f"{host.name}.yaml", [model.entry() for model in models])
     commands = on_host(Commands(work), host.name)
-    with (work / f"{host.name}.log").open("wb") as log:
+    with (work / f"{host.name}.log").open("wb") as log, (work / f"{host.name}.json").open("wb") as document:
         return subprocess.Popen(
-            [*host.enter, *commands.argv("run", manifest, "--volume", mount, "--allow-private")],
-            env=commands.environment({"HF_ENDPOINT": origin.endpoint}),
+            [*host.enter, *commands.argv("run", manifest, "--volume", mount)],
+            env=commands.environment(env),
             cwd=work,
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=document,
             stderr=log,
         )
 
