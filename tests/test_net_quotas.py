@@ -17,7 +17,7 @@ from prefetch.demo.messages import Reply, Request
 from prefetch.demo.repo import Repo
 from prefetch.demo.server import running_origin
 from prefetch.net.headers import RequestsLeft, requests_left
-from prefetch.net.quotas import Quotas
+from prefetch.net.pauses import Pauses
 from prefetch.net.urls import SecretURL
 from tests.support.commands import Commands
 from tests.support.models import write_manifest
@@ -48,7 +48,7 @@ class Story:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.quotas = Quotas(clock=lambda: self.now, sleep=self.sleep, uniform=lambda: 0.0)
+        self.pauses = Pauses(clock=lambda: self.now, sleep=self.sleep, uniform=lambda: 0.0)
 
     async def sleep(self, seconds: float) -> None:
         until = self.now + seconds
@@ -57,10 +57,10 @@ class Story:
 
     async def ask(self, url: SecretURL = FILES, told: str = "", policy: str = POLICY) -> float:
         """Ask once; when it was sent."""
-        async with self.quotas.turn(url):
+        async with self.pauses.turn(url):
             sent = self.now
             await asyncio.sleep(0)
-            self.quotas.note(url, {"RateLimit": told, "RateLimit-Policy": policy})
+            self.pauses.hear(url, 200, {"RateLimit": told, "RateLimit-Policy": policy})
         return sent
 
 
@@ -99,9 +99,10 @@ def test_a_new_window_begins_with_what_the_policy_says() -> None:
 def test_what_is_told_of_the_api_is_not_said_of_files_nor_of_other_hosts() -> None:
     async def work() -> list[float]:
         story = Story()
-        await story.ask(API, told='"api";r=0;t=50', policy="")
+        await story.ask(API, told='"api";r=1;t=50', policy="")
         other = SecretURL("https://other.test/api/x")
-        return [await story.ask(FILES), await story.ask(other), await story.ask(API)]
+        async with story.pauses.turn(API):
+            return [await story.ask(FILES), await story.ask(other), await story.ask(API)]
 
     assert asyncio.run(work()) == [0.0, 0.0, 50.0]
 
@@ -110,7 +111,7 @@ def test_answers_that_overtake_each_other_give_nothing_back() -> None:
     async def work() -> float:
         story = Story()
         await story.ask(told='"resolvers";r=0;t=10')
-        story.quotas.note(FILES, {"RateLimit": '"resolvers";r=5;t=10'})
+        story.pauses.hear(FILES, 200, {"RateLimit": '"resolvers";r=5;t=10'})
         return await story.ask()
 
     assert asyncio.run(work()) == 10.0

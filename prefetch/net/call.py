@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +12,6 @@ from prefetch.errors import ContentError
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential, headers_for, hide
 from prefetch.net.failures import connection_error
-from prefetch.net.pauses import pause_told
 from prefetch.net.urls import SecretURL
 
 __all__ = ["Reply", "call"]
@@ -56,24 +54,24 @@ async def call(
     """
     await session.guard.admit(url.host, began_at=url.host)
     proxy = session.proxy_for(url)
-    await session.pauses.wait(url.origin)
     secrets = headers_for(url, credentials)
-    try:
-        async with (
-            asyncio.timeout(_PATIENCE),
-            session.http.request(
-                method,
-                url.yarl,
-                headers={"Accept": "application/json, application/problem+json", **secrets},
-                json=document,
-                allow_redirects=False,
-                proxy=proxy.yarl if proxy else None,
-            ) as response,
-        ):
-            body = await _read(response, url.host)
-    except (aiohttp.ClientError, OSError) as error:
-        raise connection_error(error, url.host, proxy) from None
-    session.pauses.note(url.origin, pause_told(response.status, response.headers, now=time.time()))
+    async with session.pauses.turn(url):
+        try:
+            async with (
+                asyncio.timeout(_PATIENCE),
+                session.http.request(
+                    method,
+                    url.yarl,
+                    headers={"Accept": "application/json, application/problem+json", **secrets},
+                    json=document,
+                    allow_redirects=False,
+                    proxy=proxy.yarl if proxy else None,
+                ) as response,
+            ):
+                body = await _read(response, url.host)
+        except (aiohttp.ClientError, OSError) as error:
+            raise connection_error(error, url.host, proxy) from None
+        session.pauses.hear(url, response.status, response.headers)
     return Reply(response.status, response.headers, body, tuple(secrets.values()))
 
 

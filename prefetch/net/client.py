@@ -14,7 +14,6 @@ from prefetch import __version__
 from prefetch.errors import UsageError
 from prefetch.net.addresses import AddressGuard
 from prefetch.net.pauses import Pauses
-from prefetch.net.quotas import Quotas
 from prefetch.net.urls import OriginKey, SecretURL
 
 __all__ = ["USER_AGENT", "Session", "open_session", "proxy_for"]
@@ -34,7 +33,6 @@ class Session:
     http: aiohttp.ClientSession
     guard: AddressGuard
     pauses: Pauses = field(default_factory=Pauses)
-    quotas: Quotas = field(default_factory=Quotas)
     _proxies: dict[OriginKey, SecretURL | None] = field(default_factory=dict, repr=False)
 
     def proxy_for(self, url: SecretURL) -> SecretURL | None:

@@ -1,14 +1,17 @@
-"""How long each host wants no requests: told once in an answer, kept by all who would ask it."""
+"""When each host may be asked: what it said of its limits in any answer, kept to by all who would ask it."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
-from prefetch.net.headers import rate_limit_reset, rate_limit_wait, retry_after
-from prefetch.net.urls import OriginKey
+from prefetch.net.headers import rate_limit_reset, rate_limit_wait, requests_left, retry_after
+from prefetch.net.quotas import Quota
+from prefetch.net.urls import OriginKey, SecretURL
 
 __all__ = ["Pauses", "pause_told"]
 
@@ -16,10 +19,12 @@ SPREAD = 0.25
 """Up to this share of a pause is waited on top of it, so that those who wait do not come back all at once."""
 LEAST_SPREAD = 0.5
 """The same in seconds, for short pauses."""
+LOOK = 1.0
+"""Seconds between two looks while others' answers may tell that there is room for another request."""
 
 
 class Pauses:
-    """Belongs to one run, and to its event loop; `note` may be called from any thread.
+    """Belongs to one run, and to its event loop; `hear` and `note` may be called from any thread.
 
     Args:
         clock: seconds that only grow.
@@ -38,6 +43,26 @@ class Pauses:
         self._sleep = sleep
         self._uniform = uniform
         self._until: dict[OriginKey, float] = {}
+        self._quotas: defaultdict[tuple[OriginKey, bool], Quota] = defaultdict(Quota)
+
+    @asynccontextmanager
+    async def turn(self, url: SecretURL) -> AsyncIterator[None]:
+        """Wait until the host takes a request for ``url``, which is under way until the block is left."""
+        quota = self._quota(url)
+        await self.wait(url.origin)
+        while wait := quota.wait(self._clock()):
+            await self._sleep(min(wait, LOOK) + self._uniform() * LEAST_SPREAD)
+        quota.under_way += 1
+        try:
+            yield
+        finally:
+            quota.under_way -= 1
+
+    def hear(self, url: SecretURL, status: int, headers: Mapping[str, str]) -> None:
+        """Take note of what an answer for ``url`` says of the host's limits."""
+        self.note(url.origin, pause_told(status, headers, now=time.time()))
+        if (told := requests_left(headers)) is not None:
+            self._quota(url).learn(told, self._clock())
 
     def note(self, host: OriginKey, seconds: float) -> None:
         """``host`` wants no request for so many seconds."""
@@ -52,6 +77,10 @@ class Pauses:
         """Wait until ``host`` may be asked, and a little longer, each a different while."""
         while left := self.left(host):
             await self._sleep(left + self._uniform() * max(LEAST_SPREAD, SPREAD * left))
+
+    def _quota(self, url: SecretURL) -> Quota:
+        # The Hub counts its API and its files apart; a host that does not tells the same of both.
+        return self._quotas[url.origin, url.path.startswith("/api/")]
 
 
 def pause_told(status: int, headers: Mapping[str, str], *, now: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from prefetch.errors import SourceError
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential, headers_for
 from prefetch.net.failures import connection_error
-from prefetch.net.pauses import pause_told
 from prefetch.net.urls import SecretURL
 
 __all__ = ["Answer", "follow", "get"]
@@ -112,8 +110,7 @@ async def _send(
 ) -> aiohttp.ClientResponse:
     await session.guard.admit(url.host, began_at=began_at)
     proxy = session.proxy_for(url)
-    await session.pauses.wait(url.origin)
-    async with session.quotas.turn(url):
+    async with session.pauses.turn(url):
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT):
                 response = await session.http.get(
@@ -124,6 +121,5 @@ async def _send(
                 )
         except (aiohttp.ClientError, OSError) as error:
             raise connection_error(error, url.host, proxy) from None
-        session.pauses.note(url.origin, pause_told(response.status, response.headers, now=time.time()))
-        session.quotas.note(url, response.headers)
+        session.pauses.hear(url, response.status, response.headers)
     return response

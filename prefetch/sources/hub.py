@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import ssl
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,8 +20,7 @@ from prefetch import __version__
 from prefetch.errors import SourceError, TransientError, UsageError
 from prefetch.net.client import proxy_for
 from prefetch.net.credentials import Secret, Token, headers_for, may_carry_secrets
-from prefetch.net.pauses import Pauses, pause_told
-from prefetch.net.quotas import Quotas
+from prefetch.net.pauses import Pauses
 from prefetch.net.urls import SecretURL, redact
 from prefetch.sources.access import Access
 from prefetch.sources.hub_errors import explain
@@ -65,13 +63,12 @@ class Hub:
     to huggingface.co.
 
     Args:
-        pauses, quotas: told of what the Hub says of its limits.
+        pauses: told of what the Hub says of its limits.
     """
 
-    def __init__(self, access: Access, pauses: Pauses | None = None, quotas: Quotas | None = None) -> None:
+    def __init__(self, access: Access, pauses: Pauses | None = None) -> None:
         self._access = access
         self._pauses = pauses or Pauses()
-        self._quotas = quotas or Quotas()
         self._endpoint = access.hf_endpoint
         # Else the first call asks the Hub for a list of agents, waits for it, and writes it below HF_HOME.
         constants.HF_HUB_DISABLE_TELEMETRY = True
@@ -202,9 +199,7 @@ class Hub:
         )
 
     def _note_pause(self, response: httpx2.Response) -> None:
-        url, told = SecretURL(str(response.url)), pause_told(response.status_code, response.headers, now=time.time())
-        self._pauses.note(url.origin, told)
-        self._quotas.note(url, response.headers)
+        self._pauses.hear(SecretURL(str(response.url)), response.status_code, response.headers)
 
     def _keep_secrets_home(self, request: httpx2.Request) -> None:
         url = SecretURL(str(request.url))

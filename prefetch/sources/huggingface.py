@@ -137,8 +137,7 @@ class HuggingFace:
 
     async def _ask(self, question: Callable[[], T], path: str) -> T:
         """Have the library ask for something below ``path``, when the Hub takes a request."""
-        await self._session.pauses.wait(self.endpoint.origin)
-        async with self._session.quotas.turn(self.endpoint.join(path)):
+        async with self._session.pauses.turn(self.endpoint.join(path)):
             return await in_daemon_thread(question, name="hub")
 
     def _library(self) -> Hub:
@@ -147,7 +146,7 @@ class HuggingFace:
                 # Half a second of imports that a run with nothing to do is spared.
                 from prefetch.sources.hub import Hub
 
-                self._hub = Hub(self._access, self._session.pauses, self._session.quotas)
+                self._hub = Hub(self._access, self._session.pauses)
             return self._hub
 
 
