@@ -21,7 +21,8 @@ from prefetch.sites import Asked, check_room, volumes_by_center
 
 __all__ = ["fill", "survey_account"]
 
-_ARGUMENTS = "run --on-success terminate --on-failure terminate"
+# The hours are for a pod that nobody follows any more: no volume takes so long to fill.
+_ARGUMENTS = "run --on-success terminate --on-failure terminate --max-hours 24"
 
 
 async def survey_account(
