@@ -105,6 +105,18 @@ def test_the_images_come_with_provenance_and_a_list_of_what_is_in_them() -> None
     assert (build["with"]["push"], build["with"]["provenance"], build["with"]["sbom"]) == (True, "mode=max", True)
 
 
+def test_the_workflow_that_the_page_shows(tmp_path: Path) -> None:
+    page = (ROOT / "docs/github.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "shown.yml").write_text(shown)
+    words = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.github-workflows", str(tmp_path / "shown.yml")]
+    assert subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
+    (ours,) = (step for step in steps(tmp_path / "shown.yml") if "deploy/github-action@" in step["uses"])
+    inputs = load(ACTION)["inputs"]
+    assert ours["with"].keys() <= inputs.keys()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == inputs.keys()
+
+
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository of a user's: a manifest with its lock, and a workflow in a folder with a blank in its name."""

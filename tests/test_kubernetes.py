@@ -27,7 +27,7 @@ from prefetch.settings import PREFIX, Settings, variable_of
 from tests.support.cluster import ORIGIN, Cluster, Pod, cluster, config_map, terminate
 from tests.support.commands import Commands, is_ours
 from tests.support.kubernetes import DEPLOY, Built, Document, build
-from tests.support.models import BLOCK, Wanted, assert_whole, repo_of, sent_bytes, wanted
+from tests.support.models import BLOCK, Wanted, assert_whole, journals, repo_of, sent_bytes, wanted
 from tests.support.moosefs import MooseFS
 from tests.support.runs import until
 
@@ -297,6 +297,31 @@ def test_a_job_is_tried_again_only_where_that_can_help(
         code, _, stderr = ended(pod.words(container, commands.argv(), places=places, env=to_origin(origin) | env))
         assert code == expected, (name, stderr)
         assert (code in policy["values"]) == (name != "damaged")
+
+
+@pytest.mark.needs("namespaces", "bubblewrap")
+def test_a_pod_that_is_evicted_keeps_what_it_has(pods: Cluster, commands: Commands, tmp_path: Path) -> None:
+    (job,) = build(DEPLOY / "job").of_kind("Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    (large,) = wanted(3 * BLOCK)
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    places = {"models": volume, "manifest": manifest_of(tmp_path / "manifest", [large])}
+    with pods.inside(), ExitStack() as stack:
+        slow = stack.enter_context(running_origin(repos=[repo_of([large])], address=ORIGIN, link=Link(pace=4_000_000)))
+        pod = pods.pod()
+        words = pod.words(
+            container, commands.argv(), places=places, env=to_origin(slow) | {"PREFETCH_CONNECTIONS": "1"}
+        )
+        with started(words) as evicted:
+            until(lambda: bool(journals(volume).get(large.path)), "its first block", evicted)
+            terminate(evicted)
+            evicted.communicate(timeout=60)
+        assert evicted.returncode == 130
+        code, stdout, stderr = ended(pods.pod().words(container, commands.argv(), places=places, env=to_origin(slow)))
+    assert code == 0, stderr
+    assert json.loads(stdout)["models"][0]["bytes_resumed"] >= BLOCK
+    assert_whole(volume, [large])
 
 
 @pytest.mark.needs("namespaces", "bubblewrap")
