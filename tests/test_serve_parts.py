@@ -25,7 +25,7 @@ from prefetch.sidecar.bulletin import Bulletin
 from prefetch.sidecar.herald import Herald
 from prefetch.sidecar.latest import Latest
 from prefetch.sidecar.loader import Loader
-from prefetch.sidecar.memory import Memory
+from prefetch.sidecar.memory import Memory, machine_of
 from prefetch.sidecar.pages import Pages, Unseen
 from prefetch.sidecar.readiness import Readiness
 from prefetch.sidecar.target import Target
@@ -204,8 +204,8 @@ class Remembering:
         self.directory = directory
         self.volume = Volume.open(directory / "volume", create=True)
 
-    def memory(self, *given: Given) -> Memory:
-        return Memory(given)
+    def memory(self, *given: Given, machine: str = "here") -> Memory:
+        return Memory(given, self.volume.root, machine)
 
     def load(self, memory: Memory, *entries: Mapping[str, Any], **settings: Any) -> Target:
         manifest = self.directory / "m.yaml"
@@ -226,7 +226,7 @@ def remembering(tmp_path: Path) -> Remembering:
 
 
 def test_only_what_our_own_manifests_named_is_unwanted_unless_another_names_it(remembering: Remembering) -> None:
-    ours, others, volume = Memory([Path("a.yaml")]), Memory([Path("b.yaml")]), remembering.volume
+    ours, others, volume = remembering.memory(Path("a.yaml")), remembering.memory(Path("b.yaml")), remembering.volume
     remembering.load(ours, entry("x"), entry("y"), entry("z", groups=["g"]))
     remembering.load(others, entry("y"), entry("w"))
     target = remembering.load(ours, entry("v"), entry("z", groups=["g"]))
@@ -239,8 +239,47 @@ def test_only_what_our_own_manifests_named_is_unwanted_unless_another_names_it(r
     assert ours.unwanted(target, volume) == {"y"}
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (ADDRESS, ADDRESS, True),
+        (ADDRESS, Remote("https://example.com/others.yaml"), False),
+        (Path("/etc/prefetch/manifest.yaml"), Path("/etc/prefetch/manifest.yaml"), False),
+        (Path("VOLUME/prefetch.yaml"), Path("VOLUME/prefetch.yaml"), True),
+        (Written("PREFETCH_MODELS", b"one"), Written("PREFETCH_MODELS", b"one"), True),
+        (Written("PREFETCH_MODELS", b"one"), Written("PREFETCH_MODELS", b"two"), False),
+    ],
+)
+def test_a_sidecar_on_another_machine_goes_on_with_what_is_the_same_there(
+    remembering: Remembering, one: Given, other: Given, same: bool
+) -> None:
+    def on_volume(given: Given) -> Given:
+        is_there = isinstance(given, Path) and given.parts[0] == "VOLUME"
+        return remembering.volume.root / given.name if isinstance(given, Path) and is_there else given
+
+    remembering.load(remembering.memory(on_volume(one)), entry("x"))
+    elsewhere = remembering.memory(on_volume(other), machine="there")
+    target = remembering.load(elsewhere, entry("y"))
+    assert elsewhere.unwanted(target, remembering.volume) == ({"x"} if same else set())
+
+
+@pytest.mark.parametrize(
+    ("environ", "host", "machine"),
+    [
+        ({}, "gpu-7d9f8b6c5-x2x4z", "gpu-7d9f8b6c5-x2x4z"),
+        ({"RUNPOD_POD_ID": "k3j2h1"}, "4f5e6d", "k3j2h1"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "comfyui-7d9f8b6c5-x2x4z", "comfyui"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "comfyui-wan-0", "comfyui-wan"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "prefetch-t7k9p", "prefetch"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "worker", "worker"),
+    ],
+)
+def test_what_a_machine_is_called(environ: Mapping[str, str], host: str, machine: str) -> None:
+    assert machine_of(environ, host) == machine
+
+
 def test_the_copy_is_what_was_wanted_with_what_is_required(remembering: Remembering) -> None:
-    memory = Memory([ADDRESS])
+    memory = remembering.memory(ADDRESS)
     assert remembering.loader(memory).recall() is None
     target = remembering.load(memory, entry("x", groups=["g"], size=7), entry("y", mirrors=["hf://b/c/d"]))
     recalled = remembering.loader(memory, require=["g"], locked=True).recall()
@@ -251,7 +290,7 @@ def test_the_copy_is_what_was_wanted_with_what_is_required(remembering: Remember
 
 
 def test_an_address_with_a_secret_is_not_in_its_name_on_the_volume(remembering: Remembering) -> None:
-    memory = Memory([Remote("https://example.com/m.yaml?token=very-secret")])
+    memory = remembering.memory(Remote("https://example.com/m.yaml?token=very-secret"))
     remembering.load(memory, entry("x"))
     for file in remembering.volume.state.rglob("*"):
         assert "secret" not in file.name and (file.is_dir() or b"secret" not in file.read_bytes())
@@ -270,7 +309,7 @@ def test_an_address_with_a_secret_is_not_in_its_name_on_the_volume(remembering: 
     ],
 )
 def test_a_copy_that_others_have_written_is_not_trusted(remembering: Remembering, change: Mapping[str, Any]) -> None:
-    memory = Memory([ADDRESS])
+    memory = remembering.memory(ADDRESS)
     remembering.load(memory, entry("x"))
     (file,) = (remembering.volume.state / "followed").iterdir()
     file.write_text(json.dumps(json.loads(file.read_text()) | change))

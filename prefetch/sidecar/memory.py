@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,17 +16,26 @@ from prefetch.sidecar.target import Target
 from prefetch.volume.followed import Followed, read_followed, wanted_by_others, write_followed
 from prefetch.volume.layout import Volume
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "machine_of"]
+
+_OF_A_POD = re.compile(r"(-[bcdf-hj-np-tv-xz0-9]{6,10})?-[bcdf-hj-np-tv-xz0-9]{5}$|-[0-9]+$")
+"""What Kubernetes puts behind the name of a Deployment, a DaemonSet or a StatefulSet."""
 
 
 class Memory:
-    """What the volume remembers of the manifests with these names. Blocking calls; each raises an error of ours.
+    """What the volume remembers of these manifests. Blocking calls; each raises an error of ours.
 
-    A sidecar is known by the names of its manifests, so that another pod that follows the same goes on with it.
+    A sidecar is known by where its manifests are, so that another one that follows the same goes on with it: an
+    address, a file on the volume, or a file of this machine, which another may have too, with something else in it.
+
+    Args:
+        root: the volume's.
+        machine: what this machine is called; see `machine_of`.
     """
 
-    def __init__(self, given: Iterable[Given]) -> None:
-        self._key = hashlib.sha256(json.dumps(list(map(_name, given))).encode()).hexdigest()
+    def __init__(self, given: Iterable[Given], root: Path, machine: str) -> None:
+        names = [_name(each, root, machine) for each in given]
+        self._key = hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
     def keep(self, target: Target, volume: Volume) -> None:
         """Remember what is wanted by now, and that it was wanted once."""
@@ -54,15 +65,27 @@ class Memory:
             write_followed(volume, self._key, replace(followed, named=followed.named - frozenset(paths)))
 
 
-def _name(given: Given) -> str:
+def machine_of(environ: Mapping[str, str], host: str) -> str:
+    """What a machine is called whose files are the same after a restart: a pod of RunPod's, or on Kubernetes what the
+    pods belong to, whose own names change all the time; else the host.
+    """
+    if pod := environ.get("RUNPOD_POD_ID"):
+        return pod
+    return _OF_A_POD.sub("", host) if "KUBERNETES_SERVICE_HOST" in environ else host
+
+
+def _name(given: Given, root: Path, machine: str) -> list[str]:
     match given:
         case Path():
-            return str(given.absolute())
+            path = Path(os.path.realpath(given.parent)) / given.name
+            on_volume = path.is_relative_to(root)
+            return ["volume", str(path.relative_to(root))] if on_volume else ["file", machine, str(path)]
         case Remote():
             # Its digest only: an address may hold a secret.
-            return hashlib.sha256(given.address.encode()).hexdigest()
+            return ["address", hashlib.sha256(given.address.encode()).hexdigest()]
         case Written():
-            return given.name
+            # Two machines may have another text in the same variable.
+            return ["text", given.name, hashlib.sha256(given.data).hexdigest()]
 
 
 def _as_manifest(wanted: Wanted) -> str:

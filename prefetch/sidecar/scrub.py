@@ -125,9 +125,8 @@ class Scrub:
     def step(self) -> Read:
         """Read what is due. Blocking; raises an error of ours."""
         volume, now = self._open(), self._clock()
-        inventory = Inventory(volume)
         if now - self._looked_up > LOOKED_UP:
-            self._shelf, self._looked_up = _Shelf(list(inventory.all())), now
+            self._shelf, self._looked_up = _Shelf(list(Inventory(volume).all())), now
         shelf, state = self._shelf, read_round(volume)
         if not shelf.total:
             self._looked_up = float("-inf")
@@ -137,43 +136,52 @@ class Scrub:
             state = Round(_ms(now), _ms(now))
         if (wait := state.due_ms / 1000 - now) > 0:
             return Read(min(wait, self._period))
-        return self._go_on(_Place.of(shelf, state), state, volume, inventory, now)
+        place = _Place.of(shelf, state)
+        return self._end(state, volume, now) if place.record is None else self._go_on(place, state, volume, now)
 
-    def _go_on(self, place: _Place, state: Round, volume: Volume, inventory: Inventory, now: float) -> Read:
-        shelf = self._shelf
-        if place.record is None:
-            # Whoever is ahead of the pace waits for the next round to begin.
-            begins = max(now, state.began_ms / 1000 + self._period)
-            write_round(volume, Round(_ms(begins), _ms(begins)))
-            return Read(begins - now, round=(len(shelf.records), shelf.total))
+    def _end(self, state: Round, volume: Volume, now: float) -> Read:
+        """Whoever is ahead of the pace waits for the next round to begin."""
+        begins = max(now, state.began_ms / 1000 + self._period)
+        write_round(volume, Round(_ms(begins), _ms(begins)))
+        return Read(begins - now, round=(len(self._shelf.records), self._shelf.total))
+
+    def _go_on(self, place: _Place, state: Round, volume: Volume, now: float) -> Read:
+        shelf, inventory = self._shelf, Inventory(volume)
         left = state.began_ms / 1000 + self._period - now
         speed = pace(shelf.total, place.done, left=left, period=self._period)
         read, due = Read(), max(BLOCK_SIZE, speed * STEP)
-        while place.record is not None and read.bytes < due:
-            read.bytes += self._check(place.record, place.block, volume, inventory, read.damaged, speed)
+        while (record := place.record) is not None and read.bytes < due:
+            if not self._is_judged(record, volume):
+                place = _Place.at(shelf, place.index + 1, 0)
+                continue
+            self._check(record, place.block, volume, inventory, read.damaged, speed)
+            read.bytes += block_length(record.size, place.block)
             place = place.next(shelf)
         read.pause = read.bytes / speed
         path = "\U0010ffff" if place.record is None else place.record.path
         write_round(volume, Round(state.began_ms, _ms(now + read.pause), path, place.block))
         return read
 
+    def _is_judged(self, record: Record, volume: Volume) -> bool:
+        """Whether this is the recorded file, as far as can be told without reading it, and not known to be damaged."""
+        stat = volume.stat(record.path)
+        if stat is not None and matches(record, stat) and not record.suspect:
+            return True
+        self._looked_up = float("-inf")
+        return False
+
     def _check(
         self, record: Record, block: int, volume: Volume, inventory: Inventory, damaged: list[Verdict], speed: float
-    ) -> int:
-        """Read one block; how many bytes that were. What is not the recorded file is not ours to judge."""
-        stat = volume.stat(record.path)
-        if record.suspect or stat is None or not matches(record, stat):
-            self._looked_up = float("-inf")
-            return 0
+    ) -> None:
+        """Read one block, or of a large model without digests everything when its first one is due."""
         digests = inventory.digests(record.path)
         if digests is None and record.size > BLOCK_SIZE:
             if block == 0:
                 self._judge(record, volume, damaged, slowly=speed)
-            return block_length(record.size, block)
+            return
         expected = None if digests is None else digests[block * DIGEST_SIZE :][:DIGEST_SIZE]
         if not _is_sound(record, block, expected, volume):
             self._judge(record, volume, damaged)
-        return block_length(record.size, block)
 
     def _judge(self, record: Record, volume: Volume, damaged: list[Verdict], *, slowly: float | None = None) -> None:
         """Read all of a model as `verify` does, which notes what is wrong for the next run."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -21,7 +23,7 @@ from prefetch.sidecar.bulletin import Bulletin
 from prefetch.sidecar.following import Following
 from prefetch.sidecar.herald import Herald
 from prefetch.sidecar.loader import Loader
-from prefetch.sidecar.memory import Memory
+from prefetch.sidecar.memory import Memory, machine_of
 from prefetch.sidecar.pages import Pages
 from prefetch.sidecar.readiness import Readiness
 from prefetch.sidecar.scrub import DAY, Scrub
@@ -38,7 +40,11 @@ def serve_on(
 ) -> RunResult:
     """Serve until a signal; what the last run came to."""
     find = partial(_find, volume, settings)
-    board, readiness, memory = Board(), Readiness(), Memory(find())
+    board, readiness, memory = (
+        Board(),
+        Readiness(),
+        Memory(find(), volume.root, machine_of(os.environ, socket.gethostname())),
+    )
     board.remember_success(last_success(volume))
 
     def tell(event: Event) -> None:
