@@ -158,7 +158,10 @@ def test_every_name_leads_somewhere(full: Built) -> None:
         ports = {port["name"] for port in container.get("ports", ())}
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert container.get(probe) is None or container[probe]["httpGet"]["port"] in ports
-    exposed = {port["name"] for _, container in full.containers() for port in container.get("ports", ())}
+    # Before Kubernetes 1.32 a Service finds no port of a sidecar by its name, only those of the other containers.
+    main = [container for template in full.workloads() for container in template["spec"]["containers"]]
+    exposed: set[object] = {port["name"] for container in main for port in container.get("ports", ())}
+    exposed |= {port["containerPort"] for _, container in full.containers() for port in container.get("ports", ())}
     for service in full.of_kind("Service"):
         assert any(service["spec"]["selector"].items() <= label.items() for label in labels)
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= exposed
@@ -425,7 +428,7 @@ def test_prometheus_is_told_where_the_sidecar_is_and_what_it_asks_for(tmp_path: 
     (sidecar,) = spec["initContainers"]
     settings, _ = settings_of(sidecar)
     assert settings.listen is not None and settings.listen_token_file is not None
-    assert named(sidecar["ports"], port)["containerPort"] == settings.listen.port
+    assert port == settings.listen.port
     asked = endpoint["authorization"]["credentials"]
     mount = next(m for m in sidecar["volumeMounts"] if m["mountPath"] == str(settings.listen_token_file.parent))
     assert named(spec["volumes"], mount["name"])["secret"]["secretName"] == asked["name"]
