@@ -368,13 +368,18 @@ class Answers:
 
     def get(self, path: str, **headers: str) -> int:
         """The status of the answer, 0 where there is none."""
+        return self.read(path, **headers)[0]
+
+    def read(self, path: str, **headers: str) -> tuple[int, str]:
+        """The status and the body of the answer."""
         with self.pods.inside():
             connection = http.client.HTTPConnection(self.pod.address, 9464, timeout=10)
             try:
                 connection.request("GET", path, headers=headers)
-                return connection.getresponse().status
+                answer = connection.getresponse()
+                return answer.status, answer.read().decode()
             except OSError:
-                return 0
+                return 0, ""
             finally:
                 connection.close()
 
@@ -397,7 +402,8 @@ def test_the_sidecar_brings_the_models_follows_the_manifest_and_answers_the_prob
         origin = stack.enter_context(running_origin(repos=[repo_of([first, rife])], address=ORIGIN))
         pod = pods.pod()
         answers = Answers(pods, pod)
-        words = pod.words(sidecar, commands.argv(), places=places, env=to_origin(origin))
+        often = {"PREFETCH_POLL": "0.3"}
+        words = pod.words(sidecar, commands.argv(), places=places, env=to_origin(origin) | often)
         process = stack.enter_context(started(words))
         until(lambda: answers.get(probes["livenessProbe"]) == 200, "a sign of life", process)
         assert answers.get(probes["startupProbe"]) == answers.get(probes["readinessProbe"]) == 503
@@ -411,7 +417,9 @@ def test_the_sidecar_brings_the_models_follows_the_manifest_and_answers_the_prob
         until(lambda: (places["models"] / rife.path).exists(), "the second model", process)
         until(lambda: answers.get(probes["readinessProbe"]) == 200, "readiness", process)
         assert answers.get("/metrics") == 401
-        assert answers.get("/metrics", Authorization="Bearer listen-token") == 200
+        login = {"Authorization": "Bearer listen-token"}
+        # Ready is when the models are there; the run has a last word to write yet.
+        until(lambda: "prefetch_run_active 0" in answers.read("/metrics", **login)[1], "the end of the run", process)
         terminate(process)
         assert process.wait(30) == 0
     assert_whole(places["models"], [rife])
