@@ -167,16 +167,21 @@ def test_the_figures_of_a_run_under_way() -> None:
         expected=AB,
     )
     figures = text(parts_of(view_of(board))["figures"])
-    for said in ("Speed 5 B/s", "Time left 12s", "Connections 2", "910 B of 1.0 kB", "Held by others 1 model"):
+    for said in ("Speed 5 B/s", "Connections 2", "Time left 12s", "910 B of 1.0 kB", "Held by others 1 model"):
         assert said in figures
     assert "Tried again 1 request" in figures and "From hub<b> 40 B" in figures
     assert 'class="tight"' in parts_of(view_of(board))["figures"]
 
 
-def test_when_only_others_fetch_the_time_left_is_theirs() -> None:
-    board = board_of(RunStarted("/v", 1), moving("x"), Waiting("a", "h", 7, 100, 50, 2.0), expected={"a": 100})
+def test_the_time_left_is_that_of_the_slowest_also_where_it_is_another() -> None:
+    waiting = Waiting("a", "h", 7, 100, 50, 2.0)
+    board = board_of(RunStarted("/v", 2), moving("x"), waiting, expected=AB)
     figures = text(parts_of(view_of(board))["figures"])
     assert "Time left 25s" in figures and "Connections" not in figures
+    board(ModelStarted("b", "hub", 100, 0))
+    for speed, left in ((5.0, "25s"), (1.0, "1m00s"), (0.0, "-")):
+        board(moving("b", speed=speed))
+        assert f"Connections 2 Time left {left} Running" in text(parts_of(view_of(board))["figures"])
 
 
 def test_the_figures_of_a_run_that_ended() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
+from math import inf
 
 from prefetch.monitor.chart import chart
 from prefetch.monitor.rows import state_name
@@ -101,16 +102,18 @@ def _figures(view: View) -> dict[str, str]:
 
 
 def _of_transfer(view: View) -> dict[str, str]:
+    left = [(row.size - row.done, row.speed) for row in view.rows if row.state == "waiting" and row.size and row.speed]
+    figures: dict[str, str] = {}
     if any(state == "fetching" for state, _ in view.states):
         progress = view.progress
-        return {
-            "Speed": humanize.rate(progress.speed),
-            "Time left": humanize.eta(progress.bytes_total - progress.bytes_done, progress.speed),
-            "Connections": str(progress.connections),
-        }
-    # Ours is over; what others still fetch for us goes on.
-    left = [(row.size - row.done, row.speed) for row in view.rows if row.size and row.speed > 0]
-    return {"Time left": humanize.eta(sum(each for each, _ in left), sum(speed for _, speed in left))} if left else {}
+        left.append((progress.bytes_total - progress.bytes_done, progress.speed))
+        figures = {"Speed": humanize.rate(progress.speed), "Connections": str(progress.connections)}
+    return figures | ({"Time left": _longest(left)} if left else {})
+
+
+def _longest(left: Sequence[tuple[int, float]]) -> str:
+    """The time until the last of them is done: of bytes that are left, and how many come a second."""
+    return humanize.eta(*max(left, key=lambda each: each[0] / each[1] if each[1] else inf))
 
 
 def _of_ended(run: RunFinished) -> dict[str, str]:

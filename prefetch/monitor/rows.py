@@ -54,7 +54,7 @@ def _state(row: Row) -> str:
     if row.state == "waiting":
         return _owner(row)
     if row.trouble:
-        return f"{_cause(row.trouble)}, trying again"
+        return f"{humanize.cause(row.trouble)}, trying again"
     if row.state == "fetching" and row.size is not None and row.done >= row.size:
         return "checking"
     return state_name(row.state)
@@ -65,11 +65,6 @@ def _owner(row: Row) -> str:
         return "another process has it"
     host, pid = row.owner
     return f"process {pid} on {humanize.printable(host)} has it"
-
-
-def _cause(cause: str) -> str:
-    kind, _, status = cause.partition("_")
-    return f"HTTP {status}" if kind in ("status", "cdn", "proxy") and status else cause
 
 
 def _bar(row: Row, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["count", "duration", "enumerated", "eta", "percent", "printable", "rate", "shorten", "size"]
+__all__ = ["cause", "count", "duration", "enumerated", "eta", "percent", "printable", "rate", "shorten", "size"]
 
 _NEVER = 100 * 86_400
 _NAMED = 5
@@ -62,6 +62,12 @@ def percent(done: int, total: int) -> str:
 def count(number: int, noun: str) -> str:
     """A number and its noun: ``1 model``, ``7 models``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def cause(word: str) -> str:
+    """Why a request failed, in the room of a speed: ``status_503`` and ``cdn_503`` are ``HTTP 503``."""
+    kind, _, status = word.partition("_")
+    return f"HTTP {status}" if kind in ("status", "cdn", "proxy") and status else word
 
 
 def enumerated(names: Sequence[str]) -> str:

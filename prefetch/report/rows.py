@@ -78,13 +78,7 @@ def area(rows: Sequence[Row], total: Row | None, *, height: int) -> list[Row]:
 def _state(transfer: Transfer, trouble: str | None) -> str | None:
     if transfer.size is not None and transfer.done >= transfer.size:
         return "verifying"
-    return None if transfer.speed > 0 else _short(trouble or "waiting")
-
-
-def _short(cause: str) -> str:
-    """A cause in the room of a speed: ``status_503`` and ``cdn_503`` are HTTP's."""
-    kind, _, status = cause.partition("_")
-    return f"HTTP {status}" if kind in ("status", "cdn", "proxy") and status else cause
+    return None if transfer.speed > 0 else humanize.cause(trouble) if trouble else "waiting"
 
 
 def _name(text: str, columns: _Columns) -> tuple[str, str]:
