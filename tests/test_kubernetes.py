@@ -437,6 +437,8 @@ def test_prometheus_is_told_where_the_sidecar_is_and_what_it_asks_for(tmp_path: 
     settings, _ = settings_of(sidecar)
     assert settings.listen is not None and settings.listen_token_file is not None
     assert port == settings.listen.port
+    # What deploy/monitoring's scrape job goes by.
+    assert (sidecar["name"], [each["name"] for each in sidecar["ports"]]) == ("prefetch", ["metrics"])
     asked = endpoint["authorization"]["credentials"]
     mount = next(m for m in sidecar["volumeMounts"] if m["mountPath"] == str(settings.listen_token_file.parent))
     assert named(spec["volumes"], mount["name"])["secret"]["secretName"] == asked["name"]

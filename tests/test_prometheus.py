@@ -190,7 +190,7 @@ def test_the_shipped_jobs_are_taken_and_label_as_they_say(tmp_path: Path) -> Non
     """Debian's Prometheus is built without Kubernetes, so a pod is made of the labels that one would have."""
     jobs = shipped_jobs()
     pod = {
-        "__meta_kubernetes_pod_label_app_kubernetes_io_name": "prefetch",
+        "__meta_kubernetes_pod_container_name": "prefetch",
         "__meta_kubernetes_pod_container_port_name": "metrics",
         "__meta_kubernetes_pod_phase": "Running",
         "__meta_kubernetes_namespace": "models",
@@ -199,6 +199,7 @@ def test_the_shipped_jobs_are_taken_and_label_as_they_say(tmp_path: Path) -> Non
     others = [
         {**pod, "__meta_kubernetes_pod_phase": "Succeeded"},
         {**pod, "__meta_kubernetes_pod_container_port_name": "http"},
+        {**pod, "__meta_kubernetes_pod_container_name": "comfyui"},
     ]
     for job in jobs:
         if job.pop("kubernetes_sd_configs", None):
