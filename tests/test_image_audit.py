@@ -19,6 +19,7 @@ from prefetch.errors import ContentError, UsageError
 from prefetch.image.accounts import Accounts, LayerAccount, account
 from prefetch.image.archive import read_image
 from prefetch.image.contents import Contents, Directory, Link, Replacement, Stored, Whiteout
+from prefetch.image.reading import Reading
 from prefetch.image.recognise import model_format
 from tests.support.images import LayerMaker, docker_archive, oci_archive, oci_layout
 
@@ -124,6 +125,25 @@ def test_a_whole_archive_may_be_compressed(tmp_path: Path) -> None:
     packed = tmp_path / "image.tar.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     assert audited(packed).layers == audited(plain).layers
+
+
+@pytest.mark.parametrize("kind", ["archive", "layout", "root"])
+def test_how_far_a_large_image_is_read_is_told_every_half_minute(tmp_path: Path, kind: str) -> None:
+    layers = [LayerMaker().file("vae", VAE), LayerMaker().file("rife", RIFE)]
+    if kind == "root":
+        (tmp_path / "vae").write_bytes(VAE)
+    path = {
+        "archive": lambda: docker_archive(tmp_path / "image.tar", layers),
+        "layout": lambda: oci_layout(tmp_path, layers),
+        "root": lambda: tmp_path,
+    }[kind]()
+    total = path.stat().st_size if path.is_file() else None
+    said: list[str] = []
+    clock = iter(range(0, 100_000, 16))
+    reading = Reading(said.append, total=total, clock=lambda: next(clock))
+    read_image(path, through=reading.through)
+    assert said and len(said) <= next(clock) // 32
+    assert all(sentence.endswith(" read") and ("%" in sentence) == (total is not None) for sentence in said)
 
 
 def test_an_archive_cut_anywhere_is_one_sentence(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -156,6 +157,16 @@ def test_the_table_has_each_models_size_hash_and_number_of_copies(commands: Comm
     rows = [line.split() for line in outcome.stdout.splitlines() if TWICE.content.sha256[:12] in line]
     places = ["comfyui/models/checkpoints/twice.st,", "comfyui/models/vae/twice.st"]
     assert rows == [["2", "23.0", "kB", "safetensors", TWICE.content.sha256[:12], *places]]
+
+
+def test_an_image_comes_through_a_pipe_too(commands: Commands) -> None:
+    words = [*commands.argv("image", "audit", "/dev/stdin", "--json")]
+    with (
+        fat_image(commands.home / "i.tar").open("rb") as archive,
+        subprocess.Popen(["cat"], stdin=archive, stdout=subprocess.PIPE) as cat,
+    ):
+        done = subprocess.run(words, stdin=cat.stdout, env=commands.environment(), capture_output=True, check=True)
+    assert len(json.loads(done.stdout)["models"]) == len(MODELS)
 
 
 def test_memory_does_not_grow_with_the_archive(commands: Commands) -> None:

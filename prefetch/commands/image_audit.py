@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from prefetch.errors import PrefetchError, UsageError
 from prefetch.image.accounts import account
 from prefetch.image.archive import read_image
 from prefetch.image.audit import ImageAudit
+from prefetch.image.reading import Reading
 from prefetch.report.humanize import count
 from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
@@ -33,17 +35,25 @@ def main(settings: Settings, listener: Listener) -> ImageAudit:
         )
     output = settings.manifest_out
     if output is None:
-        return _audited(settings.archive[0])
+        return _audited(settings.archive[0], listener)
     # Whatever can be wrong is said before a hundred gigabytes are read.
     _check_is_new(output)
     catalog, table = _known(settings)
-    audit = _audited(settings.archive[0])
+    audit = _audited(settings.archive[0], listener)
     return _with_manifest(audit, catalog, table, output, listener)
 
 
-def _audited(archive: Path) -> ImageAudit:
-    layers = read_image(archive)
+def _audited(archive: Path, listener: Listener) -> ImageAudit:
+    reading = Reading(lambda sentence: listener(Notice("info", sentence)), total=_size(archive))
+    layers = read_image(archive, through=reading.through)
     return ImageAudit(str(archive), layers, account([layer.contents for layer in layers]))
+
+
+def _size(archive: Path) -> int | None:
+    with suppress(OSError):
+        if archive.is_file():
+            return archive.stat().st_size
+    return None
 
 
 def _check_is_new(output: Path) -> None:

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from prefetch.errors import UsageError
-from prefetch.image.contents import Contents, read_layer, read_member, walk
+from prefetch.image.contents import Contents, Through, read_layer, read_member, walk
 from prefetch.image.index import Index
 from prefetch.image.tarstream import Readable, ahead, looks_like_tar, normal, tar_stream
 
@@ -43,7 +43,11 @@ class Layer:
     contents: Contents
 
 
-def read_image(path: Path) -> list[Layer]:
+def _as_it_is(body: Readable) -> Readable:
+    return body
+
+
+def read_image(path: Path, *, through: Through = _as_it_is) -> list[Layer]:
     """The image's layers, the lowest first.
 
     Raises:
@@ -52,10 +56,10 @@ def read_image(path: Path) -> list[Layer]:
     """
     try:
         if not path.is_dir():
-            return _read_archive(path)
+            return _read_archive(path, through)
         if (path / "index.json").is_file() or (path / "manifest.json").is_file():
-            return _read_layout(path)
-        return [Layer("", 0, walk(path))]
+            return _read_layout(path, through)
+        return [Layer("", 0, walk(path, through=through))]
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror or error}.",
@@ -63,8 +67,8 @@ def read_image(path: Path) -> list[Layer]:
         ) from error
 
 
-def _read_archive(path: Path) -> list[Layer]:
-    with path.open("rb") as file, tar_stream(file, what=str(path)) as members:
+def _read_archive(path: Path, through: Through) -> list[Layer]:
+    with path.open("rb") as file, tar_stream(through(file), what=str(path)) as members:
         first = next((pair for pair in members if normal(pair[0].name)), None)
         if first is None:
             raise UsageError(f"{path} is empty.", remedy="Make an archive with: docker save -o image.tar IMAGE")
@@ -77,13 +81,13 @@ def _read_archive(path: Path) -> list[Layer]:
     return blobs.assembled()
 
 
-def _read_layout(path: Path) -> list[Layer]:
+def _read_layout(path: Path, through: Through) -> list[Layer]:
     blobs = _Blobs(str(path))
     for folder, _, names in os.walk(path):
         for name in names:
             file = Path(folder, name)
             with file.open("rb") as body:
-                blobs.take(file.relative_to(path).as_posix(), file.stat().st_size, body)
+                blobs.take(file.relative_to(path).as_posix(), file.stat().st_size, through(body))
     return blobs.assembled()
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import posixpath
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +21,7 @@ __all__ = [
     "Link",
     "Replacement",
     "Stored",
+    "Through",
     "Whiteout",
     "read_layer",
     "read_member",
@@ -78,6 +79,8 @@ class Replacement:
 
 Entry: TypeAlias = Stored | Link | Whiteout | Directory | Replacement
 Contents: TypeAlias = list[Entry]
+Through: TypeAlias = Callable[[Readable], Readable]
+"""What every file is read through; it gives the same bytes."""
 
 
 def read_layer(stream: Readable, *, what: str) -> Contents:
@@ -106,7 +109,7 @@ def read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
     return Replacement(path) if body is None else _read(path, member.size, body)
 
 
-def walk(root: Path) -> Contents:
+def walk(root: Path, *, through: Through) -> Contents:
     """What stands below a directory, as one layer. Links are not followed. Raises OSError."""
     contents: Contents = []
     first_names: dict[tuple[int, int], str] = {}
@@ -116,7 +119,7 @@ def walk(root: Path) -> Contents:
         elif entry.is_dir():
             contents.append(Directory(path))
         else:
-            contents.append(_file(path, entry, first_names))
+            contents.append(_file(path, entry, first_names, through))
     return contents
 
 
@@ -128,13 +131,15 @@ def _walk(folder: Path, below: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
             yield from _walk(Path(entry.path), path)
 
 
-def _file(path: str, entry: os.DirEntry[str], first_names: dict[tuple[int, int], str]) -> Stored | Link:
+def _file(
+    path: str, entry: os.DirEntry[str], first_names: dict[tuple[int, int], str], through: Through
+) -> Stored | Link:
     status = entry.stat(follow_symlinks=False)
     first = first_names.setdefault((status.st_dev, status.st_ino), path)
     if first != path:
         return Link(path, first)
     with open(entry.path, "rb", buffering=0) as body:
-        return _read(path, status.st_size, body)
+        return _read(path, status.st_size, through(body))
 
 
 def _read(path: str, size: int, body: Readable) -> Stored:
