@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from prefetch.errors import TransientError, UsageError
-from prefetch.net.retry import RetryListener
+from prefetch.errors import UsageError
 from prefetch.report.events import Listener, Notice
 from prefetch.runpod.answers import Flavor, Pod, Volume
 from prefetch.runpod.client import open_runpod
 from prefetch.runpod.intent import MARK, MOUNT, PodRequest, is_marked
-from prefetch.runpod.prices import candidates
+from prefetch.runpod.prices import candidates, guessed_hours
 from prefetch.runpod.site import Filled, Plot, Site
 from prefetch.settings import Settings
 from prefetch.shipment import Shipment
 from prefetch.sites import Asked, check_room, volumes_by_center
+from prefetch.telling import tell_retries
 
 __all__ = ["fill", "survey_account"]
 
-# The hours are for a pod that nobody follows any more: no volume takes so long to fill.
-_ARGUMENTS = "run --on-success terminate --on-failure terminate --max-hours 24"
+_LEAST_HOURS = 6.0
 
 
 async def survey_account(
@@ -36,7 +36,8 @@ async def survey_account(
         AccessError, SourceError, TransientError: RunPod refuses, or does not answer.
     """
     environment = _environment(shipment, settings, environ)
-    async with open_runpod(environ, on_retry=_teller(listener)) as api:
+    hours = settings.max_hours or max(_LEAST_HOURS, math.ceil(4 * guessed_hours(shipment.size)))
+    async with open_runpod(environ, on_retry=tell_retries(listener)) as api:
         volumes = volumes_by_center(asked, await api.volumes())
         check_room(volumes, shipment.size)
         flavors = await api.flavors(cpus=settings.vcpu)
@@ -44,16 +45,16 @@ async def survey_account(
     plots = []
     for center, volume in volumes.items():
         stocked = _stocked(flavors, center, settings)
-        request = partial(_request, center, settings, environment)
+        request = partial(_request, center, settings, environment, hours)
         price = stocked[0].price * settings.vcpu
-        plots.append(Plot(center, volume, [flavor.id for flavor in stocked], price, request))
+        plots.append(Plot(center, volume, [flavor.id for flavor in stocked], price, hours, request))
     _tell_of_others(pods, plots, listener)
     return plots
 
 
 async def fill(plots: Sequence[Plot], *, listener: Listener, environ: Mapping[str, str] = os.environ) -> list[Filled]:
     """Fill every data center at once; when cancelled, remove every pod and tell what became of each all the same."""
-    on_retry = _teller(listener)
+    on_retry = tell_retries(listener)
     async with open_runpod(environ, on_retry=on_retry) as api:
         tasks = [asyncio.create_task(Site(api, plot, listener=listener, on_retry=on_retry).fill()) for plot in plots]
         try:
@@ -80,13 +81,16 @@ def _stocked(flavors: Sequence[Flavor], center: str, settings: Settings) -> list
     )
 
 
-def _request(center: str, settings: Settings, environment: Mapping[str, str], volume: Volume) -> PodRequest:
+def _request(
+    center: str, settings: Settings, environment: Mapping[str, str], hours: float, volume: Volume
+) -> PodRequest:
     assert settings.image is not None
     return PodRequest(
         data_center=center,
         volume_id=volume.id,
         image=settings.image,
-        args=_ARGUMENTS,
+        # Should nobody follow it any more, it goes by itself.
+        args=f"run --on-success terminate --on-failure terminate --max-hours {hours:g}",
         environment={**environment, "PREFETCH_QUOTA": f"{volume.size}G"},
         cpus=settings.vcpu,
         registry=settings.registry,
@@ -118,10 +122,3 @@ def _tell_of_others(pods: Sequence[Pod], plots: Sequence[Plot], listener: Listen
         if is_marked(pod) and pod.environment[MARK] != intents.get(pod.volume_id or "", pod.environment[MARK]):
             message = f"pod {pod.id} of another populate is on the volume {pod.volume_id}; see prefetch runpod clean"
             listener(Notice("warning", message))
-
-
-def _teller(listener: Listener) -> RetryListener:
-    def tell(error: TransientError, attempt: int, delay: float) -> None:
-        listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
-
-    return tell

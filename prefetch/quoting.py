@@ -130,7 +130,11 @@ def _counts(result: Mapping[str, Any] | None) -> str:
     for model in models:
         status = str(model.get("status"))
         counts[status] = counts.get(status, 0) + 1
-    return ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "no model"
+    unlisted = (result or {}).get("models_left_out")
+    listed = [f"{number} {status}" for status, number in sorted(counts.items())]
+    # A long result names those only that are not well.
+    more = [f"{unlisted} all well"] if isinstance(unlisted, int) and unlisted else []
+    return ", ".join([*listed, *more]) or "no model"
 
 
 def _models(filled: Sequence[Filled]) -> list[ModelResult]:

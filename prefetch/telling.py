@@ -1,12 +1,16 @@
-"""What a person should know of the wanted models before a run, whether it has anything to do or not."""
+"""What a person should know: of the wanted models before a run, and of questions that are asked again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from prefetch.report.notice import Listener
+from prefetch.report.notice import Listener, Notice
 
-__all__ = ["tell_of"]
+if TYPE_CHECKING:
+    from prefetch.errors import TransientError
+
+__all__ = ["tell_of", "tell_retries"]
 
 
 def tell_of(paths: Sequence[str], unpinned: Sequence[str], *, layout: str, listener: Listener) -> None:
@@ -19,3 +23,12 @@ def tell_of(paths: Sequence[str], unpinned: Sequence[str], *, layout: str, liste
         from prefetch.arranging import tell_unseen
 
         tell_unseen(paths, listener)
+
+
+def tell_retries(listener: Listener) -> Callable[[TransientError, int, float], None]:
+    """What says, of each question that failed and is asked again, why and when."""
+
+    def tell(error: TransientError, attempt: int, delay: float) -> None:
+        listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
+
+    return tell

@@ -66,6 +66,7 @@ def test_a_volume_that_is_there_is_filled_and_the_pod_is_gone(populates: Populat
     assert pod.request["mounts"] == {"network": [{"volumeId": volume, "path": "/runpod-volume"}]}
     assert pod.request["cpu"] == {"id": "cpu3c", "vcpuCount": 2}
     assert pod.env["PREFETCH_QUOTA"] == "50G"
+    assert pod.request["args"] == "run --on-success terminate --on-failure terminate --max-hours 6"
     assert len(pod.env["PREFETCH_INTENT"]) == 32
     models = unpacked(pod)["models"]
     assert [(m["path"], m["source"], m["sha256"], m["size"]) for m in models] == [
@@ -246,7 +247,7 @@ def test_when_every_kind_is_refused_the_last_words_are_told(populates: Populates
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "says"), [(402, 3, "add credit"), (403, 1, "were refused"), (422, 1, "newer")]
+    ("status", "code", "says"), [(402, 3, "add credit"), (403, 3, "right to do so"), (422, 1, "newer")]
 )
 def test_refusals_are_explained(populates: Populates, status: int, code: int, says: str) -> None:
     populates.runpod.trouble("POST", "/v2/pods", status=status, times=None)
@@ -270,9 +271,15 @@ def test_an_answer_that_is_lost_makes_no_second_pod_and_leaves_none(populates: P
 def test_the_log_is_followed_through_its_breaks(populates: Populates) -> None:
     runpod = populates.runpod
     runpod.trouble("GET", "/v2/pods/*/logs", status=503)
-    progress = {"event": "progress", "bytes_done": 1_000_000, "bytes_total": 8_000_000, "speed": 1e6}
-    notice = {"event": "notice", "level": "warning", "message": "the disk is slow"}
-    lines = [json.dumps(progress), json.dumps(notice), '{"event": "model_done", "path": 7}', "{", "plain words"]
+    progress = {"ts": "", "event": "progress", "bytes_done": 1_000_000, "bytes_total": 8_000_000, "speed": 1e6}
+    notice = {"ts": "", "event": "notice", "level": "warning", "message": "the disk is slow"}
+    lines = [
+        json.dumps(progress),
+        json.dumps(notice),
+        '2026-01-01 {"ts": "", "event": "model_done", "path": 7}',
+        "{",
+        "plain words",
+    ]
     runpod.job = finishing(result_document(MODELS), before=[*lines, "PREFETCH_RESULT {not json"])
     done = populates.run("--volume-id", populates.volume())
     assert done.returncode == 0, done.stderr

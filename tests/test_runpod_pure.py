@@ -145,6 +145,7 @@ def test_an_intent_is_the_same_on_any_kind_of_pod_and_another_for_anything_else(
     [
         ('PREFETCH_RESULT {"exit_code": 0}', {"exit_code": 0}),
         ('PREFETCH_RESULT {"exit_code": 4, "x": 1}', {"exit_code": 4, "x": 1}),
+        ('2026-01-01T00:00:00Z stderr PREFETCH_RESULT {"exit_code": 0}', {"exit_code": 0}),
         ('PREFETCH_RESULT {"exit_code": 130}', None),
         ('PREFETCH_RESULT {"exit_code": "0"}', None),
         ("PREFETCH_RESULT [0]", None),
@@ -164,8 +165,8 @@ def test_what_is_agreed_to() -> None:
         raise AssertionError
 
     plots = [
-        Plot("EU-RO-1", A, ["cpu3c"], 0.06, request),
-        Plot("US-KS-2", VolumeWanted("comfy", 50), ["cpu5c", "cpu3c"], 0.08, request),
+        Plot("EU-RO-1", A, ["cpu3c"], 0.06, 6.0, request),
+        Plot("US-KS-2", VolumeWanted("comfy", 50), ["cpu5c", "cpu3c"], 0.08, 6.0, request),
     ]
     assert quote(plots, shipment) == [
         "7 models, 36.0 GB, to each of these volumes:",
@@ -181,7 +182,7 @@ def test_the_table_takes_whatever_a_pod_has_written() -> None:
     filled = [
         Filled("EU-RO-1", A, pod_id="p", price=0.06, hours=0.5, result=strange),
         Filled("US-KS-2", error=SpaceError("It is full.")),
-        Filled("CA-MTL-1", B, result={"exit_code": 0, "models": "none"}),
+        Filled("CA-MTL-1", B, result={"exit_code": 0, "models": "none", "models_left_out": 9}),
     ]
     outcome = populated(filled, seconds=1.0)
     assert outcome.exit_code == 4
@@ -189,7 +190,7 @@ def test_the_table_takes_whatever_a_pod_has_written() -> None:
     rows = outcome.text.splitlines()
     assert rows[0].startswith("FAILED  EU-RO-1") and "$0.0300" in rows[0]
     assert "no volume" in rows[1] and "It is full." in rows[1]
-    assert rows[2].startswith("done") and "no model" in rows[2]
+    assert rows[2].startswith("done") and "9 all well" in rows[2]
     assert '"bytes_downloaded": 0' in outcome.to_json()
     alone = populated(filled[1:2], seconds=1.0).error
     assert isinstance(alone, PrefetchError) and alone.message == "It is full."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -152,6 +153,20 @@ def test_a_pod_that_says_nothing_is_given_up(runpod: RunPod) -> None:
         await Following(api, pod, wanted.intent, heard=lambda line: None, start=0.5).result()
 
     with pytest.raises(PodLost, match="is STARTING and has said nothing"):
+        ask(runpod, work)
+
+
+def test_a_pod_that_talks_for_ever_is_given_up(runpod: RunPod) -> None:
+    wanted = request(runpod)
+    hours = itertools.count(0, 4)
+
+    async def work(api: Client) -> None:
+        pod = await one_pod(api, wanted, ["cpu3c"], on_retry=told)
+        await Following(
+            api, pod, wanted.intent, heard=lambda line: None, hours=6, clock=lambda: next(hours) * 3600.0
+        ).result()
+
+    with pytest.raises(PodLost, match="has told no result in 6 hours"):
         ask(runpod, work)
 
 

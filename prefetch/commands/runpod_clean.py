@@ -20,6 +20,7 @@ from prefetch.runpod.intent import NAME, is_marked
 from prefetch.runpod.prices import dollars
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
+from prefetch.telling import tell_retries
 
 __all__ = ["main"]
 
@@ -80,24 +81,24 @@ class _Cleaned:
 def main(settings: Settings, listener: Listener) -> _Cleaned:
     """List the pods; remove those that carry our mark, if that is said beforehand or when asked."""
     began = time.monotonic()
-    pods = run_until_signal(_found)
+    pods = run_until_signal(lambda: _found(listener))
     ours = [pod for pod in pods if is_marked(pod)]
     if not ours or not (settings.yes or _wants(pods, ours)):
         return _Cleaned(pods, False, {}, time.monotonic() - began)
-    errors = run_until_signal(lambda: _remove(ours))
+    errors = run_until_signal(lambda: _remove(ours, listener))
     return _Cleaned(pods, True, errors, time.monotonic() - began)
 
 
-async def _found() -> list[Pod]:
-    async with open_runpod(os.environ) as api:
+async def _found(listener: Listener) -> list[Pod]:
+    async with open_runpod(os.environ, on_retry=tell_retries(listener)) as api:
         pods = await api.pods()
     ours = [pod for pod in pods if is_marked(pod) or pod.name.startswith(NAME)]
     return sorted((pod for pod in ours if pod.status != "TERMINATED"), key=lambda pod: pod.created)
 
 
-async def _remove(pods: Sequence[Pod]) -> dict[str, PrefetchError]:
+async def _remove(pods: Sequence[Pod], listener: Listener) -> dict[str, PrefetchError]:
     errors = {}
-    async with open_runpod(os.environ) as api:
+    async with open_runpod(os.environ, on_retry=tell_retries(listener)) as api:
         for pod in pods:
             try:
                 await api.remove_pod(pod.id)

@@ -293,6 +293,7 @@ COMMANDS: tuple[Command, ...] = (
             "pass_env",
             "cpu",
             "vcpu",
+            "max_hours",
             "group",
             "layout",
             "yes",

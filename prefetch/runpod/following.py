@@ -26,6 +26,7 @@ _FIRST_LOOK, _LOOKS = 1.0, 10.0  # seconds between two looks at the pods, growin
 _LAST_WORDS = 2.0  # seconds for the rest of a log whose pod is over
 _START = 900.0  # seconds in which a pod's program has to say something
 _OUTAGE = 600.0  # seconds without an answer of RunPod's
+_MARGIN = 300.0  # seconds for a job whose own bound is over to say so
 _AGAIN = 1.0
 
 
@@ -38,6 +39,7 @@ class Following:
 
     Args:
         heard: told of every line of the log but the result.
+        hours: after which there has to be a result.
         start: seconds in which the pod's program has to say something.
         clock: seconds that only grow.
     """
@@ -49,6 +51,7 @@ class Following:
         intent: str,
         *,
         heard: Heard,
+        hours: float = 24.0,
         start: float = _START,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +59,7 @@ class Following:
         self._pod = pod
         self._intent = intent
         self._heard = heard
+        self._hours = hours
         self._start = start
         self._clock = clock
         self._began = self._seen = clock()
@@ -107,6 +111,11 @@ class Following:
                 f"The pod {pod.id} in {self._place} is {pod.status} and has said nothing for {self._start:.0f} s.",
                 remedy="Mostly its image cannot be pulled: check --image, and --registry for a private one.",
             )
+        if self._clock() - self._began > self._hours * 3600 + _MARGIN:
+            return PodLost(
+                f"The pod {pod.id} in {self._place} has told no result in {self._hours:g} hours.",
+                remedy="See its log in RunPod's console: --image may be none of prefetch. Or allow more --max-hours.",
+            )
         return None
 
     async def _read_log(self) -> Mapping[str, Any] | None:
@@ -154,10 +163,12 @@ def result_in(line: str) -> Mapping[str, Any] | None:
 
     A job that was stopped by a signal is none yet: its container is started again, and goes on.
     """
-    if not line.startswith(RESULT):
+    # What a log view may have put before it is no part of it.
+    _, found, text = line.partition(RESULT)
+    if not found:
         return None
     try:
-        document = json.loads(line.removeprefix(RESULT))
+        document = json.loads(text)
     except (ValueError, RecursionError):
         return None
     code = document.get("exit_code") if isinstance(document, dict) else None

@@ -49,7 +49,7 @@ async def one_pod(
     A creation that is on its way when the task is cancelled is waited for, so that whoever cleans up finds the pod.
 
     Raises:
-        NoCapacity: every flavor was refused (400, 403).
+        NoCapacity: every flavor was refused (400, or 403 for some of them).
         AccessError, SourceError, TransientError: RunPod refuses, or does not answer.
     """
     refusals: list[PrefetchError] = []
@@ -58,6 +58,8 @@ async def one_pod(
             return await _placed(api, request.of(flavor), on_retry=on_retry, sleep=sleep)
         except (Rejected, Forbidden) as refusal:
             refusals.append(refusal)
+    if all(isinstance(refusal, Forbidden) for refusal in refusals):
+        raise refusals[-1]
     raise _none_placed(request.data_center, flavors, refusals)
 
 

@@ -20,6 +20,9 @@ from prefetch.runpod.single import oldest, one_pod, one_volume, remove_all
 
 __all__ = ["Filled", "Plot", "Site", "VolumeWanted"]
 
+_EVENT = '{"ts": '
+"""What an event of the JSON log begins with."""
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeWanted:
@@ -37,6 +40,7 @@ class Plot:
         volume: the one that is there, or the one that is to be made.
         flavors: ids of the kinds of CPU pods to try, in this order.
         price: US dollars an hour of the first of them.
+        hours: the most that a pod may take.
         request: what the pod is to be, for the volume's id and size.
     """
 
@@ -44,6 +48,7 @@ class Plot:
     volume: Volume | VolumeWanted
     flavors: Sequence[str]
     price: float
+    hours: float
     request: Callable[[Volume], PodRequest] = field(repr=False)
 
 
@@ -161,7 +166,7 @@ class Site:
     async def _followed(self, pod: Pod, intent: str) -> Mapping[str, Any]:
         while True:
             try:
-                return await Following(self._api, pod, intent, heard=self._hear).result()
+                return await Following(self._api, pod, intent, heard=self._hear, hours=self._plot.hours).result()
             except PodLost:
                 # Ours may have given way to an older one of the same intent.
                 other = await oldest(self._api, intent)
@@ -212,8 +217,9 @@ class Site:
 
 def _event(line: str) -> Mapping[str, Any]:
     """The event in a line of a JSON log; nothing for another line."""
+    at = line.find(_EVENT)
     try:
-        document = json.loads(line) if line.startswith("{") else None
+        document = json.loads(line[at:]) if at >= 0 else None
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
