@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch.errors import AccessError, ContentError, PrefetchError, SourceError, TransientError, UsageError
+from prefetch.net.retry import metadata_retrying
 from prefetch.runpod.answers import flavors_of, log_line_of, pods_of, volumes_of
 from prefetch.runpod.client import RunPod as Client
 from prefetch.runpod.client import open_runpod
@@ -160,7 +162,11 @@ def test_an_unknown_field_is_refused_with_what_the_contract_says(runpod: RunPod)
     assert len(runpod.breaches) == 1
 
 
-def test_questions_are_asked_again_and_a_pod_is_asked_for_once(runpod: RunPod) -> None:
+def test_questions_are_asked_again_and_a_pod_is_asked_for_once(runpod: RunPod, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("prefetch.runpod.client.metadata_retrying", partial(metadata_retrying, sleep=at_once))
     for status in (429, 503, None):
         runpod.trouble("GET", "/v2/pods", status=status, retry_after=0)
     assert ask(runpod, lambda client: client.pods()) == []

@@ -47,7 +47,8 @@ def told(error: TransientError, attempt: int, delay: float) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Questions that are asked again at once."""
+    """Questions that are asked again at once, and pods that are over given up at once."""
+    monkeypatch.setattr("prefetch.runpod.following._LAST_WORDS", 0.1)
     monkeypatch.setattr("prefetch.runpod.client.metadata_retrying", partial(metadata_retrying, sleep=at_once))
 
 
@@ -144,7 +145,7 @@ def test_an_api_that_is_away_for_a_while_ends_nothing(runpod: RunPod, impatient:
     assert runpod.pods == {}
 
 
-def test_a_pod_that_says_nothing_is_given_up(runpod: RunPod) -> None:
+def test_a_pod_that_says_nothing_is_given_up(runpod: RunPod, impatient: None) -> None:
     runpod.job = silent
     wanted = request(runpod)
 
@@ -156,7 +157,19 @@ def test_a_pod_that_says_nothing_is_given_up(runpod: RunPod) -> None:
         ask(runpod, work)
 
 
-def test_a_pod_that_talks_for_ever_is_given_up(runpod: RunPod) -> None:
+def test_a_pod_that_stops_without_a_result_is_given_up(runpod: RunPod, impatient: None) -> None:
+    runpod.job = lambda container: container.pod.stop("EXITED")
+    wanted = request(runpod)
+
+    async def work(api: Client) -> None:
+        pod = await one_pod(api, wanted, ["cpu3c"], on_retry=told)
+        await Following(api, pod, wanted.intent, heard=lambda line: None).result()
+
+    with pytest.raises(PodLost, match="is EXITED, and its job has told no result"):
+        ask(runpod, work)
+
+
+def test_a_pod_that_talks_for_ever_is_given_up(runpod: RunPod, impatient: None) -> None:
     wanted = request(runpod)
     hours = itertools.count(0, 4)
 

@@ -267,6 +267,11 @@ def test_the_command_line_wins_and_an_empty_variable_is_none(monkeypatch: pytest
         ({"log_format": "xml"}, "--log-format xml is not text or json. Write for example: --log-format json"),
         ({"volume": ""}, "--volume '' is not a directory's path. Write for example: --volume /workspace"),
         ({"manifest": ["a.yaml", " "]}, "MANIFEST '' is not a file's path. Write for example: models.yaml"),
+        (
+            {"data_center": ["EU-RO-1,nowhere"]},
+            "--data-center nowhere is not a data center of RunPod's. Write for example: --data-center EU-RO-1",
+        ),
+        ({"vcpu": "3"}, "--vcpu 3 is not a power of two from 2 to 32. Write for example: --vcpu 4"),
         ({"group": [""]}, "--group '' is not a group's name. Write for example: --group i2v"),
         (
             {"quota": "a\x1b[2J\nb"},
