@@ -107,6 +107,19 @@ def test_what_is_told_of_the_api_is_not_said_of_files_nor_of_other_hosts() -> No
     assert asyncio.run(work()) == [0.0, 0.0, 50.0]
 
 
+def test_who_reads_a_file_can_see_beforehand_that_there_is_no_room() -> None:
+    async def work() -> list[float]:
+        story = Story()
+        host, seen = FILES.origin, [story.pauses.left_for_files(FILES.origin)]
+        await story.ask(told='"resolvers";r=1;t=30')
+        seen.append(story.pauses.left_for_files(host))
+        async with story.pauses.turn(FILES):
+            seen.append(story.pauses.left_for_files(host))
+        return seen
+
+    assert asyncio.run(work()) == [0.0, 0.0, 30.0]
+
+
 def test_answers_that_overtake_each_other_give_nothing_back() -> None:
     async def work() -> float:
         story = Story()

@@ -68,7 +68,7 @@ class HttpOrigin:
 
     @property
     def pause(self) -> float:
-        return max(self._session.pauses.left(self._locations.next_asked), self._locations.pause)
+        return max(self._session.pauses.left_for_files(self._locations.next_asked), self._locations.pause)
 
     def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[Body]:
         return self._open(start, stop)

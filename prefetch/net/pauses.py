@@ -73,6 +73,11 @@ class Pauses:
         """Seconds until ``host`` may be asked; 0 if it may be asked now."""
         return max(0.0, self._until.get(host, 0.0) - self._clock())
 
+    def left_for_files(self, host: OriginKey) -> float:
+        """The same for a request that reads a file, or asks where it is: seconds until there may be room for one."""
+        quota = self._quotas.get((host, False))
+        return max(self.left(host), 0.0 if quota is None else quota.wait(self._clock()))
+
     async def wait(self, host: OriginKey) -> None:
         """Wait until ``host`` may be asked, and a little longer, each a different while."""
         while left := self.left(host):
