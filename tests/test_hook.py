@@ -337,13 +337,20 @@ def is_gone(process: int) -> bool:
 
 def test_the_sidecar_follows_the_manifest_beside_the_command_and_ends_with_it(full: Hooks) -> None:
     (full.volume / LARGE.path).unlink()
-    secrets = {"HF_TOKEN": "hf_planted", "PREFETCH_PUSHGATEWAY": "http://me:planted@127.0.0.1:9"}
+    secrets = {
+        "HF_TOKEN": "hf_planted",
+        "PREFETCH_PUSHGATEWAY": "http://me:planted@127.0.0.1:9",
+        "PREFETCH_WEBHOOK": "http://127.0.0.1:9/planted",
+        "PREFETCH_WEBHOOK_SECRET": "planted/planted/planted/planted/",
+        "PREFETCH_SCRUB": "7",
+    }
     with beside(full, "--require", "a", env=secrets) as (sidecar, process):
         sidecar.until_at_rest(full.volume / LARGE.path)
         write_manifest(full.commands.home / "m.yaml", [LARGE.entry(path="models/other.safetensors", groups=["a"])])
         sidecar.until_at_rest(full.volume / "models/other.safetensors")
         assert b"HF_TOKEN=hf_planted" in Path(f"/proc/{process}/environ").read_bytes()
-        assert b"planted" not in Path(f"/proc/{process}/cmdline").read_bytes()
+        command_line = Path(f"/proc/{process}/cmdline").read_bytes()
+        assert b"planted" not in command_line and b"--scrub=7" in command_line
         said = end_command(sidecar)
         until(lambda: is_gone(process), "the end of the sidecar")
     assert said[-1] == "ready" and not [line for line in said if "planted" in line or line.startswith("PREFETCH_")]

@@ -9,9 +9,20 @@ import pytest
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.demo.wire import Link
 from tests.support.commands import Commands
-from tests.support.models import BLOCK, asked_blocks, assert_never_wrong, assert_whole, journals, repo_of, wanted
+from tests.support.models import (
+    BLOCK,
+    asked_blocks,
+    assert_never_wrong,
+    assert_whole,
+    journals,
+    repo_of,
+    wanted,
+    write_manifest,
+)
 from tests.support.moosefs import MooseFS
+from tests.support.origins import ask
 from tests.support.runs import Runs, since
+from tests.support.sidecars import sidecar
 from tests.support.slots import tool
 
 MODELS = wanted(9 * BLOCK + 1, 2 * BLOCK, 50_000)
@@ -77,3 +88,22 @@ def test_a_quota_that_is_used_up_is_a_full_volume(runs: Runs, origin: DemoServer
     for model in MODELS:
         assert not finished.get(model.path, set()) & asked_blocks(since(origin, before), model)
     assert_whole(runs.volume, MODELS)
+
+
+def test_a_sidecar_follows_what_another_host_edits_and_answers_while_its_mount_is_frozen(
+    runs: Runs, moosefs: MooseFS
+) -> None:
+    _, large, small = MODELS
+    elsewhere = moosefs.mount() / runs.volume.name
+    write_manifest(elsewhere / "prefetch.yaml", [small.entry()])
+    with sidecar(runs, "--prune", "--scrub", "0.00002") as serving:
+        serving.until_at_rest(runs.volume / small.path)
+        write_manifest(elsewhere / "prefetch.yaml", [large.entry()])
+        serving.until_at_rest(runs.volume / large.path)
+        serving.until(lambda: not (elsewhere / small.path).exists(), "the removal")
+        serving.until(lambda: (serving.metric("prefetch_scrubbed_bytes_total") or 0) > large.content.size, "a round")
+        with moosefs.frozen(moosefs.root):
+            assert ask(f"{serving.url}/healthz").body == b"ok\n"
+            assert serving.word == "ready"
+        assert serving.end()["exit_code"] == 0
+    assert_whole(elsewhere, [large])
