@@ -161,6 +161,13 @@ def test_fifty_watch_to_the_end_and_one_who_does_not_read_is_left_behind(runs: R
         assert any(frame["rows"] for frame in frames[1:])
 
 
+def test_the_demo_can_be_watched_too(commands: Commands) -> None:
+    with commands.start("demo", "--listen", "127.0.0.1:0") as process:
+        run = Watched(process)
+        assert "Wan2.2-I2V-A14B-HighNoise" in ask(f"{run.url}/").body.decode()
+        run.end()
+
+
 def test_an_open_door_is_refused(runs: Runs) -> None:
     outcome = runs.run("--listen", "0.0.0.0:0")
     assert outcome.returncode == 2

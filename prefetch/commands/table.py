@@ -76,15 +76,8 @@ _WHAT = ("manifest", *_WHERE, "group", "layout")
 _TUNING = ("connections", "memory", "range_size", "limit_rate")
 _TRUST = ("allow_private", "allow_unpinned")
 _OTHERS = ("no_wait", "wait_timeout", "claim_ttl")
-_WATCHED = (
-    "listen",
-    "listen_token_file",
-    "listen_basic_file",
-    "insecure_listen",
-    "linger",
-    "textfile",
-    "pushgateway",
-)
+_LISTENING = ("listen", "listen_token_file", "listen_basic_file", "insecure_listen", "linger")
+_WATCHED = (*_LISTENING, "textfile", "pushgateway")
 _ENDING = ("on_success", "on_failed", "max_hours")
 _OUTPUT = ("json_", "log_format")
 _SIDECAR = ("poll", "prune", "scrub", "webhook", "webhook_secret_file")
@@ -414,8 +407,11 @@ COMMANDS: tuple[Command, ...] = (
         help="see all of it work in seconds, offline",
         about="Serves a small set of synthetic models from this machine, with one fault of each common kind, and puts "
         "them on ./volume.",
-        options=("volume", *_TUNING, *_OUTPUT),
-        examples=(("prefetch demo", "some 200 MB into ./volume"),),
+        options=("volume", *_TUNING, *_LISTENING, *_OUTPUT),
+        examples=(
+            ("prefetch demo", "some 200 MB into ./volume"),
+            ("prefetch demo --listen 127.0.0.1:9464", "watched on a page"),
+        ),
         load="prefetch.commands.demo:main",
         needs_linux=True,
     ),
