@@ -80,7 +80,7 @@ def _total(view: View) -> str:
     else:
         text = f"{done:,} of {humanize.count(whole, 'model')}"
     share = humanize.percent(done, whole) if whole else "0%"
-    value = f'max="{max(whole, 1)}" value="{done}"'
+    value = f'class="{_mood(view)}" max="{max(whole, 1)}" value="{done}"'
     return f'<progress {value} aria-label="All models"></progress><p><b>{share}</b> {text}</p>'
 
 
