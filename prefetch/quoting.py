@@ -120,7 +120,8 @@ def _row(filled: Filled) -> str:
     state = "done" if filled.exit_code == 0 else "FAILED"
     error = _error_of(filled)
     counts = _counts(filled.result) if error is None else str(error)
-    spent = f"{humanize.duration(filled.hours * 3600)}, {dollars(filled.cost)}"
+    flavor = filled.flavor or "no pod"
+    spent = f"{flavor} {humanize.duration(filled.hours * 3600)}, {dollars(filled.cost)}"
     return humanize.printable(f"{state:<7} {filled.data_center:<9} {volume}{made}  {spent}  {counts}")
 
 

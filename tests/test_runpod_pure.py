@@ -180,7 +180,7 @@ def test_what_is_agreed_to() -> None:
 def test_the_table_takes_whatever_a_pod_has_written() -> None:
     strange = {"exit_code": 1, "error": "no object", "models": [7, {"path": "a\x1b[2J", "status": "failed"}]}
     filled = [
-        Filled("EU-RO-1", A, pod_id="p", price=0.06, hours=0.5, result=strange),
+        Filled("EU-RO-1", A, pod_id="p", flavor="cpu3c", price=0.06, hours=0.5, result=strange),
         Filled("US-KS-2", error=SpaceError("It is full.")),
         Filled("CA-MTL-1", B, result={"exit_code": 0, "models": "none", "models_left_out": 9}),
     ]
@@ -188,7 +188,7 @@ def test_the_table_takes_whatever_a_pod_has_written() -> None:
     assert outcome.exit_code == 4
     assert "\x1b" not in outcome.text
     rows = outcome.text.splitlines()
-    assert rows[0].startswith("FAILED  EU-RO-1") and "$0.0300" in rows[0]
+    assert rows[0].startswith("FAILED  EU-RO-1") and "cpu3c 30m00s, $0.0300" in rows[0]
     assert "no volume" in rows[1] and "It is full." in rows[1]
     assert rows[2].startswith("done") and "9 all well" in rows[2]
     assert '"bytes_downloaded": 0' in outcome.to_json()

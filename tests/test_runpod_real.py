@@ -63,12 +63,13 @@ def test_killed_at_random_moments_while_real_pods_fill_the_volume(populates: Pop
 def test_a_manifest_at_an_address_is_named_and_not_sent(populates: Populates, origin: DemoServer) -> None:
     entries = [{**MODELS[0].entry(), "groups": ["small"]}, MODELS[1].entry()]
     text = json.dumps({"version": 1, "models": entries}).encode()
-    address = origin.put_file("models.yaml", BytesFile(text))
+    address = origin.put_file("models.yaml", BytesFile(text)) + "?signature=1"
     volume = populates.volume()
     words = ["runpod", "populate", "--image", IMAGE, "--volume-id", volume, "--group", "small", "--yes", "--json"]
     env = populates.environment({"PREFETCH_MANIFEST_URL": address})
     done = populates.commands.run(*words, env=env)
     assert done.returncode == 0, done.stderr
+    assert "warning: PREFETCH_MANIFEST_URL: in the pod in clear text" in done.stderr
     (pod,) = populates.runpod.ever
     assert pod.env["PREFETCH_MANIFEST_URL"] == address
     assert "PREFETCH_MANIFEST_INLINE" not in pod.env

@@ -8,13 +8,14 @@ import time
 
 from prefetch.asking import require_yes
 from prefetch.errors import UsageError
+from prefetch.given import URL
 from prefetch.opening import wanted_on
 from prefetch.populating import fill, survey_account
 from prefetch.quoting import Populated, populated, quote
 from prefetch.report.events import Listener, Notice
 from prefetch.report.writer import LineWriter
 from prefetch.settings import Settings
-from prefetch.shipment import pack
+from prefetch.shipment import Shipment, pack
 from prefetch.signals import run_until_signal
 from prefetch.sites import Asked
 from prefetch.volume.absent import NoVolume
@@ -35,7 +36,7 @@ def main(settings: Settings, listener: Listener) -> Populated:
             remedy="Build and push Dockerfile.prefetch, then write for example: --image ghcr.io/you/prefetch:1",
         )
     shipment = pack(wanted_on(NoVolume(), settings, listener), settings)
-    _tell_of_secrets(settings, listener)
+    _tell_of_secrets(shipment, settings, listener)
     plots = run_until_signal(lambda: survey_account(shipment, asked, settings, listener=listener))
     _tell(quote(plots, shipment))
     if not settings.yes:
@@ -51,13 +52,14 @@ def _tell(lines: list[str]) -> None:
         writer.write(line)
 
 
-def _tell_of_secrets(settings: Settings, listener: Listener) -> None:
+def _tell_of_secrets(shipment: Shipment, settings: Settings, listener: Listener) -> None:
     given = {secret.variable for secret in settings.secret} | set(settings.pass_env)
     for name in _TOKENS:
         if os.environ.get(name) and name not in given:
             listener(Notice("info", f"the pod does not get {name}; store it at RunPod and add --secret {name}=SECRET"))
-    if settings.pass_env:
-        names = ", ".join(settings.pass_env)
+    signed = [URL] if "?" in shipment.environment.get(URL, "") else []
+    if in_clear := [*signed, *settings.pass_env]:
+        names = ", ".join(in_clear)
         listener(
             Notice(
                 "warning",
