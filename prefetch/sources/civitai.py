@@ -71,7 +71,7 @@ class Civitai:
         exact = CivitaiRef(version.id)
         files = await self._files(exact)
         # The file that is known by its hash need not be the version's main one.
-        known = [file for file in files if sha256 is not None and file.sha256 == sha256]
+        known = [file for file in files if sha256 is not None and file.sha256 == sha256][:1]
         remote = await self._resolve(exact, known or files, source, sha256, size)
         return remote if known else replace(remote, remark=_remark(ref, version))
 

@@ -95,9 +95,11 @@ class Mirrors:
         Args:
             idle: whether there is a connection that has nothing else to do: then it is worth doing much sooner.
         """
+        if len(self.live) == 1:
+            return None
         judged = [each for each in segments if each.connected and each.waiting and _is_old_enough(each)]
         slowest = min(judged, key=lambda segment: segment.meter.speed, default=None)
-        if slowest is None or len(self.live) == 1:
+        if slowest is None:
             return None
         at_work = Counter(segment.origin for segment in segments)
         others = (each for each in self.live if each is not slowest.origin and not each.pause)
