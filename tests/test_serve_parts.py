@@ -17,7 +17,7 @@ from prefetch.given import Given, Remote, Written
 from prefetch.loading import load_settings
 from prefetch.manifest import Model
 from prefetch.report.board import Board
-from prefetch.report.events import Event, ModelDone, ModelFailed, ModelStarted, RunFinished, RunStarted
+from prefetch.report.events import Event, ModelDone, ModelFailed, ModelStarted, Notice, RunFinished, RunStarted
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.retrieving import Retrieved
 from prefetch.sidecar.backoff import LONGEST, Backoff
@@ -170,6 +170,18 @@ def test_what_was_there_is_kept_and_asked_for_ever_more_seldom(error: PrefetchEr
     host.answer = Retrieved("it", Document(b"two"))
     assert host.look() == b"two"
     assert (host.board.manifest_usable, host.board.warnings, len(host.said)) == (True, {}, 2)
+
+
+def test_the_same_trouble_is_said_once_whatever_is_done_about_it() -> None:
+    host = Host()
+    for instead in ("The copy is used.", "What was wanted before is kept."):
+        host.bulletin.wrong("manifest", ManifestError("Broken."), instead=instead)
+    assert host.said == [Notice("warning", "Broken. The copy is used.")] and len(host.sent) == 1
+    host.bulletin.wrong("address", SourceError("Gone."))
+    host.bulletin.well("manifest")
+    assert not host.board.manifest_usable
+    host.bulletin.well("address")
+    assert host.board.manifest_usable and not host.board.warnings
 
 
 def test_what_was_never_seen_is_an_error() -> None:

@@ -36,10 +36,10 @@ class Bulletin:
         Args:
             instead: what is done.
         """
-        sentence = f"{error} {instead}"
-        if self._wrong.get(about) == sentence:
+        if self._wrong.get(about) == str(error):
             return
-        self._wrong[about] = sentence
+        self._wrong[about] = str(error)
+        sentence = f"{error} {instead}"
         self._board.manifest_usable = False
         self._board.warn(about, sentence)
         self._listener(Notice("warning", sentence))

@@ -24,7 +24,7 @@ from prefetch.errors import PrefetchError, TransientError, UsageError
 from prefetch.monitor.access import read_secret
 from prefetch.net.client import Session, open_session
 from prefetch.net.failures import connection_error
-from prefetch.net.urls import SecretURL
+from prefetch.net.urls import SecretURL, origin_text
 from prefetch.report.events import Listener, Notice
 from prefetch.settings import Settings
 from prefetch.sidecar.backoff import Backoff
@@ -97,6 +97,8 @@ class Webhook:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._url = url
+        # Many such addresses are secrets from the path on.
+        self._where = origin_text(url.origin)
         self._signer = signer
         self._listener = listener
         self._first_retry = first_retry
@@ -112,7 +114,7 @@ class Webhook:
             return
         if self._waiting.full():
             lost = self._waiting.get_nowait()
-            self._warn(f"The webhook at {self._url} is too slow: a message {lost.kind} is left out.")
+            self._warn(f"The webhook at {self._where} is too slow: a message {lost.kind} is left out.")
         self._waiting.put_nowait(_Message(kind, f"msg_{secrets.token_hex(16)}", body))
 
     async def deliver(self) -> None:
@@ -123,11 +125,11 @@ class Webhook:
                 try:
                     await self._send(session, message)
                 except _Gone:
-                    self._warn(f"The webhook at {self._url} is gone (410): nothing is sent there any more.")
+                    self._warn(f"The webhook at {self._where} is gone (410): nothing is sent there any more.")
                     self._is_gone = True
                     break
                 except PrefetchError as error:
-                    self._warn(f"The webhook at {self._url} did not take a message {message.kind}. {error}")
+                    self._warn(f"The webhook at {self._where} did not take a message {message.kind}. {error}")
 
     async def _send(self, session: Session, message: _Message) -> None:
         backoff = Backoff(self._first_retry)

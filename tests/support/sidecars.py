@@ -160,7 +160,7 @@ def receiver(*answers: int) -> Iterator[Receiver]:
             """Nobody reads it."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        took.url = f"http://127.0.0.1:{server.server_port}/hooks/1?key=very-secret-key"
+        took.url = f"http://127.0.0.1:{server.server_port}/hooks/very-secret-key?key=very-secret-key"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
