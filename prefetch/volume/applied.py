@@ -6,7 +6,6 @@ library.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -135,7 +134,7 @@ def _paths_in(volume: Volume, key: str) -> set[str]:
 
 
 def _names(directory: int) -> list[str]:
-    return os.listdir(directory)
+    return files.names(directory)
 
 
 def _remove_all(directory: int) -> None:

@@ -6,7 +6,6 @@ process costs that the models in it are read once more.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import threading
@@ -106,4 +105,4 @@ class Batches:
 
 
 def _batches(directory: int) -> list[str]:
-    return sorted(name for name in os.listdir(directory) if _NAME.fullmatch(name))
+    return sorted(name for name in files.names(directory) if _NAME.fullmatch(name))

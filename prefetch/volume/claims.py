@@ -197,7 +197,7 @@ def sweep(directory: int, is_old: Callable[[str], bool]) -> None:
 
 
 def _all(directory: int) -> list[tuple[str, int]]:
-    matches = (_NAME.fullmatch(name) for name in os.listdir(directory))
+    matches = (_NAME.fullmatch(name) for name in files.names(directory))
     return [(match[1], int(match[2])) for match in matches if match]
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "flush",
     "lstat",
     "make_directory",
+    "names",
     "open_directory",
     "os_errors",
     "pin_modified",
@@ -111,6 +112,19 @@ def make_directory(name: str, *, dir_fd: int) -> int:
     # What is put into it is only as durable as its own name.
     flush(dir_fd)
     return open_directory(name, dir_fd=dir_fd)
+
+
+def names(directory: int) -> list[str]:
+    """What an open directory holds now.
+
+    It is opened anew: through the same descriptor btrfs shows a second reader only what the first could have seen.
+    """
+    anew = open_directory(".", dir_fd=directory)
+    try:
+        with os.scandir(anew) as entries:
+            return [entry.name for entry in entries]
+    finally:
+        os.close(anew)
 
 
 def descend(start: int, parts: Iterable[str], *, step: Callable[..., int] = open_directory) -> int:

@@ -173,7 +173,7 @@ def clear_free(directory: int, identity: Identity) -> int:
 
 
 def _generations(directory: int) -> set[Generation]:
-    matches = (_NAME.fullmatch(name) for name in os.listdir(directory))
+    matches = (_NAME.fullmatch(name) for name in files.names(directory))
     return {Generation(match[1], int(match[2])) for match in matches if match}
 
 

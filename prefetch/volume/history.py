@@ -5,7 +5,6 @@ Each run writes a file of a name of its own, so any number of hosts write beside
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -110,7 +109,7 @@ def last_success(volume: Volume) -> float | None:
 
 def _names(directory: int) -> list[str]:
     """Of all runs, the latest first: a name begins with its time."""
-    return sorted(filter(_NAME.fullmatch, os.listdir(directory)), reverse=True)
+    return sorted(filter(_NAME.fullmatch, files.names(directory)), reverse=True)
 
 
 def _run_in(data: bytes) -> PastRun | None:

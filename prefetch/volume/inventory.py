@@ -212,7 +212,7 @@ def _record(document: Mapping[str, Any] | None) -> Record | None:
 
 
 def _documents(directory: int) -> list[str]:
-    return [name for name in os.listdir(directory) if _OWN.fullmatch(name)]
+    return [name for name in files.names(directory) if _OWN.fullmatch(name)]
 
 
 def _is_safe(record: Record) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
@@ -71,7 +70,7 @@ def _stands(identity: Identity, volume: Volume, inventory: Inventory) -> bool:
 
 
 def _clear_drafts(directory: int, limit: float) -> None:
-    for name in os.listdir(directory):
+    for name in files.names(directory):
         if _is_untouched(name, directory, limit):
             files.remove(name, dir_fd=directory)
 

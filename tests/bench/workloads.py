@@ -11,6 +11,7 @@ from typing import Protocol
 from prefetch.volume.blocks import BLOCK_SIZE
 from tests.bench import filesets
 from tests.bench.downloads import EVEN, Download, SlowTenth
+from tests.bench.flat import Flat, growth
 from tests.bench.goals import (
     PEAK,
     Goal,
@@ -199,6 +200,12 @@ def _other_commands() -> Iterator[Workload]:
         title="`prefetch plan` for 10,000 pinned models, none of them there, on MooseFS",
         measure=Planning(entries=10_000, volume=moosefs),
         goals=(PEAK,),
+    )
+    yield Workload(
+        key="k",
+        title="One file of 64 GB, and one of 1 GB, of zeros, onto a file system that packs them",
+        measure=Flat(large=64),
+        goals=(at_most("memory for 64 GB at most 1.1 times that for 1 GB", growth, 1.1), PEAK),
     )
 
 

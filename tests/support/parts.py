@@ -72,6 +72,7 @@ def _lacks_mounts() -> str | None:
 
 PARTS = {
     "aria2c": Part("aria2", ("aria2c",)),
+    "btrfs": Part("btrfs-progs mount", ("mkfs.btrfs", "mount", "umount"), _lacks_mounts),
     "bubblewrap": Part("bubblewrap", ("bwrap",), _lacks_mounts),
     "buildah": Part("buildah debootstrap git", ("buildah", "debootstrap", "git"), _lacks_mounts),
     "chromium": Part("chromium", ("chromium",)),
