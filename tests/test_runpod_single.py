@@ -38,7 +38,7 @@ async def at_once(seconds: float) -> None:
 
 
 async def sooner(seconds: float) -> None:
-    await asyncio.sleep(seconds / 10)
+    await asyncio.sleep(seconds / 4)
 
 
 def told(error: TransientError, attempt: int, delay: float) -> None:
