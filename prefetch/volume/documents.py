@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 from prefetch.volume import files
@@ -37,7 +36,7 @@ def keep_newest(volume: Volume, directory: str, count: int) -> None:
 
 def newest_first(directory: int) -> list[str]:
     """The names in an open directory, the one that was written last first."""
-    found = {name: files.lstat(name, dir_fd=directory) for name in os.listdir(directory)}
+    found = {name: files.lstat(name, dir_fd=directory) for name in files.names(directory)}
     return sorted(found, key=lambda name: -status.st_mtime_ns if (status := found[name]) is not None else 0)
 
 

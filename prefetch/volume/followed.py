@@ -5,7 +5,6 @@ A sidecar that starts while its manifest cannot be had goes by this, and only wh
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -73,7 +72,7 @@ def wanted_by_others(volume: Volume, key: str) -> frozenset[str]:
 
 
 def _names(directory: int) -> list[str]:
-    return list(filter(_NAME.fullmatch, os.listdir(directory)))
+    return list(filter(_NAME.fullmatch, files.names(directory)))
 
 
 def _are_paths(named: Iterable[object]) -> bool:

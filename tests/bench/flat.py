@@ -1,4 +1,4 @@
-"""Memory beside the size of a file: one of 1 GB and one of 64 GB, onto a file system that packs their zeros away."""
+"""Memory beside the size of a file: one of 1 GB and a large one, onto a file system that packs their zeros away."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def _fetched(origin: dict[str, Any], size: int, base: Path) -> Usage:
         base / "zeros.yaml", [{"path": f"models/{name}", "source": f"hf://{origin['repo']}/{name}", **facts}]
     )
     output = base / "fetch.log"
-    # Packed, zeros take a thirtieth.
-    room = (size // 8 + 4) * 1_000_000_000
+    # Packed, zeros take a thirtieth of it on the disk; but there must seem to be room.
+    room = (size + 4) * 1_000_000_000
     with scratch_folder(base) as folder, btrfs_volume(folder, room) as volume:
         command = commands.argv("run", manifest, "--volume", volume, "--json")
         usage = run_measured(command, env=commands.environment({"HF_ENDPOINT": origin["endpoint"]}), output=output)

@@ -203,9 +203,9 @@ def _other_commands() -> Iterator[Workload]:
     )
     yield Workload(
         key="k",
-        title="One file of 64 GB, and one of 1 GB, of zeros, onto a file system that packs them",
-        measure=Flat(large=64),
-        goals=(at_most("memory for 64 GB at most 1.1 times that for 1 GB", growth, 1.1), PEAK),
+        title="One file of 16 GB, and one of 1 GB, of zeros, onto a file system that packs them",
+        measure=Flat(large=16),
+        goals=(at_most("memory for 16 GB at most 1.1 times that for 1 GB", growth, 1.1), PEAK),
     )
 
 
