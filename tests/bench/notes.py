@@ -34,5 +34,7 @@ NOTES = """## Where the time goes
   connection takes over what it would bring much sooner.
 - **(g)** was measured once, while other work loaded both cores (load 6 to 10), so its times say little; the bytes that
   were fetched again do not depend on it.
+- **(k)** Memory is bounded by the buffers (`--memory`) and the program's own. The bytes come from an origin that makes
+  zeros up, and end on a btrfs that packs them, so that no disk of that size is needed.
 - (a), (b), (e) and (i) are from before the change named at (c).
 """
