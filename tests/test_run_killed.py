@@ -89,7 +89,9 @@ def test_a_run_killed_while_it_publishes_leaves_whole_files(runs: Runs, origin: 
     placed = 0
     for _ in range(4):
         enough = placed + chance.randint(1, 12)
-        if not runs.run_until_killed(later(chance.uniform(0, 0.01), partial(has_placed, runs, enough))):
+        if not runs.run_until_killed(
+            later(chance.uniform(0, 0.01), partial(has_placed, runs, enough)), "--connections", "2"
+        ):
             break
         placed = here(runs)
         assert_never_wrong(runs.volume, SMALL)

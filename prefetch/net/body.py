@@ -20,6 +20,8 @@ __all__ = ["open_body"]
 
 WORTH_IT = 1 << 18
 """Bytes from which on taking the transport over costs less than it saves."""
+UNASKED = 1 << 16
+"""Bytes that may come at once while nobody waits for them."""
 
 
 def open_body(response: aiohttp.ClientResponse, asked: Asked, accepted: Accepted) -> Body:
@@ -98,6 +100,7 @@ class _TakenOver(asyncio.BufferedProtocol):
         self._left = accepted.length
         self._early = self._take_over()
         self._buffer = memoryview(b"")
+        self._unasked = memoryview(b"")
         self._waiter: asyncio.Future[None] | None = None
         self._failure: PrefetchError | None = None
 
@@ -114,9 +117,14 @@ class _TakenOver(asyncio.BufferedProtocol):
     # The transport calls these -----------------------------------------------------------------------------------
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
+        # aiohttp may have the transport read on when it has caught up with what it held back itself.
+        return self._buffer or self._spare()
 
     def buffer_updated(self, nbytes: int) -> None:
+        if not self._buffer:
+            self._early = memoryview(bytes(self._early) + bytes(self._spare()[:nbytes]))
+            self._transport.pause_reading()
+            return
         self._count(nbytes)
         if not self._buffer:
             self._transport.pause_reading()
@@ -139,6 +147,12 @@ class _TakenOver(asyncio.BufferedProtocol):
         self._transport.pause_reading()
         self._transport.set_protocol(self)
         return memoryview(early)
+
+    def _spare(self) -> memoryview:
+        """Room for what comes while nobody waits for it."""
+        if not self._unasked:
+            self._unasked = memoryview(bytearray(UNASKED))
+        return self._unasked
 
     def _deliver_early(self) -> None:
         count = min(len(self._early), len(self._buffer))

@@ -77,7 +77,7 @@ class Download:
             accepts=self._accepts if self._listed else None,
             missing=self._fetch_again,
             complete=self._complete,
-            failed=self.fail,
+            failed=self._lose,
         )
 
     def begin(self) -> None:
@@ -291,6 +291,11 @@ class Download:
         if segment.buffer is not None:
             self._means.buffers.release(segment.buffer)
             segment.buffer = None
+
+    def _lose(self, error: PrefetchError) -> None:
+        """The volume failed, perhaps after the file was verified: then what was verified may not be there."""
+        self.fail(error)
+        self.error = self.error or error
 
     def _end(self) -> None:
         self.over.set()
