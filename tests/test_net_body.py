@@ -70,6 +70,11 @@ async def drain(body: Body, step: int) -> bytes:
     return bytes(data)
 
 
+async def one_turn() -> None:
+    """Let the event loop do once what it has to do."""
+    await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("step", [4_096, 100_003, 1 << 20, 4 << 20, 16 << 20])
 def test_every_byte_arrives_once_through_buffers_of_any_size(server: DemoServer, step: int) -> None:
     async def work() -> None:
@@ -109,6 +114,22 @@ def test_two_bodies_at_once_do_not_mix(server: DemoServer) -> None:
                     assert await drain(body, 65_536) == DATA[start : start + 3_000_000]
 
             await asyncio.gather(*map(one, (0, 3_000_000, 6_000_000)))
+
+    asyncio.run(work())
+
+
+def test_what_comes_while_nobody_waits_is_kept(server: DemoServer) -> None:
+    async def work() -> None:
+        async with opened(server) as origin, origin.open(0, len(DATA)) as body:
+            start, inside = bytearray(1_000_000), vars(body)
+            await body.fill(memoryview(start))
+            # As aiohttp does when it has caught up with what it had held back.
+            inside["_transport"].resume_reading()
+            while not inside["_early"]:
+                await one_turn()
+            rest = bytearray(len(DATA) - len(start))
+            await body.fill(memoryview(rest))
+            assert start + rest == DATA
 
     asyncio.run(work())
 
