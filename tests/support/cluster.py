@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +83,9 @@ class Pod:
         seal = ["--remount-ro", "/"] if container["securityContext"]["readOnlyRootFilesystem"] else []
         variables = {variable["name"]: variable["value"] for variable in container["env"]} | dict(env or {})
         settings = [word for pair in variables.items() for word in ("--setenv", *pair)]
-        return [*enter, *_root(), *bound, *mounts, *seal, *settings, "--", *entrypoint, *container["args"]]
+        # Again, above the mounts: a checkout below /tmp would be hidden by the container's own.
+        program = list(_bound(_PYTHON))
+        return [*enter, *_root(), *bound, *mounts, *program, *seal, *settings, "--", *entrypoint, *container["args"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,11 @@ def _root() -> Iterator[str]:
     """A root of its own with this machine's programs and this checkout, and nothing else of it."""
     yield from ("--setenv", "PATH", f"{sys.prefix}/bin:/usr/bin:/bin")
     yield from ("--tmpfs", "/", "--proc", "/proc", "--dev", "/dev", "--dir", "/etc", "--dir", "/tmp")
-    for path in (*_SYSTEM, *_PYTHON, *Path("/etc").iterdir()):
+    yield from _bound((*_SYSTEM, *_PYTHON, *Path("/etc").iterdir()))
+
+
+def _bound(paths: Iterable[Path]) -> Iterator[str]:
+    for path in paths:
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), str(path))
         elif path.exists():
