@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, get_args
+from typing import get_args
 
 from prefetch.commands.table import Outcome
 from prefetch.errors import Interrupted, PrefetchError, UsageError
@@ -16,20 +16,15 @@ from prefetch.leaving import Leaving, Then, ask_runpod
 from prefetch.report.events import Listener, Notice
 from prefetch.report.result import RunResult
 from prefetch.report.writer import LineWriter
+from prefetch.runpod.signs import INTENT, result_line
 from prefetch.settings import Settings
 from prefetch.spelling import shown, split_at_dashes
 from prefetch.volume.owner import Owner
 
-__all__ = ["LONGEST", "MARK", "do_and_leave", "leave_misread", "line_of"]
+__all__ = ["do_and_leave", "leave_misread"]
 
-MARK = "PREFETCH_RESULT"
-"""What the line of the result begins with."""
-LONGEST = 12_000
-"""Bytes of the line at most: what is longer, a container's log may cut in two."""
-
-_FOLLOWED = "PREFETCH_INTENT"
-"""What marks a pod that somebody has made from afar and follows by its log, which goes away with the pod."""
 _HEARD_IN = 5.0
+"""Seconds for whoever follows the log to read its last line."""
 _POD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -54,7 +49,7 @@ def do_and_leave(
         hours.end(then, document)
     except PrefetchError as error:
         listener(Notice("warning", f"The result cannot be kept on the volume. {error}"))
-    LineWriter(sys.stderr).write(line_of(document))
+    LineWriter(sys.stderr).write(result_line(document))
     if outcome.error is not None and then != "exit":
         # The command's own end, which tells it too, may never come.
         listener(Notice("warning", str(outcome.error)))
@@ -75,7 +70,7 @@ def leave_misread(words: Sequence[str], error: PrefetchError, environ: Mapping[s
         return
     listener = Lines(sys.stderr)
     result = RunResult(error.exit_code, None, 0.0, error=error)
-    LineWriter(sys.stderr).write(line_of(json.loads(result.to_json())))
+    LineWriter(sys.stderr).write(result_line(json.loads(result.to_json())))
     listener(Notice("warning", str(error)))
     Leaving(ask_runpod(pod, environ), left=lambda: None, listener=listener, heard_in=_heard_in(environ)).leave(then)
 
@@ -90,20 +85,7 @@ def _then_of(words: Sequence[str], environ: Mapping[str, str]) -> Then | None:
 
 
 def _heard_in(environ: Mapping[str, str]) -> float:
-    return _HEARD_IN if environ.get(_FOLLOWED) else 0.0
-
-
-def line_of(document: Mapping[str, Any]) -> str:
-    """The line that tells a result. Where all models make it too long, those are left out that are all well."""
-    line = f"{MARK} {json.dumps(document)}"
-    models = [model for model in document["models"] if model["error"] is not None]
-    while len(line) > LONGEST:
-        told = {**document, "models": models, "models_left_out": len(document["models"]) - len(models)}
-        line = f"{MARK} {json.dumps(told)}"
-        if not models:
-            break
-        models = models[: len(models) // 2]
-    return line
+    return _HEARD_IN if environ.get(INTENT) else 0.0
 
 
 def _pod_in(environ: Mapping[str, str], settings: Settings) -> str | None:

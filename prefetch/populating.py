@@ -12,8 +12,9 @@ from prefetch.errors import UsageError
 from prefetch.report.events import Listener, Notice
 from prefetch.runpod.answers import Flavor, Pod, Volume
 from prefetch.runpod.client import open_runpod
-from prefetch.runpod.intent import MARK, MOUNT, PodRequest, is_marked
+from prefetch.runpod.intent import MOUNT, PodRequest, is_marked
 from prefetch.runpod.prices import candidates, guessed_hours
+from prefetch.runpod.signs import INTENT
 from prefetch.runpod.site import Filled, Plot, Site
 from prefetch.settings import Settings
 from prefetch.shipment import Shipment
@@ -119,6 +120,6 @@ def _tell_of_others(pods: Sequence[Pod], plots: Sequence[Plot], listener: Listen
     """Name pods that an earlier populate of something else left on one of the volumes."""
     intents = {plot.volume.id: plot.request(plot.volume).intent for plot in plots if isinstance(plot.volume, Volume)}
     for pod in pods:
-        if is_marked(pod) and pod.environment[MARK] != intents.get(pod.volume_id or "", pod.environment[MARK]):
+        if is_marked(pod) and pod.environment[INTENT] != intents.get(pod.volume_id or "", pod.environment[INTENT]):
             message = f"pod {pod.id} of another populate is on the volume {pod.volume_id}; see prefetch runpod clean"
             listener(Notice("warning", message))

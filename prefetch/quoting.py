@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from prefetch.errors import PrefetchError
 from prefetch.report import humanize
-from prefetch.report.result import ModelResult, RunResult, exit_code_of
+from prefetch.report.result import ModelResult, RunResult, exit_code_of, first_of
 from prefetch.runpod.answers import Volume
 from prefetch.runpod.prices import GUESSED_RATE, dollars, guessed_hours, monthly
 from prefetch.runpod.site import Filled, Plot
 from prefetch.shipment import Shipment
 
-__all__ = ["Populated", "populated", "quote"]
+__all__ = ["populated", "quote"]
 
 _FAILED = ("failed", "waiting")
 
@@ -43,44 +42,27 @@ def _volume(plot: Plot) -> str:
     return f"a new volume {volume.name} of {volume.size} GB"
 
 
-@dataclass(frozen=True, slots=True)
-class Populated:
-    """The outcome: a row, and an object of the document's ``sites``, for each data center."""
+def populated(filled: Sequence[Filled], *, seconds: float) -> RunResult:
+    """What became of all of them together: a row, and an object of the document's ``sites``, for each data center.
 
-    filled: Sequence[Filled]
-    seconds: float
-    error: PrefetchError | None
-
-    @property
-    def exit_code(self) -> int:
-        """0 where every volume is full."""
-        return 0 if self.error is None else self.error.exit_code
-
-    @property
-    def text(self) -> str:
-        """The table, and the sum."""
-        rows = [_row(filled) for filled in self.filled]
-        cost = sum(filled.cost for filled in self.filled)
-        return "\n".join([*rows, f"the pods cost about {dollars(cost)}, by their price and the time they were there"])
-
-    def to_json(self) -> str:
-        """The document of ``--json``; its models are those of all sites, each with its worst status."""
-        received = sum(_number(filled, "bytes_downloaded") for filled in self.filled)
-        result = RunResult(
-            self.exit_code,
-            None,
-            self.seconds,
-            received,
-            _models(self.filled),
-            self.error,
-            more={"sites": [_site(filled) for filled in self.filled]},
-        )
-        return result.to_json()
+    The document's models are those of all sites, each with its worst status.
+    """
+    error = _error(filled)
+    return RunResult(
+        exit_code=0 if error is None else error.exit_code,
+        volume=None,
+        seconds=seconds,
+        bytes_downloaded=sum(_number(each, "bytes_downloaded") for each in filled),
+        models=_models(filled),
+        error=error,
+        text=_table(filled),
+        more={"sites": [_site(each) for each in filled]},
+    )
 
 
-def populated(filled: Sequence[Filled], *, seconds: float) -> Populated:
-    """What became of all of them together."""
-    return Populated(filled, seconds, _error(filled))
+def _table(filled: Sequence[Filled]) -> str:
+    cost = dollars(sum(each.cost for each in filled))
+    return "\n".join([*map(_row, filled), f"the pods cost about {cost}, by their price and the time they were there"])
 
 
 class _JobFailed(PrefetchError):
@@ -97,10 +79,9 @@ def _error(filled: Sequence[Filled]) -> PrefetchError | None:
         return None
     if len(filled) == 1:
         return errors[0]
-    code = exit_code_of(errors)
-    first = next(error for error in errors if code in (1, error.exit_code))
+    first = first_of(errors)
     failed = f"{len(errors)} of {humanize.count(len(filled), 'volume')} could not be filled; the first says: {first}"
-    return _JobFailed(failed, code=first.code, exit_code=code)
+    return _JobFailed(failed, code=first.code, exit_code=exit_code_of(errors))
 
 
 def _error_of(filled: Filled) -> PrefetchError | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from prefetch.errors import BusyError, ModelsFailed, PrefetchError
 from prefetch.report import humanize
 from prefetch.report.events import DoneStatus, Listener, ModelDone, ModelFailed, Replaced, RunFinished
-from prefetch.report.result import ModelResult, RunResult, exit_code_of
+from prefetch.report.result import ModelResult, RunResult, exit_code_of, first_of
 from prefetch.volume.inventory import Record
 
 __all__ = ["Scores", "summary_of"]
@@ -113,6 +113,5 @@ def summary_of(errors: Sequence[PrefetchError], *, models: int, how: str = "fail
     """One error for all the models that failed, with the exit code they come to together; None for none."""
     if not errors:
         return None
-    code = exit_code_of(errors)
-    first = next(error for error in errors if code in (1, error.exit_code))
-    return ModelsFailed(f"{len(errors)} of {humanize.count(models, 'model')} {how}.", first=first, exit_code=code)
+    failed = f"{len(errors)} of {humanize.count(models, 'model')} {how}."
+    return ModelsFailed(failed, first=first_of(errors), exit_code=exit_code_of(errors))

@@ -18,8 +18,8 @@ from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.errors import Interrupted, SourceError
 from prefetch.leaving import Leaving, Request, Then
-from prefetch.oneshot import LONGEST, MARK, line_of
 from prefetch.report.events import Event, Notice
+from prefetch.runpod.signs import LONGEST, RESULT, result_line
 from prefetch.volume.jobs import KEPT, PodJob, read_job, write_job
 from prefetch.volume.layout import Volume
 from tests.support.commands import Commands
@@ -151,8 +151,8 @@ models_of = st.lists(
 @given(models_of)
 def test_the_line_of_a_result_is_short_and_keeps_what_failed_first(models: list[dict[str, Any]]) -> None:
     document = {"ok": False, "exit_code": 1, "models": models}
-    line = line_of(document)
-    told = json.loads(line.removeprefix(f"{MARK} "))
+    line = result_line(document)
+    told = json.loads(line.removeprefix(f"{RESULT} "))
     assert len(line.encode()) <= LONGEST and "\n" not in line
     assert told["exit_code"] == 1
     if "models_left_out" in told:
@@ -194,8 +194,8 @@ class Account:
         return record_of(self.volume, pod.id)
 
     def results(self, pod: Pod) -> list[dict[str, Any]]:
-        lines = [entry.line for entry in pod.lines if entry.line.startswith(f"{MARK} ")]
-        return [json.loads(line.removeprefix(f"{MARK} ")) for line in lines]
+        lines = [entry.line for entry in pod.lines if entry.line.startswith(f"{RESULT} ")]
+        return [json.loads(line.removeprefix(f"{RESULT} ")) for line in lines]
 
 
 @contextmanager
@@ -309,7 +309,7 @@ def test_who_stops_a_job_has_plans_of_his_own_with_the_pod(
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "itself" not in stderr and stderr.count(f"{MARK} ") == 1
+    assert "itself" not in stderr and stderr.count(f"{RESULT} ") == 1
     record = record_of(tmp_path / "volume", "abc")
     assert (record["then"], record["result"]["exit_code"]) == ("exit", 130) and record["ended_ms"]
 

@@ -10,7 +10,6 @@ import pytest
 from prefetch.errors import PrefetchError, SpaceError, UsageError
 from prefetch.quoting import populated, quote
 from prefetch.runpod.answers import Flavor, Volume
-from prefetch.runpod.following import result_in
 from prefetch.runpod.intent import PodRequest
 from prefetch.runpod.options import (
     SecretFor,
@@ -22,6 +21,7 @@ from prefetch.runpod.options import (
     parse_volume,
 )
 from prefetch.runpod.prices import candidates, dollars, guessed_hours, monthly
+from prefetch.runpod.signs import result_in
 from prefetch.runpod.site import Filled, Plot, VolumeWanted
 from prefetch.shipment import Shipment
 from prefetch.sites import Asked, check_room, volumes_by_center

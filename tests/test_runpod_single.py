@@ -17,7 +17,8 @@ from prefetch.net.retry import metadata_retrying
 from prefetch.runpod.client import RunPod as Client
 from prefetch.runpod.client import open_runpod
 from prefetch.runpod.following import Following, PodLost
-from prefetch.runpod.intent import MARK, PodRequest
+from prefetch.runpod.intent import PodRequest
+from prefetch.runpod.signs import INTENT
 from prefetch.runpod.single import one_pod, one_volume, remove_all
 from tests.support.pods import finishing, silent
 from tests.support.runpod import KEY, RunPod
@@ -101,9 +102,9 @@ def test_an_api_that_stays_broken_is_given_up(runpod: RunPod) -> None:
 
 def test_the_oldest_pod_of_an_intent_stays_and_others_are_left_alone(runpod: RunPod) -> None:
     wanted = request(runpod)
-    env = {MARK: wanted.intent}
+    env = {INTENT: wanted.intent}
     young, old = runpod.add_pod(name="x", env=env, age=1), runpod.add_pod(name="y", env=env, age=9)
-    other = runpod.add_pod(name="z", env={MARK: replace(wanted, image="other").intent}, age=99)
+    other = runpod.add_pod(name="z", env={INTENT: replace(wanted, image="other").intent}, age=99)
     pod = ask(runpod, lambda api: one_pod(api, wanted, ["cpu3c"], on_retry=told, sleep=at_once))
     assert pod.id == old.id
     assert set(runpod.pods) == {old.id, other.id}
@@ -199,7 +200,7 @@ def test_a_volume_that_its_maker_takes_away_again_is_not_relied_on(runpod: RunPo
 
 def test_a_pod_that_does_not_go_is_an_error_that_names_it(runpod: RunPod) -> None:
     wanted = request(runpod)
-    runpod.add_pod(name="x", env={MARK: wanted.intent})
+    runpod.add_pod(name="x", env={INTENT: wanted.intent})
     runpod.trouble("DELETE", "/v2/pods/*", status=404, times=None)
     with pytest.raises(PrefetchError, match="does not remove the pod of this populate") as caught:
         ask(runpod, lambda api: remove_all(api, wanted.intent, sleep=at_once))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from prefetch.accounts import Account, check_accounts
 from prefetch.errors import AccessError, PrefetchError
@@ -21,29 +20,8 @@ from prefetch.sources.access import Access
 __all__ = ["main"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """The result: a line, and an object of the document's ``hosts``, for each host."""
-
-    accounts: Sequence[Account]
-    seconds: float
-    error: PrefetchError | None
-
-    @property
-    def exit_code(self) -> int:
-        return 0 if self.error is None else self.error.exit_code
-
-    @property
-    def text(self) -> str:
-        return "\n".join(map(_line, self.accounts))
-
-    def to_json(self) -> str:
-        document = json.loads(RunResult(self.exit_code, None, self.seconds, error=self.error).to_json())
-        return json.dumps({**document, "hosts": [asdict(account) for account in self.accounts]}, ensure_ascii=False)
-
-
-def main(settings: Settings, listener: Listener) -> _Checked:
-    """Ask every host that a secret is for."""
+def main(settings: Settings, listener: Listener) -> RunResult:
+    """Ask every host that a secret is for: a line, and an object of the document's ``hosts``, for each."""
     began = time.monotonic()
     access = Access.from_environment(os.environ)
 
@@ -52,7 +30,15 @@ def main(settings: Settings, listener: Listener) -> _Checked:
             return await check_accounts(session, access, os.environ, listener=listener)
 
     accounts = run_until_signal(ask)
-    return _Checked(accounts, time.monotonic() - began, _error(accounts))
+    error = _error(accounts)
+    return RunResult(
+        exit_code=0 if error is None else error.exit_code,
+        volume=None,
+        seconds=time.monotonic() - began,
+        error=error,
+        text="\n".join(map(_line, accounts)),
+        more={"hosts": [asdict(account) for account in accounts]},
+    )
 
 
 def _error(accounts: Sequence[Account]) -> PrefetchError | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 from prefetch.asking import agreed, can_be_asked
 from prefetch.errors import PrefetchError
@@ -25,68 +24,23 @@ from prefetch.telling import tell_retries
 __all__ = ["main"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cleaned:
-    """A row, and an object of the document's ``pods``, for each pod that was found; ``errors`` by the pod's id."""
-
-    pods: Sequence[Pod]
-    removed: bool
-    errors: dict[str, PrefetchError]
-    seconds: float
-
-    @property
-    def error(self) -> PrefetchError | None:
-        return next(iter(self.errors.values()), None)
-
-    @property
-    def exit_code(self) -> int:
-        return 0 if self.error is None else self.error.exit_code
-
-    @property
-    def text(self) -> str:
-        if not self.pods:
-            return "no pod of prefetch runpod populate is there"
-        rows = [f"{self._status(pod):<9}  {_described(pod)}" for pod in self.pods]
-        hint = ["add --yes to remove those that are removable"] if any(self._is_left(pod) for pod in self.pods) else []
-        return "\n".join([*rows, *hint])
-
-    def to_json(self) -> str:
-        """The document."""
-        pods = [
-            {
-                "id": pod.id,
-                "name": pod.name,
-                "status": self._status(pod),
-                "pod_status": pod.status,
-                "data_center": pod.data_center,
-                "volume_id": pod.volume_id,
-                "dollars_an_hour": pod.cost,
-                "created": pod.created.isoformat(),
-            }
-            for pod in self.pods
-        ]
-        return RunResult(self.exit_code, None, self.seconds, error=self.error, more={"pods": pods}).to_json()
-
-    def _status(self, pod: Pod) -> str:
-        if not is_marked(pod):
-            return "kept"
-        if pod.id in self.errors:
-            return "failed"
-        return "removed" if self.removed else "removable"
-
-    def _is_left(self, pod: Pod) -> bool:
-        return self._status(pod) == "removable"
-
-
-def main(settings: Settings, listener: Listener) -> _Cleaned:
+def main(settings: Settings, listener: Listener) -> RunResult:
     """List the pods; remove those that carry our mark, if that is said beforehand or when asked."""
     began = time.monotonic()
     pods = run_until_signal(lambda: _found(listener))
     ours = [pod for pod in pods if is_marked(pod)]
-    if not ours or not (settings.yes or _wants(pods, ours)):
-        return _Cleaned(pods, False, {}, time.monotonic() - began)
-    errors = run_until_signal(lambda: _remove(ours, listener))
-    return _Cleaned(pods, True, errors, time.monotonic() - began)
+    wanted = bool(ours) and (settings.yes or _wants(pods, ours))
+    errors = run_until_signal(lambda: _remove(ours, listener)) if wanted else {}
+    rows = [(_status(pod, removed=wanted, errors=errors), pod) for pod in pods]
+    error = next(iter(errors.values()), None)
+    return RunResult(
+        exit_code=0 if error is None else error.exit_code,
+        volume=None,
+        seconds=time.monotonic() - began,
+        error=error,
+        text=_table(rows),
+        more={"pods": [_document(status, pod) for status, pod in rows]},
+    )
 
 
 async def _found(listener: Listener) -> list[Pod]:
@@ -123,3 +77,32 @@ def _described(pod: Pod) -> str:
         f"{pod.id} {pod.name} in {pod.data_center or '?'}: {pod.status}, {age} old, {dollars(pod.cost)} an hour{kept}"
     )
     return humanize.printable(text)
+
+
+def _status(pod: Pod, *, removed: bool, errors: Collection[str]) -> str:
+    if not is_marked(pod):
+        return "kept"
+    if pod.id in errors:
+        return "failed"
+    return "removed" if removed else "removable"
+
+
+def _table(rows: Sequence[tuple[str, Pod]]) -> str:
+    if not rows:
+        return "no pod of prefetch runpod populate is there"
+    lines = [f"{status:<9}  {_described(pod)}" for status, pod in rows]
+    is_left = any(status == "removable" for status, _ in rows)
+    return "\n".join([*lines, *(["add --yes to remove those that are removable"] if is_left else [])])
+
+
+def _document(status: str, pod: Pod) -> dict[str, object]:
+    return {
+        "id": pod.id,
+        "name": pod.name,
+        "status": status,
+        "pod_status": pod.status,
+        "data_center": pod.data_center,
+        "volume_id": pod.volume_id,
+        "dollars_an_hour": pod.cost,
+        "created": pod.created.isoformat(),
+    }

@@ -11,8 +11,9 @@ from prefetch.errors import UsageError
 from prefetch.given import URL
 from prefetch.opening import wanted_on
 from prefetch.populating import fill, survey_account
-from prefetch.quoting import Populated, populated, quote
+from prefetch.quoting import populated, quote
 from prefetch.report.events import Listener, Notice
+from prefetch.report.result import RunResult
 from prefetch.report.writer import LineWriter
 from prefetch.settings import Settings
 from prefetch.shipment import Shipment, pack
@@ -26,7 +27,7 @@ _GRACE = 180.0  # seconds for RunPod to remove the pods after Ctrl-C
 _TOKENS = ("HF_TOKEN", "CIVITAI_API_TOKEN")
 
 
-def main(settings: Settings, listener: Listener) -> Populated:
+def main(settings: Settings, listener: Listener) -> RunResult:
     """Tell what it will cost, ask, fill every data center's volume, and tell what it has cost."""
     asked = Asked(settings.data_center, settings.volume_id, settings.create, settings.volume_size)
     asked.check()

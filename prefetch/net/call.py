@@ -1,4 +1,4 @@
-"""One call of an API: a method, JSON in, a status and bytes out. No redirect is followed."""
+"""One call of an address: a method, a body in, a status and bytes out. No redirect is followed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from prefetch.net.urls import SecretURL
 
 __all__ = ["Reply", "call"]
 
-_PATIENCE = 60.0  # seconds for the whole call
+_PATIENCE = 60.0
 _LARGEST = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an API answered; the body whole."""
+    """What was answered; the body whole."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,14 +39,18 @@ async def call(
     method: str,
     url: SecretURL,
     *,
-    credentials: Sequence[Credential],
-    document: object = None,
+    credentials: Sequence[Credential] = (),
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    patience: float = _PATIENCE,
 ) -> Reply:
     """Ask, and read the answer whatever its status.
 
     Args:
         credentials: each sent to its own origin only.
-        document: sent as JSON; None for no body.
+        headers: what else is sent along.
+        body: JSON; None for no body.
+        patience: seconds for the whole call.
 
     Raises:
         ContentError: the answer has no end.
@@ -58,21 +62,26 @@ async def call(
     async with session.pauses.turn(url):
         try:
             async with (
-                asyncio.timeout(_PATIENCE),
+                asyncio.timeout(patience),
                 session.http.request(
                     method,
                     url.yarl,
-                    headers={"Accept": "application/json, application/problem+json", **secrets},
-                    json=document,
+                    headers={**_headers(body), **(headers or {}), **secrets},
+                    data=body,
                     allow_redirects=False,
                     proxy=proxy.yarl if proxy else None,
                 ) as response,
             ):
-                body = await _read(response, url.host)
+                received = await _read(response, url.host)
         except (aiohttp.ClientError, OSError) as error:
             raise connection_error(error, url.host, proxy) from None
         session.pauses.hear(url, response.status, response.headers)
-    return Reply(response.status, response.headers, body, tuple(secrets.values()))
+    return Reply(response.status, response.headers, received, tuple(secrets.values()))
+
+
+def _headers(body: bytes | None) -> dict[str, str]:
+    accepted = {"Accept": "application/json, application/problem+json"}
+    return accepted if body is None else {**accepted, "Content-Type": "application/json"}
 
 
 async def _read(response: aiohttp.ClientResponse, host: str) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from prefetch.errors import PrefetchError
 
-__all__ = ["ModelResult", "RunResult", "TextResult", "exit_code_of"]
+__all__ = ["ModelResult", "RunResult", "TextResult", "exit_code_of", "first_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,12 @@ class TextResult:
     def to_json(self) -> str:
         """The text."""
         return self.text
+
+
+def first_of(errors: Sequence[PrefetchError]) -> PrefetchError:
+    """Of errors that come to one exit code together, the first that stands for it."""
+    code = exit_code_of(errors)
+    return next(error for error in errors if code in (1, error.exit_code))
 
 
 def exit_code_of(errors: Sequence[PrefetchError]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -144,7 +145,8 @@ class RunPod:
         return reply
 
     async def _once(self, method: str, path: str, doing: str, document: object = None) -> Reply:
-        reply = await call(self._session, method, self._url(path), credentials=self._credentials, document=document)
+        body = None if document is None else json.dumps(document).encode()
+        reply = await call(self._session, method, self._url(path), credentials=self._credentials, body=body)
         if not 200 <= reply.status < 300:
             raise problem_of(reply, doing)
         return reply

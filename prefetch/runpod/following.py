@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from prefetch.errors import Interrupted, PrefetchError, SourceError, TransientError
+from prefetch.errors import PrefetchError, SourceError, TransientError
 from prefetch.runpod.answers import LogLine, Pod
 from prefetch.runpod.client import RunPod
 from prefetch.runpod.problems import Gone
+from prefetch.runpod.signs import result_in
 from prefetch.runpod.single import oldest
 
-__all__ = ["RESULT", "Following", "Heard", "PodLost", "result_in"]
-
-RESULT = "PREFETCH_RESULT "
-"""What the line of the log begins with that is the job's own result."""
+__all__ = ["Following", "Heard", "PodLost"]
 
 Heard = Callable[[LogLine], None]
 
@@ -156,23 +153,6 @@ class Following:
     @property
     def _place(self) -> str:
         return self._pod.data_center or "RunPod"
-
-
-def result_in(line: str) -> Mapping[str, Any] | None:
-    """The document in a line of the log, if it is the job's result.
-
-    A job that was stopped by a signal is none yet: its container is started again, and goes on.
-    """
-    # What a log view may have put before it is no part of it.
-    _, found, text = line.partition(RESULT)
-    if not found:
-        return None
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    code = document.get("exit_code") if isinstance(document, dict) else None
-    return document if isinstance(code, int) and code != Interrupted.exit_code else None
 
 
 async def _is_done(task: asyncio.Task[Any], seconds: float) -> bool:

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from prefetch.runpod.answers import Pod
+from prefetch.runpod.signs import INTENT
 
-__all__ = ["MARK", "MOUNT", "NAME", "PodRequest", "is_marked", "marked"]
+__all__ = ["MOUNT", "NAME", "PodRequest", "is_marked", "marked"]
 
-MARK = "PREFETCH_INTENT"
-"""The variable that marks a pod as made by us, and for what."""
 NAME = "prefetch-populate"
 """What the names of our pods begin with."""
 
@@ -60,7 +59,7 @@ class PodRequest:
             "cloud": "SECURE",
             "dataCenterIds": [self.data_center],
             "disk": 10,
-            "env": {**self.environment, MARK: self.intent},
+            "env": {**self.environment, INTENT: self.intent},
             "mounts": {"network": [{"volumeId": self.volume_id, "path": MOUNT}]},
         }
         return document if self.registry is None else {**document, "registry": self.registry}
@@ -68,10 +67,10 @@ class PodRequest:
 
 def marked(pods: Iterable[Pod], intent: str) -> Sequence[Pod]:
     """The pods of one intent that are there, the oldest first: of several, that one stays."""
-    found = (pod for pod in pods if pod.environment.get(MARK) == intent and pod.status != "TERMINATED")
+    found = (pod for pod in pods if pod.environment.get(INTENT) == intent and pod.status != "TERMINATED")
     return sorted(found, key=lambda pod: (pod.created, pod.id))
 
 
 def is_marked(pod: Pod) -> bool:
     """Whether we made the pod, for whatever intent."""
-    return MARK in pod.environment
+    return INTENT in pod.environment

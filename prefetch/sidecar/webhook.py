@@ -18,12 +18,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
-
 from prefetch.errors import PrefetchError, TransientError, UsageError
 from prefetch.monitor.access import read_secret
+from prefetch.net.call import call
 from prefetch.net.client import Session, open_session
-from prefetch.net.failures import connection_error
 from prefetch.net.urls import SecretURL, origin_text
 from prefetch.report.events import Listener, Notice
 from prefetch.settings import Settings
@@ -143,22 +141,8 @@ class Webhook:
                 await asyncio.sleep(backoff.next())
 
     async def _try(self, session: Session, message: _Message) -> None:
-        proxy = session.proxy_for(self._url)
         headers = self._signer.headers(message.identity, message.body, now=int(self._clock()))
-        try:
-            async with (
-                asyncio.timeout(PATIENCE),
-                session.http.post(
-                    self._url.yarl,
-                    data=message.body,
-                    headers={"Content-Type": "application/json", **headers},
-                    allow_redirects=False,
-                    proxy=proxy.yarl if proxy else None,
-                ) as response,
-            ):
-                status = response.status
-        except (aiohttp.ClientError, OSError) as error:
-            raise connection_error(error, self._url.host, proxy) from None
+        status = (await call(session, "POST", self._url, headers=headers, body=message.body, patience=PATIENCE)).status
         if status >= 500 or status in _WORTH_ANOTHER_TRY:
             raise TransientError(f"It answered {status}.", cause=f"status_{status}")
         if status == _GONE:

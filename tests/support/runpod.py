@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from prefetch.runpod.intent import MARK
+from prefetch.runpod.signs import INTENT
 from tests.support.pods import Container, Job, Pod, idle, with_secrets
 from tests.support.runpod_shelf import Refusal, Shelf
 
@@ -205,7 +205,7 @@ class RunPod:
             pod = Pod(f"pod{next(self._numbers):05}", request, created, price, self.changed)
             self.pods[pod.id] = pod
             self.ever.append(pod)
-            same = [other for other in self.pods.values() if other.env.get(MARK) == pod.env.get(MARK)]
+            same = [other for other in self.pods.values() if other.env.get(INTENT) == pod.env.get(INTENT)]
             self.most_at_once = max(self.most_at_once, len(same))
         self._run(pod)
         return pod
