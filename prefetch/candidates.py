@@ -14,7 +14,8 @@ from prefetch.net.origin import Origin
 from prefetch.report.events import Listener, Notice, Resolving, Retried
 from prefetch.sources.file import FileOrigin
 from prefetch.sources.lazy import LazyOrigin
-from prefetch.sources.refs import FileRef, SourceRef, parse_source, pinned_to
+from prefetch.sources.refs.file import FileRef
+from prefetch.sources.refs.source import SourceRef, parse_source, pinned_to
 from prefetch.sources.remote import RemoteFile
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing

@@ -26,7 +26,8 @@ from prefetch.report.humanize import enumerated
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
 from prefetch.sources.listing import Listed, Listing
-from prefetch.sources.refs import HuggingFolderRef, parse_folder
+from prefetch.sources.refs.folder import parse_folder
+from prefetch.sources.refs.hub import HuggingFolderRef
 from prefetch.volume.layout import Volume
 from prefetch.volume.listings import RememberedFile, RememberedListing, read_listing, write_listing
 

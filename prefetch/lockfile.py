@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from prefetch.errors import ManifestError
 from prefetch.inputs import MAX_BYTES, digest
 from prefetch.sources.listing import Listed, Listing
-from prefetch.sources.refs import parse_folder, parse_source
+from prefetch.sources.refs.folder import parse_folder
+from prefetch.sources.refs.source import parse_source
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.paths import check_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, decode, has_fields

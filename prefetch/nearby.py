@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prefetch.sources.refs import HuggingFaceRef, RepoKind, SourceRef
+from prefetch.sources.refs.hub import HuggingFaceRef, RepoKind
+from prefetch.sources.refs.source import SourceRef
 
 __all__ = ["Copy", "Nearby", "cache_places"]
 

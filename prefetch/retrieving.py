@@ -15,7 +15,9 @@ from prefetch.net.client import open_session
 from prefetch.report.events import Listener, Notice
 from prefetch.sources.access import Access
 from prefetch.sources.document import Document
-from prefetch.sources.refs import HttpRef, HuggingFaceRef, parse_source
+from prefetch.sources.refs.http import HttpRef
+from prefetch.sources.refs.hub import HuggingFaceRef
+from prefetch.sources.refs.source import parse_source
 from prefetch.sources.resolver import Resolver
 from prefetch.yamlfile import MAX_BYTES
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from prefetch.errors import ManifestError, UsageError
 from prefetch.given import INLINE, LONGEST_INLINE, URL
 from prefetch.report.humanize import enumerated
-from prefetch.sources.refs import FileRef, parse_source, pinned_to
+from prefetch.sources.refs.file import FileRef
+from prefetch.sources.refs.source import parse_source, pinned_to
 
 if TYPE_CHECKING:
     from prefetch.manifest import Entry, Wanted

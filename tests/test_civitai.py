@@ -13,7 +13,9 @@ from prefetch.demo.actions import Status
 from prefetch.demo.civitai import CivitaiFile, CivitaiVersion
 from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
-from prefetch.sources.refs import CivitaiModelRef, CivitaiRef, names_folder, parse_source
+from prefetch.sources.refs.civitai import CivitaiModelRef, CivitaiRef
+from prefetch.sources.refs.folder import names_folder
+from prefetch.sources.refs.source import parse_source
 from tests.support.commands import Commands, Outcome
 from tests.support.models import BLOCK, Wanted, assert_whole, wanted, write_manifest
 

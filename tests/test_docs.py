@@ -26,6 +26,7 @@ BY_NAME = {command.name: command for command in COMMANDS}
 ROOMS = {
     "net": {"errors"},
     "sources": {"errors", "net"},
+    "sources/refs": {"net"},
     "manifest": {"errors", "given", "inputs", "net", "sources", "volume", "yamlfile"},
     "transfer": {"errors", "net", "report", "signals", "volume"},
     "volume": {"errors", "inputs", "report", "system"},
@@ -46,10 +47,11 @@ SEAMS = {
     ("runpod", "report"): {"prefetch.report.events", "prefetch.report.humanize"},
     ("runpod", "sources"): {"prefetch.sources.tokens"},
     ("monitor", "net"): {"prefetch.net.credentials", "prefetch.net.daemon", "prefetch.net.urls"},
-    ("comfyui", "sources"): {"prefetch.sources.refs"},
+    ("sources/refs", "net"): {"prefetch.net.urls"},
+    ("comfyui", "sources"): {"prefetch.sources.refs.source"},
     ("comfyui/workflow", "volume"): {"prefetch.volume.paths"},
     ("manifest", "net"): {"prefetch.net.urls"},
-    ("manifest", "sources"): {"prefetch.sources.refs"},
+    ("manifest", "sources"): {f"prefetch.sources.refs.{name}" for name in ("file", "folder", "http", "source")},
     ("manifest", "volume"): {"prefetch.volume.paths"},
 }
 """Where a room knows another only by a few of its modules."""

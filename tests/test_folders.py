@@ -18,7 +18,8 @@ from prefetch.demo.server import DemoServer, running_origin
 from prefetch.errors import ManifestError
 from prefetch.manifest import load_manifests
 from prefetch.sources.listing import matches
-from prefetch.sources.refs import HuggingFolderRef, parse_folder
+from prefetch.sources.refs.folder import parse_folder
+from prefetch.sources.refs.hub import HuggingFolderRef
 from tests.support.commands import Commands, Outcome
 from tests.support.models import sha256_of, write_manifest
 

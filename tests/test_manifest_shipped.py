@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefetch.manifest import Wanted, load_manifests, manifest_schema, schema_json
-from prefetch.sources.refs import parse_source
+from prefetch.sources.refs.source import parse_source
 
 FOLDER = Path(__file__).parent.parent / "manifests"
 

@@ -20,7 +20,7 @@ from prefetch.net.client import open_session
 from prefetch.net.http import HttpOrigin
 from prefetch.net.origin import Body, Origin
 from prefetch.sources.access import Access
-from prefetch.sources.refs import parse_source
+from prefetch.sources.refs.source import parse_source
 from prefetch.sources.resolver import Resolver
 
 CONTENT = Noise(9_000_001, seed=5)

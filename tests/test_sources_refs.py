@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch.net.urls import SecretURL
-from prefetch.sources.refs import FileRef, HttpRef, HuggingFaceRef, RepoKind, SourceRef, parse_source
+from prefetch.sources.refs.file import FileRef
+from prefetch.sources.refs.http import HttpRef
+from prefetch.sources.refs.hub import HuggingFaceRef, RepoKind
+from prefetch.sources.refs.source import SourceRef, parse_source
 
 HUB = HuggingFaceRef
 
@@ -137,6 +140,6 @@ def test_any_text_is_a_reference_or_a_sentence(text: str) -> None:
 
 
 def test_reading_a_manifest_does_not_load_the_http_client() -> None:
-    code = "import sys, prefetch.sources.refs; print({'aiohttp', 'yarl', 'huggingface_hub'} & set(sys.modules))"
+    code = "import sys, prefetch.sources.refs.folder; print({'aiohttp', 'yarl', 'huggingface_hub'} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "set()"

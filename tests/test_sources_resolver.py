@@ -33,7 +33,7 @@ from prefetch.net.pauses import Pauses
 from prefetch.net.retry import FullJitter
 from prefetch.net.urls import SecretURL
 from prefetch.sources.access import Access
-from prefetch.sources.refs import parse_source
+from prefetch.sources.refs.source import parse_source
 from prefetch.sources.remote import RemoteFile
 from prefetch.sources.resolver import Resolver
 from tests.support.loopback import Server, serving
@@ -365,7 +365,7 @@ def test_resolving_leaves_nothing_below_the_home_and_says_nothing(tmp_path: Path
 SCRIPT = f"""
 import asyncio, sys
 from prefetch.net.client import open_session
-from prefetch.sources.refs import parse_source
+from prefetch.sources.refs.source import parse_source
 from prefetch.sources.resolver import Resolver
 
 async def main():

@@ -19,7 +19,7 @@ from prefetch.comfyui.homes import home_of, node_home
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.errors import UsageError
 from prefetch.manifest import Model, Wanted, load_manifests
-from prefetch.sources.refs import parse_source
+from prefetch.sources.refs.source import parse_source
 
 __all__ = ["Catalog", "Offer", "read_catalog"]
 

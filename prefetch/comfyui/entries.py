@@ -11,7 +11,7 @@ from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of,
 from prefetch.comfyui.workflow.findings import WorkflowModel, WorkflowModels
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.manifest import Model
-from prefetch.sources.refs import parse_source
+from prefetch.sources.refs.source import parse_source
 
 __all__ = ["Draft", "Open", "draft"]
 

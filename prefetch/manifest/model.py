@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from prefetch.sources.refs import names_folder, parse_folder, parse_source
+from prefetch.sources.refs.folder import names_folder, parse_folder
+from prefetch.sources.refs.source import parse_source
 from prefetch.volume.paths import check_model_path
 
 __all__ = ["Folder", "Manifest", "Model", "manifest_schema", "schema_json"]

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from prefetch.manifest.model import Folder, Manifest
 from prefetch.manifest.problems import Place, Problem, manifest_error
 from prefetch.net.urls import is_loopback_host
-from prefetch.sources.refs import FileRef, HttpRef, parse_source
+from prefetch.sources.refs.file import FileRef
+from prefetch.sources.refs.http import HttpRef
+from prefetch.sources.refs.source import parse_source
 from prefetch.yamlfile import line_of
 
 __all__ = ["check_fetched"]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from prefetch.errors import AccessError, PrefetchError
-from prefetch.sources.refs import HuggingFaceRef
+from prefetch.sources.refs.hub import HuggingFaceRef
 
 if TYPE_CHECKING:
     from prefetch.sources.hub import FileFacts, Hub

@@ -26,7 +26,7 @@ from prefetch.net.retry import FullJitter
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.access import Access
 from prefetch.sources.document import fetch_document
-from prefetch.sources.refs import CivitaiModelRef, CivitaiRef
+from prefetch.sources.refs.civitai import CivitaiModelRef, CivitaiRef
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["Civitai"]

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from prefetch.errors import ContentError, SourceError
 from prefetch.net.origin import Body
-from prefetch.sources.refs import FileRef
+from prefetch.sources.refs.file import FileRef
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["FileOrigin", "resolve_file"]

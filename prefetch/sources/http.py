@@ -16,7 +16,7 @@ from prefetch.net.request import get
 from prefetch.net.urls import OriginKey, SecretURL, origin_text
 from prefetch.sources.access import Access
 from prefetch.sources.document import Document, fetch_document
-from prefetch.sources.refs import HttpRef
+from prefetch.sources.refs.http import HttpRef
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["Http"]

@@ -25,7 +25,7 @@ from prefetch.net.urls import SecretURL, redact
 from prefetch.sources.access import Access
 from prefetch.sources.hub_errors import explain
 from prefetch.sources.listing import Listed, Listing
-from prefetch.sources.refs import HuggingFaceRef, HuggingFolderRef
+from prefetch.sources.refs.hub import HuggingFaceRef, HuggingFolderRef
 
 __all__ = ["FileFacts", "Hub"]
 

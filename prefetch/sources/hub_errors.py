@@ -21,7 +21,7 @@ from prefetch.net.checks import wait_asked_for
 from prefetch.net.credentials import Token, hide
 from prefetch.net.failures import NETWORK_REMEDY, certificate_refused, proxy_wants_login
 from prefetch.net.urls import SecretURL, redact
-from prefetch.sources.refs import HuggingFaceRef, HuggingFolderRef
+from prefetch.sources.refs.hub import HuggingFaceRef, HuggingFolderRef
 
 __all__ = ["explain"]
 

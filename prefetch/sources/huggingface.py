@@ -19,7 +19,7 @@ from prefetch.net.request import follow
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.access import Access
 from prefetch.sources.document import Document, fetch_document
-from prefetch.sources.refs import HuggingFaceRef, HuggingFolderRef
+from prefetch.sources.refs.hub import HuggingFaceRef, HuggingFolderRef
 from prefetch.sources.remote import RemoteFile
 
 if TYPE_CHECKING:

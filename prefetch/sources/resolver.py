@@ -21,15 +21,11 @@ from prefetch.sources.file import resolve_file
 from prefetch.sources.http import Http
 from prefetch.sources.huggingface import HuggingFace
 from prefetch.sources.listing import Listing
-from prefetch.sources.refs import (
-    CivitaiModelRef,
-    CivitaiRef,
-    FileRef,
-    HttpRef,
-    HuggingFaceRef,
-    HuggingFolderRef,
-    SourceRef,
-)
+from prefetch.sources.refs.civitai import CivitaiModelRef, CivitaiRef
+from prefetch.sources.refs.file import FileRef
+from prefetch.sources.refs.http import HttpRef
+from prefetch.sources.refs.hub import HuggingFaceRef, HuggingFolderRef
+from prefetch.sources.refs.source import SourceRef
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["Resolver"]

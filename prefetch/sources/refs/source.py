@@ -1,0 +1,74 @@
+"""A source's text → the kind of host it names, and there the file. Text in, a reference or a sentence out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import replace
+
+from prefetch.sources.refs.civitai import (
+    CIVITAI_HOSTS,
+    CivitaiModelRef,
+    CivitaiRef,
+    parse_civitai,
+    parse_civitai_link,
+)
+from prefetch.sources.refs.file import FileRef, parse_file
+from prefetch.sources.refs.http import HttpRef, parse_address, parse_http
+from prefetch.sources.refs.hub import HUB_HOSTS, HuggingFaceRef, parse_hf, parse_hub_link
+from prefetch.sources.refs.shown import holds_control, shown
+
+__all__ = ["SourceRef", "parse_source", "pinned_to"]
+
+SourceRef = HuggingFaceRef | CivitaiRef | CivitaiModelRef | HttpRef | FileRef
+
+_SCHEMES = ("hf://", "https://", "http://", "file://")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+def parse_source(text: str) -> SourceRef:
+    """What ``text`` names; ``str()`` of the answer is its canonical form and parses to the same.
+
+    Raises:
+        ValueError: one sentence that says what is wrong with it and what to write; never with a credential in it.
+    """
+    if holds_control(text):
+        raise ValueError("The source holds a control character; write it on one line without any.")
+    scheme = text.partition(":")[0].lower() if ":" in text else ""
+    match scheme:
+        case "hf":
+            return parse_hf(text)
+        case "https" | "http":
+            return _parse_link(text)
+        case "file":
+            return parse_file(text)
+        case "civitai":
+            return parse_civitai(text)
+    raise ValueError(_unknown_scheme(text))
+
+
+def pinned_to(ref: SourceRef, commit: str | None) -> SourceRef:
+    """The same file at ``commit``, where its host has commits and one is given."""
+    return replace(ref, revision=commit) if commit is not None and isinstance(ref, HuggingFaceRef) else ref
+
+
+def _parse_link(text: str) -> SourceRef:
+    url = parse_address(text)
+    if url.host in HUB_HOSTS:
+        return parse_hub_link(text, url)
+    if url.host in CIVITAI_HOSTS:
+        return parse_civitai_link(url)
+    return parse_http(url)
+
+
+def _unknown_scheme(text: str) -> str:
+    known = "known are " + ", ".join(_SCHEMES)
+    if _DRIVE.match(text):
+        return f"{shown(text)} is a path on Windows; a file on this machine is file:///absolute/path."
+    match = re.match(r"([A-Za-z][\w+.-]*):", text)
+    if match is None:
+        return f"{shown(text)} has no scheme; {known}. A file on the Hub is hf://owner/repo/path."
+    scheme = match[1].lower()
+    nearest = difflib.get_close_matches(scheme, [known.removesuffix("://") for known in _SCHEMES], n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]}://?" if nearest else "."
+    return f"Nothing is known of the scheme {scheme + ':'!r} in {shown(text)}; {known}{hint}"
