@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from prefetch import __version__
-from prefetch.commands.choice import HELP, choose, overview
+from prefetch.commands.choice import HELP, choose, may_mean_a_job, overview
 from prefetch.commands.table import COMMANDS, Command, Outcome
-from prefetch.errors import PrefetchError
+from prefetch.errors import PrefetchError, UsageError
 from prefetch.handover import Handover
 from prefetch.output import InternalError, Output, prepare_streams
 from prefetch.signals import interrupted
@@ -46,7 +46,11 @@ def _dispatch(words: Sequence[str], commands: Sequence[Command]) -> Outcome:
         return _text(overview(commands))
     if first == "--version":
         return _text(f"prefetch {__version__}")
-    chosen = choose(words, commands)
+    try:
+        chosen = choose(words, commands)
+    except UsageError as error:
+        _end_misread(words, error, job=may_mean_a_job(words, commands))
+        raise
     if chosen is None:
         return _text(overview(commands, first))
     command, rest = chosen
@@ -58,12 +62,17 @@ def _dispatch(words: Sequence[str], commands: Sequence[Command]) -> Outcome:
     try:
         settings = load_settings(parse(command, rest))
     except PrefetchError as error:
-        if command.may_end_a_pod and os.environ.get("RUNPOD_POD_ID"):
-            from prefetch.oneshot import leave_misread
-
-            leave_misread(rest, error, os.environ)
+        _end_misread(rest, error, job=command.may_end_a_pod)
         raise
     return _execute(command, settings)
+
+
+def _end_misread(words: Sequence[str], error: PrefetchError, *, job: bool) -> None:
+    """Where this is a pod whose only job cannot even begin, have it go as after any other failure."""
+    if job and os.environ.get("RUNPOD_POD_ID"):
+        from prefetch.oneshot import leave_misread
+
+        leave_misread(words, error, os.environ)
 
 
 def _text(text: str) -> Outcome:

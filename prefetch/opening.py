@@ -11,7 +11,7 @@ from prefetch.errors import UsageError
 from prefetch.given import SYSTEM_MANIFEST, Given, Remote, Written, find_given
 from prefetch.limits import Limits, Patience
 from prefetch.settings import Settings
-from prefetch.volume.absent import NoVolume
+from prefetch.volume.absent import NoVolume, UnmadeVolume
 from prefetch.volume.layout import Volume, find_volume
 from prefetch.volume.mounts import mounted_volume
 
@@ -26,15 +26,22 @@ __all__ = ["find_manifests", "limits_of", "none_given", "open_volume", "volume_t
 def open_volume(settings: Settings, *, create: bool = False) -> Volume:
     """The volume to work on; with ``create``, its last directory is made where it is missing."""
     root = find_volume(settings.volume, require_mount=settings.require_mount)
-    # Only the last one: a misspelt mount point must not become 37 GB on the container's disk.
-    return Volume.open(root, create=create and root.absolute().parent.is_dir())
+    return Volume.open(root, create=create and _may_be_made(root))
+
+
+def _may_be_made(root: Path) -> bool:
+    # Only the last directory: a misspelt mount point must not become 37 GB on the container's disk.
+    return root.absolute().parent.is_dir()
 
 
 def volume_to_plan_for(settings: Settings) -> Volume:
-    """The volume to compare with, or where none was named and none is mounted, an empty one."""
+    """The volume to compare with; an empty one where there is none yet, or none was named and none is mounted."""
     if settings.volume is None and not settings.require_mount and mounted_volume() is None:
         return NoVolume()
-    return open_volume(settings)
+    root = find_volume(settings.volume, require_mount=settings.require_mount)
+    if not os.path.lexists(root) and _may_be_made(root):
+        return UnmadeVolume(root)
+    return Volume.open(root)
 
 
 def find_manifests(settings: Settings, volume: Volume) -> tuple[Given, ...]:

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-__all__ = ["did_you_mean", "shown", "split_at_dashes"]
+__all__ = ["did_you_mean", "nearest", "shown", "split_at_dashes"]
 
 _LOOKS_SECRET = re.compile(r"(hf|rpa|rps|user)_\w+|[\w-]{32,}")
 _LONGEST = 80
@@ -24,12 +24,18 @@ def shown(value: object) -> str:
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
     """A sentence with the known word nearest to ``word``, or ``otherwise`` if none is near."""
+    found = nearest(word, known)
+    return otherwise if found is None else f"Did you mean {found}?"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that ``word`` is most like; None if it is like none."""
     from difflib import get_close_matches
 
     # Without the dashes, which all options share.
     bare = {name.lstrip("-"): name for name in known}
     matches = get_close_matches(word.lstrip("-"), bare, n=1)
-    return f"Did you mean {bare[matches[0]]}?" if matches else otherwise
+    return bare[matches[0]] if matches else None
 
 
 def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -86,6 +86,23 @@ def test_a_plan_without_a_volume_is_for_an_empty_one(
     assert {model["size"] for model in document["models"]} == {model.content.size for model in MODELS}
 
 
+@pytest.mark.parametrize("hidden", [False, True], ids=["here", "elsewhere"])
+def test_a_plan_for_a_volume_that_a_run_would_make_is_for_an_empty_one(
+    hidden: bool, elsewhere: Commands, origin: DemoServer, manifest: Path, tmp_path: Path
+) -> None:
+    chosen = elsewhere if hidden else replace(elsewhere, env={"HF_ENDPOINT": origin.endpoint})
+    volume = tmp_path / "volume"
+    outcome = chosen.run("plan", manifest, "--volume", volume)
+    assert outcome.returncode == 0, outcome.stderr
+    assert f"{volume} is not there yet: this plan is for an empty volume" in outcome.stderr
+    assert outcome.stdout.count("fetch  ") == len(MODELS) and "it fits" in outcome.stdout
+    assert "it does not fit" in chosen.run("plan", manifest, "--volume", volume, "--quota", "1M").stdout
+    assert chosen.run("plan", manifest, "--volume", volume, "--json").document["volume"] == str(volume)
+    assert not volume.exists()
+    refused = chosen.run("plan", manifest, "--volume", volume / "below")
+    assert refused.returncode == 2 and "cannot be used as a volume" in refused.stderr
+
+
 def test_a_plan_without_a_volume_and_a_manifest_names_what_could_be_one(elsewhere: Commands) -> None:
     outcome = elsewhere.run("plan")
     assert outcome.returncode == 2

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import os
 import random
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from prefetch.image.archive import read_image
 from prefetch.image.contents import Contents, Directory, Link, Replacement, Stored, Whiteout
 from prefetch.image.reading import Reading
 from prefetch.image.recognise import model_format
+from prefetch.image.tarstream import Readable
 from tests.support.images import LayerMaker, docker_archive, oci_archive, oci_layout
 
 if sys.version_info >= (3, 14):
@@ -112,6 +114,24 @@ def test_a_root_file_system_is_one_layer(tmp_path: Path) -> None:
     found = audited(tmp_path)
     assert found.layers == [LayerAccount(files=1, stored=50_000, models=50_000)]
     assert found.models[0].paths == ["comfyui/models/vae.safetensors", "comfyui/second"]
+
+
+def test_what_goes_away_while_a_live_folder_is_read_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "c" / "d").mkdir(parents=True)
+    for name in ("a", "b", "c/d/e", "z"):
+        (tmp_path / name).write_bytes(VAE)
+
+    def vanish(body: Readable) -> Readable:
+        (tmp_path / "b").unlink(missing_ok=True)
+        shutil.rmtree(tmp_path / "c", ignore_errors=True)
+        return body
+
+    gone: list[str] = []
+    (layer,) = read_image(tmp_path, through=vanish, gone=gone.append)
+    assert gone == ["b", "c"]
+    assert [entry.path for entry in layer.contents if isinstance(entry, Stored)] == ["a", "z"]
+    with pytest.raises(UsageError, match="no-folder"):
+        read_image(tmp_path / "no-folder")
 
 
 def test_an_exported_root_file_system_is_one_layer_too(tmp_path: Path) -> None:

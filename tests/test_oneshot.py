@@ -25,7 +25,7 @@ from prefetch.volume.layout import Volume
 from tests.support.commands import Commands
 from tests.support.models import assert_whole, repo_of, sent_bytes, wanted, write_manifest
 from tests.support.pods import Pod, real_run
-from tests.support.runpod import RunPod
+from tests.support.runpod import KEY, RunPod
 from tests.support.runpod_api import running_runpod
 from tests.support.runs import until
 
@@ -359,6 +359,26 @@ def test_a_slip_of_the_pen_in_a_template_ends_the_pod_too(options: str, account:
     (result,) = account.results(pod)
     assert result["exit_code"] == 2 and result["error"]["code"] == "usage"
     assert f"warning: {result['error']['message']}" in [entry.line for entry in pod.lines]
+
+
+@pytest.mark.parametrize(
+    "words", ["rnu m.yaml --on-failure stop", "fetch m.yaml --on-failure=stop", "--on-failure stop"]
+)
+def test_a_misspelt_command_in_a_template_ends_the_pod_too(words: str, account: Account) -> None:
+    pod = account.api.add_pod(name="job", args=words, mounts={})
+    account.ended(pod, "EXITED")
+    assert pod.starts == 1
+    (result,) = account.results(pod)
+    assert result["exit_code"] == 2 and result["error"]["code"] == "usage"
+
+
+def test_a_slip_of_the_pen_in_another_command_leaves_the_pod_alone(commands: Commands, tmp_path: Path) -> None:
+    with running_runpod(tmp_path / "volumes") as api:
+        env = {"RUNPOD_POD_ID": "abc", "PREFETCH_ON_FAILURE": "terminate", "PREFETCH_RUNPOD_ENDPOINT": api.endpoint}
+        for words in (["stauts"], ["image", "adit"]):
+            outcome = commands.run(*words, env={**env, "RUNPOD_API_KEY": KEY})
+            assert outcome.returncode == 2 and "PREFETCH_RESULT" not in outcome.stderr
+        assert not api.calls
 
 
 def test_a_volume_that_is_none_still_ends_the_pod(account: Account) -> None:

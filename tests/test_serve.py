@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from prefetch.demo.actions import Status
+from prefetch.demo.actions import Stall, Status
 from prefetch.demo.content import BytesFile
 from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
@@ -215,6 +215,24 @@ def test_an_address_that_was_never_reached_is_waited_for_if_another_try_may_help
     with sidecar(runs, env=env) as serving:
         serving.until_at_rest(runs.volume / ONE.path)
         assert "It is asked again until it answers." in serving.said
+
+
+def test_an_address_that_hangs_holds_up_nothing(runs: Runs, origin: DemoServer) -> None:
+    env = {"PREFETCH_MANIFEST_URL": put(origin, ONE)}
+    with sidecar(runs, env=env) as serving:
+        serving.until_at_rest(runs.volume / ONE.path)
+        origin.add_faults(Fault(do=Stall(), path="*followed*", method="*", times=None))
+        put(origin, TWO)
+        asked = len(origin.requests)
+        (runs.volume / ONE.path).unlink()
+        serving.process.send_signal(signal.SIGHUP)
+        serving.until_at_rest(runs.volume / ONE.path)
+        (entry, *_) = [entry for entry in since(origin, asked) if "followed" in entry.path]
+        assert entry.faults == ("Stall",)
+        origin.clear_faults()
+        serving.process.send_signal(signal.SIGHUP)
+        serving.until_at_rest(runs.volume / TWO.path)
+        assert serving.end()["exit_code"] == 0
 
 
 # What is removed -------------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ class Host:
 
     def look(self, *, now: bool = False) -> bytes:
         """The text that is known after a look."""
-        (found,) = asyncio.run(self.pages.at_hand([ADDRESS], now=now))
+        (found,) = asyncio.run(self.pages.at_hand([ADDRESS], now=now, patience=None))
         assert isinstance(found, Written)
         return found.data
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from prefetch.commands.table import Command
 from prefetch.errors import UsageError
-from prefetch.spelling import did_you_mean, shown
+from prefetch.spelling import did_you_mean, nearest, shown
 
-__all__ = ["HELP", "choose", "overview"]
+__all__ = ["HELP", "choose", "may_mean_a_job", "overview"]
 
 HELP = frozenset({"-h", "--help"})
 
@@ -34,6 +34,15 @@ def choose(words: Sequence[str], commands: Sequence[Command]) -> tuple[Command, 
     if second in HELP:
         return None
     raise _no_member(first, second, family)
+
+
+def may_mean_a_job(words: Sequence[str], commands: Sequence[Command]) -> bool:
+    """Whether words that `choose` refuses may be a pod's only job: unless they are nearest to another command."""
+    first = words[0] if words else ""
+    if _family(first, commands):
+        return False
+    name = nearest(first, [command.name.partition(" ")[0] for command in commands])
+    return name is None or any(command.may_end_a_pod for command in commands if command.name == name)
 
 
 def overview(commands: Sequence[Command], family: str = "") -> str:

@@ -45,7 +45,10 @@ def main(settings: Settings, listener: Listener) -> ImageAudit:
 
 def _audited(archive: Path, listener: Listener) -> ImageAudit:
     reading = Reading(lambda sentence: listener(Notice("info", sentence)), total=_size(archive))
-    layers = read_image(archive, through=reading.through)
+    gone: list[str] = []
+    layers = read_image(archive, through=reading.through, gone=gone.append)
+    if gone:
+        listener(Notice("warning", f"{count(len(gone), 'file')} went away while {archive} was read, and do not count."))
     return ImageAudit(str(archive), layers, account([layer.contents for layer in layers]))
 
 

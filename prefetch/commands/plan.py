@@ -17,7 +17,7 @@ from prefetch.scores import summary_of
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
 from prefetch.survey import Standing, State, contents, survey
-from prefetch.volume.absent import NoVolume
+from prefetch.volume.absent import NoVolume, UnmadeVolume
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
@@ -54,7 +54,9 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     """Compare the manifests with the volume; ask a host only what its manifest does not tell."""
     began = time.monotonic()
     volume = volume_to_plan_for(settings)
-    if isinstance(volume, NoVolume):
+    if isinstance(volume, UnmadeVolume):
+        listener(Notice("info", f"{volume.root} is not there yet: this plan is for an empty volume, made by the run"))
+    elif isinstance(volume, NoVolume):
         listener(Notice("info", "no volume was named and none is mounted here: this plan is for an empty one"))
     inventory = Inventory(volume)
     wanted = wanted_on(volume, settings, listener)
@@ -75,7 +77,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     error = summary_of(list(failures.values()), models=len(results), how="cannot be resolved")
     return RunResult(
         exit_code=0 if error is None else 1,
-        volume=None if isinstance(volume, NoVolume) else str(volume.root),
+        volume=None if _is_nowhere(volume) else str(volume.root),
         seconds=time.monotonic() - began,
         models=results,
         error=error,
@@ -84,10 +86,14 @@ def main(settings: Settings, listener: Listener) -> RunResult:
 
 
 def _room_on(volume: Volume, quota: int | None) -> _Room:
-    if isinstance(volume, NoVolume):
+    if _is_nowhere(volume):
         return _Room(quota, "no volume was named; pass --quota with the size you mean to buy")
     free = measure(volume, quota=quota).free
     return _Room(free, "the file system does not tell; pass --quota with the size you bought")
+
+
+def _is_nowhere(volume: Volume) -> bool:
+    return isinstance(volume, NoVolume) and not isinstance(volume, UnmadeVolume)
 
 
 def _from_manifest(standing: Standing) -> _Missing | PrefetchError:

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from prefetch.errors import UsageError
-from prefetch.image.contents import Contents, Through, read_layer, read_member, walk
+from prefetch.image.contents import Contents, Gone, Through, read_layer, read_member, walk
 from prefetch.image.index import Index
 from prefetch.image.tarstream import Readable, ahead, looks_like_tar, normal, tar_stream
 
@@ -47,8 +47,15 @@ def _as_it_is(body: Readable) -> Readable:
     return body
 
 
-def read_image(path: Path, *, through: Through = _as_it_is) -> list[Layer]:
+def _no_matter(path: str) -> None:
+    """Nobody wants to know."""
+
+
+def read_image(path: Path, *, through: Through = _as_it_is, gone: Gone = _no_matter) -> list[Layer]:
     """The image's layers, the lowest first.
+
+    Args:
+        gone: told what went away while a root file system was read; that is left out.
 
     Raises:
         UsageError: there is no image, or more than one.
@@ -59,10 +66,10 @@ def read_image(path: Path, *, through: Through = _as_it_is) -> list[Layer]:
             return _read_archive(path, through)
         if (path / "index.json").is_file() or (path / "manifest.json").is_file():
             return _read_layout(path, through)
-        return [Layer("", 0, walk(path, through=through))]
+        return [Layer("", 0, walk(path, through=through, gone=gone))]
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror or error}.",
+            f"{error.filename or path} cannot be read: {error.strerror or error}.",
             remedy="Make an archive with: docker save -o image.tar IMAGE",
         ) from error
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -18,6 +19,7 @@ __all__ = [
     "Contents",
     "Directory",
     "Entry",
+    "Gone",
     "Link",
     "Replacement",
     "Stored",
@@ -81,6 +83,8 @@ Entry: TypeAlias = Stored | Link | Whiteout | Directory | Replacement
 Contents: TypeAlias = list[Entry]
 Through: TypeAlias = Callable[[Readable], Readable]
 """What every file is read through; it gives the same bytes."""
+Gone: TypeAlias = Callable[[str], None]
+"""Told the path of something that went away while a directory was read."""
 
 
 def read_layer(stream: Readable, *, what: str) -> Contents:
@@ -109,26 +113,52 @@ def read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
     return Replacement(path) if body is None else _read(path, member.size, body)
 
 
-def walk(root: Path, *, through: Through) -> Contents:
-    """What stands below a directory, as one layer. Links are not followed. Raises OSError."""
+def walk(root: Path, *, through: Through, gone: Gone) -> Contents:
+    """What stands below a directory, as one layer. Links are not followed. Raises OSError.
+
+    Args:
+        gone: told each path that was there and is not any more when its turn comes: it is left out.
+    """
     contents: Contents = []
     first_names: dict[tuple[int, int], str] = {}
-    for path, entry in _walk(root, ""):
-        if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
-            contents.append(Replacement(path))
-        elif entry.is_dir():
-            contents.append(Directory(path))
-        else:
-            contents.append(_file(path, entry, first_names, through))
+    for path, entry in _walk(_listed(root), "", gone):
+        try:
+            contents.append(_stands(path, entry, first_names, through))
+        except OSError as error:
+            _pass_over(error, path, gone)
     return contents
 
 
-def _walk(folder: Path, below: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+def _walk(entries: Iterable[os.DirEntry[str]], below: str, gone: Gone) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    for entry in entries:
         path = posixpath.join(below, entry.name)
         yield path, entry
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), path)
+            try:
+                inner = _listed(entry)
+            except OSError as error:
+                _pass_over(error, path, gone)
+            else:
+                yield from _walk(inner, path, gone)
+
+
+def _listed(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _pass_over(error: OSError, path: str, gone: Gone) -> None:
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+        raise error
+    gone(path)
+
+
+def _stands(
+    path: str, entry: os.DirEntry[str], first_names: dict[tuple[int, int], str], through: Through
+) -> Stored | Link | Directory | Replacement:
+    if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
+        return Replacement(path)
+    return Directory(path) if entry.is_dir() else _file(path, entry, first_names, through)
 
 
 def _file(

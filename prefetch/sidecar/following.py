@@ -23,6 +23,9 @@ __all__ = ["Following"]
 EVERY = 2.0
 """Seconds between two looks at files: their bytes are compared, for a network volume's times are whole seconds."""
 
+PATIENCE = 2.0
+"""Seconds that a look waits for an address, which may hang for minutes while files change."""
+
 FIRST_RETRY = 5.0
 """Seconds until an address that has not answered yet is asked for the second time."""
 
@@ -79,7 +82,7 @@ class Following:
         error: PrefetchError
         while True:
             try:
-                manifests = await self._manifests(now=True)
+                manifests = await self._manifests(now=True, patience=None)
                 return await self._read(manifests, await self._mark(manifests))
             except Unseen as unseen:
                 about, error = "address", unseen.error
@@ -98,21 +101,27 @@ class Following:
 
     async def follow(self, post: Callable[[Target], None]) -> None:
         """Post every new target, for ever."""
+        try:
+            while True:
+                await self._follow(post)
+        finally:
+            await self._pages.stop()
+
+    async def _follow(self, post: Callable[[Target], None]) -> None:
         pause = min(EVERY, self._poll)
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._asked.wait()
-            asked = self._asked.is_set()
-            self._asked.clear()
-            self._refused_for += pause
-            if (target := await self._look(asked=asked)) is not None:
-                post(target)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._asked.wait()
+        asked = self._asked.is_set()
+        self._asked.clear()
+        self._refused_for += pause
+        if (target := await self._look(asked=asked)) is not None:
+            post(target)
 
     async def _look(self, *, asked: bool) -> Target | None:
         """The target, if it is a new one or was asked for."""
         try:
-            manifests = await self._manifests(now=asked)
+            manifests = await self._manifests(now=asked, patience=PATIENCE)
             mark = await self._mark(manifests)
             # A file that is being written changes from look to look: what was read of it could pass for the whole.
             settled, self._seen = mark == self._seen, mark
@@ -134,9 +143,9 @@ class Following:
         self._bulletin.well("manifest")
         return target
 
-    async def _manifests(self, *, now: bool) -> list[Path | Written]:
+    async def _manifests(self, *, now: bool, patience: float | None) -> list[Path | Written]:
         given = await in_daemon_thread(self._find, name="manifests")
-        return await self._pages.at_hand(given, now=now)
+        return await self._pages.at_hand(given, now=now, patience=patience)
 
     async def _mark(self, manifests: Sequence[Path | Written]) -> Mark:
         return await in_daemon_thread(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -51,19 +52,43 @@ class Pages:
         self._found: dict[Remote, Retrieved] = {}
         self._due = 0.0
         self._error: PrefetchError | None = None
+        self._asking: asyncio.Task[None] | None = None
 
-    async def at_hand(self, given: Sequence[Given], *, now: bool) -> list[Path | Written]:
+    async def at_hand(self, given: Sequence[Given], *, now: bool, patience: float | None) -> list[Path | Written]:
         """The manifests, those at addresses as they were found last; with ``now`` everybody is asked again.
+
+        Args:
+            patience: seconds that an answer is waited for: a later call gives it. None waits until there is one.
 
         Raises:
             Unseen: what is at an address was never seen yet, and cannot be had.
         """
         remotes = [each for each in given if isinstance(each, Remote)]
         if remotes and (now or self._clock() >= self._due):
-            await self._ask(remotes)
+            await self._ask_beside(remotes, anew=now, patience=patience)
         if self._error is not None and not self._found.keys() >= set(remotes):
             raise Unseen(self._error)
         return [self._found[each].written if isinstance(each, Remote) else each for each in given]
+
+    async def stop(self) -> None:
+        """Ask no more: what is under way is given up."""
+        before, self._asking = self._asking, None
+        if before is not None and not before.done():
+            before.cancel()
+            await asyncio.wait({before})
+
+    async def _ask_beside(self, remotes: Sequence[Remote], *, anew: bool, patience: float | None) -> None:
+        if anew:
+            # What is asked already may have been answered before it changed.
+            await self.stop()
+        if (before := self._asking) is not None:
+            if not before.done():
+                return
+            before.result()
+        asking = self._asking = asyncio.create_task(self._ask(remotes))
+        await asyncio.wait({asking}, timeout=patience)
+        if asking.done():
+            asking.result()
 
     async def _ask(self, remotes: Sequence[Remote]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""No volume at all, for what is planned before there is one."""
+"""Volumes that are not there yet, for what is planned before there is one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefetch.volume.layout import Volume
 
-__all__ = ["NoVolume"]
+__all__ = ["NoVolume", "UnmadeVolume"]
 
 
 class NoVolume(Volume):
@@ -17,8 +17,8 @@ class NoVolume(Volume):
 
     __slots__ = ()
 
-    def __init__(self) -> None:
-        super().__init__(Path(os.devnull), 0, 0)
+    def __init__(self, root: Path = Path(os.devnull)) -> None:
+        super().__init__(root, 0, 0)
 
     @contextmanager
     def reading(self, *parts: str) -> Iterator[int | None]:
@@ -29,3 +29,16 @@ class NoVolume(Volume):
 
     def real_directory(self, path: str) -> str | None:
         return None
+
+
+class UnmadeVolume(NoVolume):
+    """A directory that a run would make, in one that is there."""
+
+    __slots__ = ()
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root.absolute())
+
+    @property
+    def disk(self) -> Path:
+        return self.root.parent

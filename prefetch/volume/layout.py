@@ -82,6 +82,11 @@ class Volume:
         """The directory of everything that is ours and no model."""
         return self.root / STATE
 
+    @property
+    def disk(self) -> Path:
+        """A directory that is there, on the file system that holds the models."""
+        return self.root
+
     def prepare(self) -> None:
         """Make the state directory, if it is not there."""
         with files.os_errors(f"making {self.state}"), self._root() as root:

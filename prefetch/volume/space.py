@@ -63,8 +63,8 @@ def measure(volume: Volume, *, quota: int | None) -> Room:
     """The room on a volume. With a ``quota`` (bytes the volume may hold) every file on it is looked at."""
     import shutil  # not needed by those who have nothing to do
 
-    with files.os_errors(f"asking for the space on {volume.root}"):
-        usage = shutil.disk_usage(volume.root)
+    with files.os_errors(f"asking for the space on {volume.disk}"):
+        usage = shutil.disk_usage(volume.disk)
     told = usage.total < _PIB
     capacity, used, left = (usage.total, usage.used, [usage.free]) if told else (None, None, [])
     if quota is not None:
