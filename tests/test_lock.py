@@ -221,6 +221,7 @@ def test_a_pickle_that_nothing_pins_is_refused(bench: Bench) -> None:
     outcome = bench.run()
     assert outcome.returncode == 2
     assert "--allow-unpinned" in outcome.models[pickle.path]["error"]
+    assert f"FAILED {pickle.path} may run code" in outcome.stderr
     assert outcome.models[OTHER.path]["status"] == "downloaded"
     assert bench.do("lock").returncode == 0
     assert bench.run().returncode == 0

@@ -91,3 +91,16 @@ def test_printable_keeps_what_people_write() -> None:
 def test_widths_are_kept(number: int, text: str, width: int) -> None:
     assert len(humanize.size(number)) <= 9
     assert len(humanize.shorten(text, width)) <= width
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("It is gated.", "FAILED models/a.pth: It is gated."),
+        ("models/a.pth may run code.", "FAILED models/a.pth may run code."),
+        ("models/a.pth: 3 bytes are missing.", "FAILED models/a.pth: 3 bytes are missing."),
+        ("models/a.pth2 is another.", "FAILED models/a.pth: models/a.pth2 is another."),
+    ],
+)
+def test_a_verdict_names_its_path_once(message: str, line: str) -> None:
+    assert humanize.verdict("FAILED", "models/a.pth", message) == line

@@ -168,6 +168,13 @@ def test_nothing_said_can_break_or_rewrite_a_line() -> None:
     ]
 
 
+def test_a_failure_names_its_model_once_where_it_stands_and_at_the_end() -> None:
+    failed = ModelFailed("models/a.pth", "usage", "models/a.pth may run code. Run prefetch lock.")
+    last = RunFinished(False, 2, 1.0, 0, 0, 1)
+    told = [line for line in lines_of([failed, Notice("info", "Later."), last]) if line.startswith("FAILED")]
+    assert told == ["FAILED models/a.pth may run code. Run prefetch lock."] * 2
+
+
 class Gone(io.StringIO):
     def __init__(self) -> None:
         super().__init__()

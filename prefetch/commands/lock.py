@@ -17,7 +17,7 @@ from prefetch.manifest import Wanted, load_manifests
 from prefetch.opening import limits_of, open_volume
 from prefetch.pinning import pin, read_lock
 from prefetch.report.events import Listener, Notice
-from prefetch.report.humanize import count, printable
+from prefetch.report.humanize import count, printable, verdict
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.scores import summary_of
 from prefetch.settings import Settings
@@ -203,7 +203,7 @@ class _Locker:
 
 
 def _failures(failed: dict[str, PrefetchError]) -> list[str]:
-    return [printable(f"unresolved {path}: {error}") for path, error in failed.items()]
+    return [printable(verdict("unresolved", path, str(error))) for path, error in failed.items()]
 
 
 def _with_error(result: ModelResult, failed: dict[str, PrefetchError]) -> ModelResult:

@@ -160,7 +160,8 @@ def _results(
 
 def _table(results: Sequence[ModelResult], plan: Plan[_Missing], room: _Room) -> str:
     rows = [f"{r.status:<11} {humanize.size(r.size):>12}  {humanize.printable(r.path)}" for r in results]
-    failed = [humanize.printable(f"unresolved {r.path}: {r.error}") for r in results if r.error is not None]
+    verdicts = (humanize.verdict("unresolved", r.path, r.error) for r in results if r.error is not None)
+    failed = [humanize.printable(line) for line in verdicts]
     return "\n".join([*rows, *_sums(plan, room, unresolved=len(failed)), *failed])
 
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["cause", "count", "duration", "enumerated", "eta", "percent", "printable", "rate", "shorten", "size"]
+__all__ = [
+    "cause",
+    "count",
+    "duration",
+    "enumerated",
+    "eta",
+    "percent",
+    "printable",
+    "rate",
+    "shorten",
+    "size",
+    "verdict",
+]
 
 _NEVER = 100 * 86_400
 _NAMED = 5
@@ -79,6 +91,13 @@ def enumerated(names: Sequence[str]) -> str:
 def printable(text: str) -> str:
     """The text with everything escaped that could move a cursor, break a line or turn its direction."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def verdict(word: str, path: str, message: str) -> str:
+    """A line for what became of ``path``: ``FAILED path: message``; a message that begins with it is not led by it."""
+    if message.startswith((f"{path} ", f"{path}: ")):
+        return f"{word} {message}"
+    return f"{word} {path}: {message}"
 
 
 def shorten(text: str, width: int) -> str:

@@ -122,7 +122,7 @@ def _(event: ModelDone) -> str | None:
 
 @sentence.register
 def _(event: ModelFailed) -> str:
-    return f"FAILED {event.path}: {event.message}"
+    return _failure(event)
 
 
 @sentence.register
@@ -172,7 +172,11 @@ def _verdict(event: RunFinished) -> str:
 
 
 def _failures(failures: list[ModelFailed]) -> list[str]:
-    lines = [f"FAILED {failure.path}: {failure.message}" for failure in failures[:_LISTED]]
+    lines = [_failure(failure) for failure in failures[:_LISTED]]
     if len(failures) > _LISTED:
         lines.append(f"and {humanize.count(len(failures) - _LISTED, 'model')} more failed, each named above")
     return lines
+
+
+def _failure(event: ModelFailed) -> str:
+    return humanize.verdict("FAILED", event.path, event.message)
