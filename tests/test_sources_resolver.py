@@ -237,6 +237,23 @@ def test_what_the_hub_refuses(
 
 
 @pytest.mark.parametrize(
+    ("code", "source", "link"),
+    [
+        ("EntryNotFound", "hf://o/r/d/f.bin", "/o/r/tree/main for what it has."),
+        ("RevisionNotFound", "hf://datasets/o/r@v7/f.bin", "/datasets/o/r/tree/main for its branches and tags."),
+    ],
+)
+def test_what_a_hub_lacks_is_to_be_looked_up_where_it_was_asked_for(code: str, source: str, link: str) -> None:
+    async def work() -> None:
+        async with hub_and_cdn(Hub(404, {"X-Error-Code": code})) as (hub, _), resolver(hub.url) as resolving:
+            with pytest.raises(SourceError) as caught:
+                await resolving.resolve(parse_source(source), source=source)
+        assert f"See {hub.url}{link}" in str(caught.value)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
     ("status", "headers", "floor"),
     [(429, {"RateLimit": '"resolvers";r=0;t=123'}, 123), (503, {"Retry-After": "7"}, 7), (500, {}, 0)],
 )

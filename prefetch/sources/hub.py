@@ -161,7 +161,7 @@ class Hub:
             return question(token), token
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             proxy = proxy_for(self._endpoint)
-            raise explain(error, ref, host=self._endpoint.host, token=token, advice=advice, proxy=proxy) from None
+            raise explain(error, ref, endpoint=self._endpoint, token=token, advice=advice, proxy=proxy) from None
         except RuntimeError as error:
             if "closed" not in str(error):
                 raise

@@ -29,16 +29,24 @@ _Ref = HuggingFaceRef | HuggingFolderRef
 
 
 def explain(
-    error: Exception, ref: _Ref, *, host: str, token: Token | None, advice: str, proxy: SecretURL | None = None
+    error: Exception,
+    ref: _Ref,
+    *,
+    endpoint: SecretURL,
+    token: Token | None,
+    advice: str,
+    proxy: SecretURL | None = None,
 ) -> PrefetchError:
     """The error of ours for what huggingface_hub raised.
 
     Args:
-        host: the endpoint's host.
+        endpoint: the Hub that was asked, or a mirror of it: a link to look at what it has leads there. Accounts, their
+            tokens and the terms they accept are huggingface.co's, whichever was asked.
         token: what went along.
         advice: what to do about a token that is missing.
         proxy: what stands between, where one does.
     """
+    host = endpoint.host
     match error:
         case GatedRepoError():
             return _gated(error, ref, token, advice)
@@ -47,12 +55,12 @@ def explain(
         case RevisionNotFoundError():
             return RevisionError(
                 f"{ref.repo_path} on {host} has no revision {ref.revision!r}.",
-                remedy=f"See https://huggingface.co/{ref.repo_path}/tree/main for its branches and tags.",
+                remedy=f"See {endpoint}/{ref.repo_path}/tree/main for its branches and tags.",
             )
         case EntryNotFoundError():
-            return _no_file(ref, host)
+            return _no_file(ref, endpoint)
         case HfHubHTTPError():
-            return _by_status(error, ref, host, token, advice)
+            return _by_status(error, ref, endpoint, token, advice)
     return _unreached(error, host, proxy)
 
 
@@ -69,11 +77,11 @@ def _gated(error: GatedRepoError, ref: _Ref, token: Token | None, advice: str) -
     return AccessError(f"{message}.", remedy=f"{page} with the account the token sent ({token.found_in}) belongs to.")
 
 
-def _no_file(ref: _Ref, host: str) -> SourceError:
+def _no_file(ref: _Ref, endpoint: SecretURL) -> SourceError:
     what = "file" if isinstance(ref, HuggingFaceRef) else "directory"
     return SourceError(
-        f"{ref.repo_path} on {host} has no {what} {ref.path!r} at revision {ref.revision!r}.",
-        remedy=f"See https://huggingface.co/{ref.repo_path}/tree/main for what it has.",
+        f"{ref.repo_path} on {endpoint.host} has no {what} {ref.path!r} at revision {ref.revision!r}.",
+        remedy=f"See {endpoint}/{ref.repo_path}/tree/main for what it has.",
     )
 
 
@@ -86,7 +94,10 @@ def _missing_or_private(ref: _Ref, host: str, token: Token | None, advice: str) 
     )
 
 
-def _by_status(error: HfHubHTTPError, ref: _Ref, host: str, token: Token | None, advice: str) -> PrefetchError:
+def _by_status(
+    error: HfHubHTTPError, ref: _Ref, endpoint: SecretURL, token: Token | None, advice: str
+) -> PrefetchError:
+    host = endpoint.host
     status, headers = error.response.status_code, error.response.headers
     says = hide(redact(headers.get("X-Error-Message", "")), [token.secret.reveal()] if token else [])
     shown = f"{status}: {says[:120].rstrip('.')}" if says else str(status)
@@ -103,7 +114,7 @@ def _by_status(error: HfHubHTTPError, ref: _Ref, host: str, token: Token | None,
     if status == 403:
         return AccessError(f"{host} refuses {ref.repo_path} ({shown}).", remedy=advice)
     if status in (404, 410):
-        return _no_file(ref, host)
+        return _no_file(ref, endpoint)
     if status in (408, 425, 429) or status >= 500:
         floor = wait_asked_for(status, headers, now=time.time())
         return TransientError(f"{host} answered {shown} for {ref}.", cause=f"status_{status}", floor=floor)

@@ -168,7 +168,7 @@ class _HubLocator:
 
     @property
     def access_remedy(self) -> str:
-        return f"Set HF_TOKEN to a token that may read https://huggingface.co/{self.ref.repo_path}."
+        return f"Set HF_TOKEN to a token that may read {self.hub.endpoint}/{self.ref.repo_path}."
 
     async def locate(self) -> Location:
         facts = await self.hub.facts(self.ref)
