@@ -9,23 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from prefetch.errors import AccessError, SourceError, TransientError
-from prefetch.net.checks import Accepted, Asked
 from prefetch.net.client import Session
-from prefetch.net.headers import signed_expiry
-from prefetch.net.http import HttpOrigin, check_answer
+from prefetch.net.http import HttpOrigin
 from prefetch.net.locations import Location
-from prefetch.net.request import Answer, get
+from prefetch.net.request import Answer
 from prefetch.net.retry import FullJitter
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.access import Access
 from prefetch.sources.document import fetch_document
+from prefetch.sources.probe import Probed, probe
 from prefetch.sources.refs.civitai import CivitaiModelRef, CivitaiRef
 from prefetch.sources.remote import RemoteFile
 
@@ -81,17 +79,17 @@ class Civitai:
         file = _chosen(files, ref)
         known = file.sha256 or sha256
         locator = _Locator(self._session, self, ref.version, file, size=size, verified=known is not None)
-        location, accepted = await locator.find()
+        probed = await locator.find()
         origin = HttpOrigin(
             self._session,
             locator,
-            location=location,
-            size=accepted.total,
+            location=probed.location,
+            size=probed.accepted.total,
             verified=known is not None,
-            ranges=accepted.ranged,
+            ranges=probed.accepted.ranged,
         )
         url = f"{_PUBLIC}{_download_path(ref.version, file)}"
-        return RemoteFile(source, url, origin, accepted.total, file.sha256)
+        return RemoteFile(source, url, origin, probed.accepted.total, file.sha256)
 
     async def _files(self, ref: CivitaiRef) -> list[_File]:
         data = await self._document(f"model-versions/{ref.version}", ref)
@@ -196,9 +194,9 @@ class _Locator:
         return self.civitai.remedy
 
     async def locate(self) -> Location:
-        return (await self.probe())[0]
+        return (await self.probe()).location
 
-    async def find(self) -> tuple[Location, Accepted]:
+    async def find(self) -> Probed:
         """As `probe`, for a file that was listed a moment ago: its storage is at times not found for some seconds."""
         wait = FullJitter()
         for number in range(1, _TRIES):
@@ -208,24 +206,20 @@ class _Locator:
                 await asyncio.sleep(wait.delay(error.passing, number))
         return await self.probe()
 
-    async def probe(self) -> tuple[Location, Accepted]:
-        url = SecretURL(f"{self.civitai.endpoint.reveal()}{_download_path(self.version, self.file)}")
-        headers = {"Range": "bytes=0-0"}
-        async with get(self.session, url, headers=headers, credentials=self.civitai.credentials) as answer:
-            self._check_login(answer)
-            self._check_found(answer)
-            asked = Asked(
-                self.name,
-                answer.url.host,
-                0,
-                1,
-                size=self.size,
-                verified=self.verified,
-                access_remedy=self.access_remedy,
-            )
-            accepted = await check_answer(answer, asked, now=time.time())
-            expires = signed_expiry(answer.url.reveal())
-            return Location(answer.url, self.civitai.endpoint.host, self.civitai.credentials, expires), accepted
+    async def probe(self) -> Probed:
+        return await probe(
+            self.session,
+            SecretURL(f"{self.civitai.endpoint.reveal()}{_download_path(self.version, self.file)}"),
+            self,
+            credentials=self.civitai.credentials,
+            size=self.size,
+            verified=self.verified,
+            check=self._check,
+        )
+
+    def _check(self, answer: Answer) -> None:
+        self._check_login(answer)
+        self._check_found(answer)
 
     def _check_found(self, answer: Answer) -> None:
         if answer.url.origin == self.origin and answer.response.status == 404:

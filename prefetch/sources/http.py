@@ -1,21 +1,18 @@
-"""Files at an https address: one byte is asked for (many hosts answer HEAD wrongly), the answer tells the rest."""
+"""Files at an https address."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-from prefetch.net.checks import Accepted, Asked
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential
-from prefetch.net.headers import signed_expiry, strong_etag
-from prefetch.net.http import HttpOrigin, check_answer
+from prefetch.net.http import HttpOrigin
 from prefetch.net.locations import Location
-from prefetch.net.request import get
 from prefetch.net.urls import OriginKey, SecretURL, origin_text
 from prefetch.sources.access import Access
 from prefetch.sources.document import Document, fetch_document
+from prefetch.sources.probe import Probed, probe
 from prefetch.sources.refs.http import HttpRef
 from prefetch.sources.remote import RemoteFile
 
@@ -53,17 +50,18 @@ class Http:
             AccessError, SourceError, ContentError, TransientError: see `check_response`.
         """
         locator = _HttpLocator(self._session, ref, self._access, verified=sha256 is not None, size=size)
-        location, accepted, etag = await locator.probe()
+        probed = await locator.probe()
+        size = probed.accepted.total
         origin = HttpOrigin(
             self._session,
             locator,
-            location=location,
-            size=accepted.total,
-            verified=sha256 is not None,
-            etag=etag,
-            ranges=accepted.ranged,
+            location=probed.location,
+            size=size,
+            verified=locator.verified,
+            etag=probed.etag,
+            ranges=probed.accepted.ranged,
         )
-        return RemoteFile(source, _public_url(ref.url), origin, accepted.total, etag=etag)
+        return RemoteFile(source, _public_url(ref.url), origin, size, etag=probed.etag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +97,18 @@ class _HttpLocator:
         return self.access.own
 
     async def locate(self) -> Location:
-        return (await self.probe())[0]
+        return (await self.probe()).location
 
-    async def probe(self) -> tuple[Location, Accepted, str | None]:
-        """Ask for the first byte: where it came from, what the answer says of the file, its strong validator."""
-        headers = {"Range": "bytes=0-0"}
-        async with get(self.session, self.ref.url, headers=headers, credentials=self.credentials) as answer:
-            asked = Asked(
-                self.name,
-                answer.url.host,
-                0,
-                1,
-                size=self.size,
-                verified=self.verified,
-                access_remedy=self.access_remedy,
-            )
-            accepted = await check_answer(answer, asked, now=time.time())
-            expires = signed_expiry(answer.url.reveal())
-            location = Location(answer.url, self.ref.url.host, self.credentials, expires)
-            return location, accepted, strong_etag(answer.response.headers.get("ETag"))
+    async def probe(self) -> Probed:
+        """Ask for the first byte."""
+        return await probe(
+            self.session,
+            self.ref.url,
+            self,
+            credentials=self.credentials,
+            size=self.size,
+            verified=self.verified,
+        )
 
 
 def _public_url(url: SecretURL) -> str:
