@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 
 from prefetch.demo.cdn import Cdn
 from prefetch.demo.civitai import Civitai, CivitaiVersion
@@ -13,7 +14,7 @@ from prefetch.demo.faults import Fault, Script
 from prefetch.demo.hub import Hub
 from prefetch.demo.log import LogEntry, RequestLog
 from prefetch.demo.repo import Files, Repo
-from prefetch.demo.wire import LOOPBACK, Link, Server, listen
+from prefetch.demo.wire import LOOPBACK, Link, Server
 
 __all__ = ["DemoServer", "running_origin"]
 
@@ -93,46 +94,20 @@ def running_origin(
 ) -> Iterator[DemoServer]:
     """An origin that serves from threads of this process until the block is left.
 
+    `Hub` and `Civitai` tell of what they hold, `Cdn` of how its links end, `Link` of the connections. Beside these:
+
     Args:
-        repos: what the Hub holds.
-        files: plain files by name, at ``/files/NAME`` with an ETag.
-        versions: what Civitai holds.
         faults: the script's beginning.
-        tokens: the user's name by token; any other token is answered as invalid.
         port, cdn_port: 0 for any free ones.
         address: where it listens; the CDN has another name on loopback.
-        link: TLS, pace and delay of every connection.
-        lifetime: seconds that a signed link is good for.
-        page_size: entries of a tree listing on one page.
         log: where to enter the requests; in memory only by default.
-        clock: seconds since the epoch, by which links expire.
     """
-    link, log, script = link or Link(), log or RequestLog(), Script(faults)
-    scheme = "https" if link.tls else "http"
-    hub_sockets, cdn_sockets, civitai_sockets = (listen(each, address) for each in (port, cdn_port, 0))
-    cdn_host = "localhost" if address == LOOPBACK else address
-    cdn = Cdn(f"{scheme}://{cdn_host}:{cdn_sockets[0].getsockname()[1]}", lifetime=lifetime, clock=clock)
-    hub = Hub(
-        f"{scheme}://{address}:{hub_sockets[0].getsockname()[1]}",
-        link=cdn.link,
-        repos=repos,
-        files=files,
-        tokens=tokens,
-        page_size=page_size,
-    )
-    civitai = Civitai(
-        f"{scheme}://{address}:{civitai_sockets[0].getsockname()[1]}", link=cdn.link, versions=versions, tokens=tokens
-    )
-    servers = [
-        Server("hub", hub, hub_sockets, script=script, log=log, link=link),
-        Server("cdn", cdn, cdn_sockets, script=script, log=log, link=link),
-        Server("civitai", civitai, civitai_sockets, script=script, log=log, link=link),
-    ]
-    for server in servers:
-        server.start()
-    try:
+    log, script = log or RequestLog(), Script(faults)
+    at = partial(Server, address=address, script=script, log=log, link=link or Link())
+    at_hub, at_civitai = at("hub", port), at("civitai", 0)
+    at_cdn = at("cdn", cdn_port, host="localhost" if address == LOOPBACK else None)
+    cdn = Cdn(at_cdn.endpoint, lifetime=lifetime, clock=clock)
+    hub = Hub(at_hub.endpoint, link=cdn.link, repos=repos, files=files, tokens=tokens, page_size=page_size)
+    civitai = Civitai(at_civitai.endpoint, link=cdn.link, versions=versions, tokens=tokens)
+    with closing(log), at_hub.serving(hub), at_cdn.serving(cdn), at_civitai.serving(civitai):
         yield DemoServer(hub, cdn, civitai, script, log)
-    finally:
-        for server in servers:
-            server.stop()
-        log.close()

@@ -12,8 +12,8 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from threading import Event, Lock, Thread
@@ -23,9 +23,10 @@ from prefetch.demo.faults import Script
 from prefetch.demo.log import LogEntry, RequestLog
 from prefetch.demo.messages import Reply, Request
 
-__all__ = ["LOOPBACK", "App", "Link", "Server", "listen"]
+__all__ = ["LOOPBACK", "App", "Link", "Server"]
 
 App = Callable[[Request], Reply]
+Name = Literal["hub", "cdn", "civitai"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -51,37 +52,33 @@ class Link:
     delay: float = 0.0
 
 
-def listen(port: int, address: str = LOOPBACK) -> list[socket.socket]:
-    """A socket on ``address``, and for 127.0.0.1 one on ::1 too, if there is such, with its port (0: any free one)."""
-    first = socket.create_server((address, port))
-    sockets = [first]
-    if address == LOOPBACK and socket.has_ipv6:
-        # A client that tries ::1 first for "localhost" is refused at once and falls back, so this may fail.
-        with suppress(OSError):
-            sockets.append(socket.create_server(("::1", first.getsockname()[1]), family=socket.AF_INET6))
-    return sockets
-
-
 class Server:
-    """Serves an `App` on sockets that already listen, from `start` to `stop`."""
+    """Serves an `App` on a port that it takes at once: an app has to know where it will be found.
+
+    Args:
+        port: 0 for any free one.
+        address: where it listens.
+        host: how it calls itself, where that is not by its address.
+    """
 
     def __init__(
         self,
-        name: Literal["hub", "cdn", "civitai"],
-        app: App,
-        sockets: list[socket.socket],
+        name: Name,
+        port: int,
         *,
+        address: str = LOOPBACK,
+        host: str | None = None,
         script: Script,
         log: RequestLog,
         link: Link,
     ) -> None:
         self.name = name
-        self.app = app
         self.script = script
         self.log = log
         self.link = link
         self.stopping = Event()
-        self._sockets = sockets
+        self._host = host or address
+        self._sockets = _listen(port, address)
         self._numbers = itertools.count(1)
         self._lock = Lock()
         self._open: set[_Connection] = set()
@@ -92,13 +89,24 @@ class Server:
         """The port on all of its addresses."""
         return int(self._sockets[0].getsockname()[1])
 
-    def start(self) -> None:
-        """Accept connections, in threads."""
-        self._threads = [Thread(target=self._accept, args=(each,), daemon=True) for each in self._sockets]
+    @property
+    def endpoint(self) -> str:
+        """Its scheme, host and port."""
+        scheme = "https" if self.link.tls else "http"
+        return f"{scheme}://{self._host}:{self.port}"
+
+    @contextmanager
+    def serving(self, app: App) -> Iterator[None]:
+        """Accept connections, in threads, until the block is left."""
+        self._threads = [Thread(target=self._accept, args=(each, app), daemon=True) for each in self._sockets]
         for thread in self._threads:
             thread.start()
+        try:
+            yield
+        finally:
+            self._stop()
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """Close everything, whatever is being sent, and wait for the threads."""
         self.stopping.set()
         for each in self._sockets:
@@ -115,13 +123,13 @@ class Server:
         for connection in connections:
             connection.thread.join()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket, app: App) -> None:
         while not self.stopping.is_set():
             try:
                 accepted, _ = listener.accept()
             except OSError:
                 return
-            connection = _Connection(self, accepted, next(self._numbers))
+            connection = _Connection(self, app, accepted, next(self._numbers))
             with self._lock:
                 self._open.add(connection)
             connection.thread.start()
@@ -135,9 +143,10 @@ class Server:
 class _Connection:
     """One accepted connection and the thread that answers its requests in turn."""
 
-    def __init__(self, server: Server, accepted: socket.socket, number: int) -> None:
+    def __init__(self, server: Server, app: App, accepted: socket.socket, number: int) -> None:
         self.thread = Thread(target=self._run, daemon=True)
         self._server = server
+        self._app = app
         self._socket = accepted
         self._number = number
 
@@ -173,7 +182,7 @@ class _Connection:
         request = _read_request(reader, self._server.name)
         if request is None:
             return False
-        reply, faults = self._server.script.apply(request, self._server.app(request))
+        reply, faults = self._server.script.apply(request, self._app(request))
         entry = self._server.log.begin(request, reply, connection=self._number, faults=faults)
         try:
             return self._send(request, reply, entry)
@@ -212,11 +221,22 @@ class _Connection:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
 
+def _listen(port: int, address: str) -> list[socket.socket]:
+    """A socket on ``address``, and for 127.0.0.1 one on ::1 too, if there is such, with its port (0: any free one)."""
+    first = socket.create_server((address, port))
+    sockets = [first]
+    if address == LOOPBACK and socket.has_ipv6:
+        # A client that tries ::1 first for "localhost" is refused at once and falls back, so this may fail.
+        with suppress(OSError):
+            sockets.append(socket.create_server(("::1", first.getsockname()[1]), family=socket.AF_INET6))
+    return sockets
+
+
 def _chunk(piece: memoryview) -> bytes:
     return b"".join([f"{len(piece):x}\r\n".encode(), piece, b"\r\n"])
 
 
-def _read_request(reader: BufferedReader, server: Literal["hub", "cdn", "civitai"]) -> Request | None:
+def _read_request(reader: BufferedReader, server: Name) -> Request | None:
     """The next request; None when the client is done."""
     words = reader.readline(65536).decode("latin-1").split()
     if len(words) != 3:

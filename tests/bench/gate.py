@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from prefetch.demo.faults import Script
 from prefetch.demo.log import RequestLog
 from prefetch.demo.messages import Reply, Request, text_reply
-from prefetch.demo.wire import Link, Server, listen
+from prefetch.demo.wire import Link, Server
 
 __all__ = ["CONFIGURATION", "LOCATION", "gate"]
 
@@ -39,12 +39,9 @@ LOCATION = """
 @contextmanager
 def gate(delay: float) -> Iterator[int]:
     """A server on 127.0.0.1 that says yes to everything after ``delay`` seconds; its port."""
-    server = Server("hub", _yes, listen(0), script=Script(), log=RequestLog(), link=Link(delay=delay))
-    server.start()
-    try:
+    server = Server("hub", 0, script=Script(), log=RequestLog(), link=Link(delay=delay))
+    with server.serving(_yes):
         yield server.port
-    finally:
-        server.stop()
 
 
 def _yes(request: Request) -> Reply:

@@ -41,10 +41,10 @@ class Origin:
 def origin_for(files: FileSet, *, work: Path, link: Link) -> Iterator[Origin]:
     """Serve ``files`` as the repository `REPO`; ``work`` is for the servers' own files."""
     work.mkdir(parents=True, exist_ok=True)
-    port, sockets, repo = free_port(), wire.listen(0), _repo(files)
+    port, repo = free_port(), _repo(files)
     endpoint = f"http://127.0.0.1:{port}"
     hub = Hub(endpoint, link=_no_link, repos=[repo])
-    stand_in = wire.Server("hub", hub, sockets, script=Script(), log=RequestLog(), link=wire.Link())
+    stand_in = wire.Server("hub", 0, script=Script(), log=RequestLog(), link=wire.Link())
     redirects = partial(
         configuration,
         repo.files,
@@ -53,12 +53,11 @@ def origin_for(files: FileSet, *, work: Path, link: Link) -> Iterator[Origin]:
         port=port,
         stand_in=stand_in.port,
     )
-    stand_in.start()
-    try:
-        with nginx_serving(files.folder, work=work, link=link, hub=lambda cdn: redirects(cdn=cdn)) as nginx:
-            yield Origin(endpoint, nginx)
-    finally:
-        stand_in.stop()
+    with (
+        stand_in.serving(hub),
+        nginx_serving(files.folder, work=work, link=link, hub=lambda cdn: redirects(cdn=cdn)) as nginx,
+    ):
+        yield Origin(endpoint, nginx)
 
 
 def _repo(files: FileSet) -> Repo:
