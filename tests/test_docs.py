@@ -37,6 +37,7 @@ ROOMS = {
     "comfyui/workflow": {"errors", "volume", "yamlfile"},
     "image": {"errors", "report"},
     "runpod": {"errors", "net", "report", "sources"},
+    "settings": {"comfyui", "runpod", "values"},
 }
 """For each room the rooms it may know: docs/architecture.md."""
 
@@ -44,6 +45,8 @@ SEAMS = {
     ("transfer", "net"): {"prefetch.net.origin", "prefetch.net.retry"},
     ("volume", "report"): {"prefetch.report.humanize"},
     ("image", "report"): {"prefetch.report.humanize"},
+    ("settings", "comfyui"): {"prefetch.comfyui.paths"},
+    ("settings", "runpod"): {"prefetch.runpod.options"},
     ("runpod", "report"): {"prefetch.report.events", "prefetch.report.humanize"},
     ("runpod", "sources"): {"prefetch.sources.tokens"},
     ("monitor", "net"): {"prefetch.net.credentials", "prefetch.net.daemon", "prefetch.net.urls"},

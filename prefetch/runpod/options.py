@@ -8,6 +8,7 @@ from dataclasses import dataclass
 __all__ = [
     "SecretFor",
     "VolumeAt",
+    "parse_cpus",
     "parse_data_center",
     "parse_gigabytes",
     "parse_secret",
@@ -15,10 +16,11 @@ __all__ = [
     "parse_volume",
 ]
 
-_CENTER = re.compile(r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_GIGABYTES = re.compile(r"([0-9]{1,4})\s*(?:G|GB)?")
+# Texts, as in prefetch.values.
+_CENTER = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+"
+_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+_GIGABYTES = r"([0-9]{1,4})\s*(?:G|GB)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,21 @@ def parse_variable(text: str) -> str:
 
 def parse_gigabytes(text: str) -> int:
     """``50``, ``50G`` or ``50GB``. Raises ValueError for anything else, or a size that RunPod has not."""
-    match = _GIGABYTES.fullmatch(text.strip())
+    match = re.fullmatch(_GIGABYTES, text.strip())
     if match is None or not 10 <= int(match[1]) <= 4096:
         raise ValueError("no size of a network volume")
     return int(match[1])
 
 
-def _matched(pattern: re.Pattern[str], text: str) -> str:
-    if not pattern.fullmatch(text):
+def parse_cpus(text: str) -> int:
+    """A number of virtual CPUs. Raises ValueError for one that no pod has: RunPod counts them in powers of two."""
+    number = int(text)
+    if number not in (2, 4, 8, 16, 32):
+        raise ValueError("not one of them")
+    return number
+
+
+def _matched(pattern: str, text: str) -> str:
+    if not re.fullmatch(pattern, text):
         raise ValueError("not of this form")
     return text
