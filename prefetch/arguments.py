@@ -32,8 +32,11 @@ def parse(command: Command, arguments: Sequence[str]) -> dict[str, Any]:
         UsageError: an unknown option, a missing value, an argument too many.
     """
     words, plain = split_at_dashes(arguments)
+    parser = _parser(command)
+    # Else argparse puts one together of all options, for sentences of its own, which nobody sees.
+    parser.usage = ""
     try:
-        namespace, strangers = _parser(command).parse_known_intermixed_args(words)
+        namespace, strangers = parser.parse_known_intermixed_args(words)
     except argparse.ArgumentError as error:
         raise _malformed(command, error.argument_name or "") from None
     if strangers:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 
 __all__ = ["did_you_mean", "nearest", "shown", "split_at_dashes"]
 
-_LOOKS_SECRET = re.compile(r"(hf|rpa|rps|user)_\w+|[\w-]{32,}")
+# A text, as in prefetch.values.
+_SUSPICIOUS = r"(hf|rpa|rps|user)_\w+|[\w-]{32,}"
 _LONGEST = 80
 
 
 def shown(value: object) -> str:
     """The value as a shell would take it, printable and short; what looks like a token is left out."""
+    import shlex
+
     from prefetch.net.urls import redact
 
     text = redact(str(value).strip())
-    if _LOOKS_SECRET.fullmatch(text) or "…" in text:
+    if re.fullmatch(_SUSPICIOUS, text) or "…" in text:
         return "(not shown)"
     return shlex.quote(text if text.isprintable() else ascii(text)[1:-1])[:_LONGEST]
 

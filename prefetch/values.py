@@ -34,14 +34,15 @@ __all__ = [
     "word",
 ]
 
-_SIZE = re.compile(r"([0-9]{1,18})(?:\.([0-9]{0,18}))?\s*(?:([KMGT])(i?))?B?")
+# Patterns are texts here: most starts use none of them, and would pay for making them.
+_SIZE = r"([0-9]{1,18})(?:\.([0-9]{0,18}))?\s*(?:([KMGT])(i?))?B?"
 _POWER = {"K": 1, "M": 2, "G": 3, "T": 4}
 _SWITCHES = {
     **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
     **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
 }
 _Number = TypeVar("_Number", int, float)
-_DIGITS = re.compile(r"[0-9]{1,18}")
+_DIGITS = r"[0-9]{1,18}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def parse_size(text: str) -> int:
     Raises:
         ValueError: the text is not a size.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None:
         raise ValueError("not a size")
     number, fraction, unit, binary = match.groups(default="")
@@ -214,7 +215,7 @@ def _one_of(text: str, words: tuple[str, ...]) -> str:
 
 
 def _int(text: str) -> int:
-    if not _DIGITS.fullmatch(text.strip()):
+    if not re.fullmatch(_DIGITS, text.strip()):
         raise ValueError("not a whole number")
     return int(text)
 
