@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from prefetch.report.board import STATES, Board
+from prefetch.report.board import Board
 from prefetch.report.events import (
     Claims,
     Event,
@@ -32,6 +32,7 @@ from prefetch.report.events import (
     Waiting,
 )
 from prefetch.report.metrics import MOST_CAUSES, MOST_HOSTS, MOST_PATHS, registry_of
+from prefetch.report.models import STATES
 
 DOCS = Path(__file__).parent.parent / "docs"
 Samples = dict[tuple[str, str], float]
@@ -82,10 +83,10 @@ def test_a_model_is_in_one_state_at_a_time() -> None:
         ModelStarted("d", "hub", 100, 30),
         ModelFailed("e", "source", "Gone."),
     )
-    states = {state: count for state, count in board.states.items() if count}
+    states = {state: count for state, count in board.models.states.items() if count}
     assert states == {"queued": 1, "present": 1, "verifying": 1, "waiting": 1, "fetching": 1, "failed": 1}
-    assert board.models["c"].owner == ("host", 7)
-    assert (board.models["d"].done, board.resumed) == (30, 30)
+    assert board.models.by_path["c"].owner == ("host", 7)
+    assert (board.models.by_path["d"].done, board.resumed) == (30, 30)
 
 
 def test_what_a_stopped_run_left_has_failed_as_in_its_result() -> None:
@@ -98,18 +99,18 @@ def test_what_a_stopped_run_left_has_failed_as_in_its_result() -> None:
         finished(130),
         expected=["a", "b", "c", "d", "e"],
     )
-    assert {state: count for state, count in board.states.items() if count} == {
+    assert {state: count for state, count in board.models.states.items() if count} == {
         "failed": 3,
         "waiting": 1,
         "downloaded": 1,
     }
-    assert not board.unfinished
+    assert not board.models.unfinished
 
 
 def test_the_expected_are_counted_once() -> None:
     events: list[Event] = [RunStarted("/v", 3), ModelStarted("a", "hub", 100, 0), done("a"), done("b"), done("c")]
     for expected in ([], ["a", "b", "c"]):
-        assert board_of(*events, expected=expected).states == Counter(downloaded=3)
+        assert board_of(*events, expected=expected).models.states == Counter(downloaded=3)
 
 
 def test_a_second_run_starts_its_states_anew_and_adds_to_the_sums() -> None:
@@ -121,9 +122,10 @@ def test_a_second_run_starts_its_states_anew_and_adds_to_the_sums() -> None:
         done("a"),
     ]
     board = board_of(*one, finished(), RunStarted("/v", 2), traffic(cdn=5), done("a", "present"))
-    assert board.received == {"hub": 10, "cdn": 6}
-    assert board.traffic.written == 16
-    assert board.states["present"] == 1 and board.states["queued"] == 1 and board.states["downloaded"] == 0
+    assert board.totals.received == {"hub": 10, "cdn": 6}
+    assert board.totals.traffic.written == 16
+    states = board.models.states
+    assert states["present"] == 1 and states["queued"] == 1 and states["downloaded"] == 0
 
 
 def test_when_something_last_moved() -> None:
@@ -261,9 +263,9 @@ EVENTS = st.one_of(
 @given(st.lists(EVENTS, max_size=12), st.sampled_from([[], list("abcd")]), st.booleans())
 def test_states_always_sum_up_to_what_is_wanted(events: list[Event], expected: list[str], ends: bool) -> None:
     board = board_of(RunStarted("/v", 4), *events, *([finished(1)] if ends else []), expected=expected)
-    assert sum(board.states.values()) == 4
-    assert all(board.states[state] >= 0 for state in STATES)
-    assert not ends or not board.unfinished
+    assert sum(board.models.states.values()) == 4
+    assert all(board.models.states[state] >= 0 for state in STATES)
+    assert not ends or not board.models.unfinished
     for state in STATES:
-        named = sum(model.state == state for model in board.models.values())
-        assert named == board.states[state] or state in ("queued", "failed")
+        named = sum(model.state == state for model in board.models.by_path.values())
+        assert named == board.models.states[state] or state in ("queued", "failed")

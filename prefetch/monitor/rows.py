@@ -6,7 +6,7 @@ from hashlib import blake2b
 from html import escape
 
 from prefetch.report import humanize
-from prefetch.report.board import State
+from prefetch.report.models import State
 from prefetch.report.view import Row
 
 __all__ = ["html_of", "id_of", "state_name"]

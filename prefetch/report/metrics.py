@@ -13,8 +13,9 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from prefetch import __version__
-from prefetch.report.board import STATES, Board
+from prefetch.report.board import Board
 from prefetch.report.events import RunFinished, Space
+from prefetch.report.models import STATES
 
 __all__ = ["FAMILIES", "MOST_CAUSES", "MOST_HOSTS", "MOST_PATHS", "Family", "registry_of"]
 
@@ -89,7 +90,7 @@ def _capped(read: Callable[[Board], Mapping[str, int]], most: int) -> Callable[[
 
 
 def _models(board: Board) -> Samples:
-    return [((state,), board.states[state]) for state in STATES]
+    return [((state,), board.models.states[state]) for state in STATES]
 
 
 def _repaired(board: Board) -> Samples:
@@ -124,7 +125,7 @@ FAMILIES = (
         "prefetch_downloaded_bytes_total",
         "counter",
         "Bytes of body received from each host, those that were fetched twice too.",
-        _capped(lambda board: board.received, MOST_HOSTS),
+        _capped(lambda board: board.totals.received, MOST_HOSTS),
         ("host",),
     ),
     Family(
@@ -144,25 +145,25 @@ FAMILIES = (
         "prefetch_written_bytes_total",
         "counter",
         "Bytes written to the volume.",
-        _one(lambda board: board.traffic.written),
+        _one(lambda board: board.totals.traffic.written),
     ),
     Family(
         "prefetch_write_seconds_total",
         "counter",
         "Seconds that threads spent writing to the volume, summed over all threads.",
-        _one(lambda board: board.traffic.write_seconds),
+        _one(lambda board: board.totals.traffic.write_seconds),
     ),
     Family(
         "prefetch_hashed_bytes_total",
         "counter",
         "Bytes hashed.",
-        _one(lambda board: board.traffic.hashed),
+        _one(lambda board: board.totals.traffic.hashed),
     ),
     Family(
         "prefetch_hash_seconds_total",
         "counter",
         "Seconds that threads spent hashing and reading back from the volume, summed over all threads.",
-        _one(lambda board: board.traffic.hash_seconds),
+        _one(lambda board: board.totals.traffic.hash_seconds),
     ),
     Family(
         "prefetch_retries_total",
@@ -183,7 +184,7 @@ FAMILIES = (
         "prefetch_unpinned_models",
         "gauge",
         "Models that are there though neither manifest, lock nor host told their hash beforehand.",
-        _one(lambda board: board.unpinned),
+        _one(lambda board: board.models.unpinned),
     ),
     Family(
         "prefetch_model_size_bytes",

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from prefetch.report.board import STATES, Board, Model, State
+from prefetch.report.board import Board
 from prefetch.report.events import Claims, HostBytes, Progress, RunFinished, Space
+from prefetch.report.models import STATES, Model, State
 
 __all__ = ["MOST_ROWS", "Failure", "Row", "View", "view_of"]
 
@@ -18,7 +19,7 @@ MOST_ROWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model, as `prefetch.report.board.Model` has it."""
+    """One model, as `prefetch.report.models.Model` has it."""
 
     path: str
     state: State
@@ -80,11 +81,11 @@ def view_of(board: Board, *, most: int = MOST_ROWS) -> View:
         rows = tuple(_row(path, model) for path, model in islice(_in_order(board, most), most))
         done, size = _bytes(board)
         return View(
-            wanted=board.states.total(),
-            ended=sum(board.states[state] for state in ("present", "adopted", "downloaded", "linked")),
+            wanted=board.models.states.total(),
+            ended=sum(board.models.states[state] for state in ("present", "adopted", "downloaded", "linked")),
             done=done,
             size=size,
-            states=_counts(board.states),
+            states=_counts(board.models.states),
             running=board.running,
             seconds=board.seconds if board.running else None,
             last_run=board.last_run,
@@ -94,27 +95,27 @@ def view_of(board: Board, *, most: int = MOST_ROWS) -> View:
             used=board.used,
             warnings=tuple(board.warnings.values()),
             failures=tuple(_failures(board)),
-            received=tuple(HostBytes(host, count) for host, count in board.received.items()),
+            received=tuple(HostBytes(host, count) for host, count in board.totals.received.items()),
             retries=board.retries.total(),
             rows=rows,
-            rest=_counts(board.states - Counter(row.state for row in rows)),
+            rest=_counts(board.models.states - Counter(row.state for row in rows)),
             speeds=board.curve.values if board.curve else (),
             step=board.curve.step if board.curve else 1.0,
         )
 
 
 def _in_order(board: Board, most: int) -> Iterator[tuple[str, Model]]:
-    ended = [(path, model) for path, model in board.models.items() if path not in board.unfinished]
+    ended = [(path, model) for path, model in board.models.by_path.items() if path not in board.models.unfinished]
     failed = (pair for pair in ended if pair[1].state == "failed")
     well = (pair for pair in ended if pair[1].state != "failed")
     return chain(board.at_work(most), failed, well)
 
 
 def _bytes(board: Board) -> tuple[int, int | None]:
-    wanted = [model for model in board.models.values() if model.state != "failed"]
+    wanted = [model for model in board.models.by_path.values() if model.state != "failed"]
     sizes = [model.size for model in wanted if model.size is not None]
     # What no event has named yet has no size here either.
-    is_known = len(sizes) == len(wanted) == board.states.total() - board.states["failed"]
+    is_known = len(sizes) == len(wanted) == board.models.states.total() - board.models.states["failed"]
     return sum(model.done for model in wanted), sum(sizes) if is_known else None
 
 
@@ -129,7 +130,7 @@ def _counts(states: Counter[State]) -> tuple[tuple[State, int], ...]:
 def _failures(board: Board) -> Iterator[Failure]:
     told: set[str] = set()
     for when, event in reversed(board.last_failures):
-        model = board.models.get(event.path)
+        model = board.models.by_path.get(event.path)
         # One that was mended since, or is being fetched again, is no failure any more.
         if event.path not in told and model is not None and model.state in ("failed", "waiting"):
             told.add(event.path)
