@@ -92,11 +92,7 @@ class Transfer:
         self.watch = watch
         self.downloads: Any = [self]
 
-    is_shared = True
     generation = 0
-
-    def laggard(self, *, idle: bool) -> Segment | None:
-        return self.mirrors.laggard(self.segments, idle=idle)
 
     def seconds(self) -> float:
         """How long it takes."""

@@ -10,9 +10,8 @@ from prefetch.errors import PrefetchError
 from prefetch.net.origin import Origin
 from prefetch.report.events import Repaired
 from prefetch.transfer.frontier import Frontier
-from prefetch.transfer.judge import Judge
+from prefetch.transfer.judge import Hashes
 from prefetch.transfer.means import Means
-from prefetch.transfer.runs import Runs
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.hashing import block_digest
 from prefetch.volume.partial import Partial
@@ -29,35 +28,32 @@ class Assembly:
     Args:
         accepts: asked with a block's number, its digest and the host that sent it, whether to take it; None takes all.
         missing: called with a block that was here and has to be fetched again.
+        differs: called with a block that came otherwise than it was here.
         complete: called each time every block of the file is here and hashed.
         failed: called when the volume refuses.
-
-    Attributes:
-        doubting: whether blocks that are here are fetched again, to be compared.
-        refetched: bytes that came again.
+        git_blob: whether the git hash is needed too.
     """
 
     def __init__(
         self,
         partial: Partial,
-        judge: Judge,
         means: Means,
         *,
         accepts: Callable[[int, bytes, Origin], bool] | None,
         missing: Callable[[int], None],
+        differs: Callable[[int], None],
         complete: Callable[[], None],
         failed: Callable[[PrefetchError], None],
+        git_blob: bool,
     ) -> None:
         self.partial = partial
-        self.judge = judge
-        self.doubting = False
-        self.refetched = 0
         self._means = means
         self._accepts = accepts
         self._missing = missing
+        self._differs = differs
         self._complete = complete
         self._failed = failed
-        self._differing = Runs()
+        self._git_blob = git_blob
         self._generation = 0
         self._retired = False
         self._flushing = False
@@ -66,8 +62,8 @@ class Assembly:
         self._frontier = self._new_frontier()
 
     @property
-    def hashes(self) -> tuple[str, str | None]:
-        """SHA-256 and, where it was asked for, the git hash of what has been hashed so far."""
+    def hashes(self) -> Hashes:
+        """Those of what has been hashed so far."""
         return self._frontier.sha256, self._frontier.git_sha1
 
     @property
@@ -83,8 +79,6 @@ class Assembly:
 
     def settle(self, index: int, buffer: bytearray, length: int, origin: Origin) -> None:
         """Take over a buffer whose first ``length`` bytes ``origin`` sent as block ``index``."""
-        if index == 0:
-            self.judge.look_at(memoryview(buffer)[:length], self.partial.size)
         task = self._means.spawn(self._settle(index, buffer, length, origin, self._generation))
         self._settling.add(task)
         task.add_done_callback(self._settled)
@@ -129,16 +123,8 @@ class Assembly:
         except PrefetchError as error:
             self._failed(error)
             return False
-        # What was fetched twice of a file that is no longer wanted repaired nothing.
-        self.refetched = 0
-        self._differing = Runs()
         self._frontier = self._new_frontier()
         return True
-
-    def take_differing(self) -> Runs:
-        """The blocks that came otherwise when they were fetched again, since the last call: one of the two is wrong."""
-        differing, self._differing = self._differing, Runs()
-        return differing
 
     async def quiet(self) -> None:
         """Wait until nothing reads or writes the file any more."""
@@ -153,7 +139,7 @@ class Assembly:
             damaged=self._damaged,
             complete=self._complete,
             failed=self._failed,
-            git_blob=self.judge.needs_git_hash,
+            git_blob=self._git_blob,
         )
 
     def _spawn_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -178,7 +164,6 @@ class Assembly:
     async def _bring(self, index: int, view: memoryview, origin: Origin) -> bool:
         """Bring a block to the volume; False if it was refused, or stood there already and was only compared."""
         if not await self._is_accepted(index, view, origin):
-            self.refetched += len(view)
             return False
         if index in self.partial.claimed:
             await self._compare(index, view)
@@ -208,10 +193,9 @@ class Assembly:
 
     async def _compare(self, index: int, view: memoryview) -> None:
         """A block that comes the same again is right, or wrong at the host; one that differs was the bad one."""
-        self.refetched += len(view)
         if not await self._means.hashers.run(self.partial.matches, index, view):
             await self._write(index, view)
-            self._differing.add(index, index + 1)
+            self._differs(index)
             self._frontier.rewind(index)
 
     def _settled(self, task: asyncio.Task[None]) -> None:

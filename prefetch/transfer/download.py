@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Container
 
-from prefetch.errors import ContentError, PrefetchError, SourceError, TransientError
+from prefetch.errors import ContentError, PrefetchError, SourceError
 from prefetch.net.origin import Origin
 from prefetch.report.events import ModelVerified, Notice, Repaired
 from prefetch.transfer.assembly import Assembly
@@ -26,16 +26,12 @@ from prefetch.volume.incoming import Incoming
 
 __all__ = ["Download"]
 
-WINDOW = 2
-"""How many times as far as all ranges at once reach the first of them may lie back before it is shared out."""
-RECOUNTS = 3
-"""How often blocks that came differently when they were fetched again are fetched once more, to tell which is right."""
-
 
 class Download:
     """The state of one order while it is worked on. All of it belongs to the event loop.
 
     Attributes:
+        mirrors: the hosts it comes from.
         received_before: bytes of body received over connections that have ended.
         resumed: bytes an earlier run left.
         generation: grows when everything starts over; what older segments bring is not wanted any more.
@@ -47,37 +43,38 @@ class Download:
     def __init__(self, order: Order, partial: Incoming, means: Means) -> None:
         self.order = order
         self.partial = partial
+        self.mirrors = Mirrors(order.origins, together=order.digests is not None)
         self.meter = Speedometer(means.clock())
         self.received_before = 0
         self.resumed = partial.resumed_bytes
         self.generation = 0
+        self.whole_only = partial.size is None or self.mirrors.live[0].ranges is False
         self.worthless = False
         self.error: PrefetchError | None = None
         self.over = asyncio.Event()
         self._means = means
-        self._mirrors = Mirrors(order.origins, together=order.digests is not None)
-        self.whole_only = partial.size is None or self._mirrors.live[0].ranges is False
         self._listed = Listed(order, means.listener)
         if self.whole_only:
             self._listed.drop()
+        self._judge = Judge(order, self._listed)
         self._work = Worklist()
-        self._doubted = Runs()
-        self._recounts = RECOUNTS
         self._restarts: set[asyncio.Task[None]] = set()
         self._last_byte: float | None = None
         self._assembly = self._new_assembly()
 
     def _new_assembly(self) -> Assembly | Parcel:
+        git_blob = self.order.git_sha1 is not None
         if isinstance(self.partial, Draft):
-            return Parcel(self.partial, Judge(self.order), self._means, complete=self._complete)
+            return Parcel(self.partial, self._means, differs=self._differs, complete=self._complete, git_blob=git_blob)
         return Assembly(
             self.partial,
-            Judge(self.order),
             self._means,
             accepts=self._accepts if self._listed else None,
             missing=self._fetch_again,
+            differs=self._differs,
             complete=self._complete,
             failed=self._lose,
+            git_blob=git_blob,
         )
 
     def begin(self) -> None:
@@ -90,16 +87,6 @@ class Download:
         self._assembly.drain()
 
     # What the scheduler and the watch ask ------------------------------------------------------------------------
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """The hosts that are being asked now."""
-        return frozenset(origin.host for origin in self._mirrors.live)
-
-    @property
-    def hosts_named(self) -> str:
-        """The same for a sentence."""
-        return self._mirrors.hosts
 
     @property
     def segments(self) -> set[Segment]:
@@ -126,7 +113,7 @@ class Download:
         """Bytes that need not be received again, as far as is known."""
         if self.partial.size is None:
             return sum(segment.position for segment in self.segments)
-        return self.partial.size if self._assembly.doubting else max(0, self.partial.size - self.bytes_wanted)
+        return self.partial.size if self._judge.doubting else max(0, self.partial.size - self.bytes_wanted)
 
     @property
     def bytes_hashed(self) -> int:
@@ -140,38 +127,21 @@ class Download:
 
     def take(self, length: Callable[[str], int]) -> Segment:
         """The next range to fetch, of at most ``length(host)`` bytes. There must be one: see `has_pending`."""
-        origin = self._mirrors.pick(self.segments, but=self._listed.contradicted(self._work.first))
-        limit = length(origin.host)
-        if not self.whole_only and (late := self._work.halve_straggler(self._window(limit))):
-            return self._begin(origin, *late)
-        first, last = self._work.next_run(max(1, self.partial.block_count if self.whole_only else limit // BLOCK_SIZE))
-        size = self.partial.size
-        return self._begin(origin, first * BLOCK_SIZE, None if size is None else min(size, last * BLOCK_SIZE))
-
-    def _window(self, length: int) -> int:
-        """How far one range may fall behind where the others are, in bytes."""
-        return WINDOW * (len(self.segments) + 1) * length
+        origin = self.mirrors.pick(self.segments, but=self._listed.contradicted(self._work.first))
+        limit = self.partial.block_count * BLOCK_SIZE if self.whole_only else length(origin.host)
+        return self._begin(origin, *self._work.next_range(limit, self.partial.size))
 
     def split(self) -> Segment | None:
         """The second half of the longest range in flight, if both halves are worth a request."""
         if self.over.is_set() or self.whole_only:
             return None
         tail = self._work.halve_longest()
-        return tail and self._begin(self._mirrors.pick(self.segments), *tail)
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether several hosts serve it at once."""
-        return len(self._mirrors.live) > 1
+        return tail and self._begin(self.mirrors.pick(self.segments), *tail)
 
     def measure(self, now: float) -> None:
         """Take note of what has been received up to ``now``."""
         self.meter.mark(now, self.received)
-        self._mirrors.measure(now, self.segments)
-
-    def laggard(self, *, idle: bool) -> Segment | None:
-        """A connection that another host would serve far better, if any; see `Mirrors.laggard`."""
-        return self._mirrors.laggard(self.segments, idle=idle)
+        self.mirrors.measure(now, self.segments)
 
     def flush(self) -> None:
         """Have what was written so far brought to the disk in the background."""
@@ -182,21 +152,25 @@ class Download:
     def settle(self, segment: Segment, index: int, length: int) -> None:
         """The segment's buffer holds block ``index`` whole: take it over and bring it to the volume."""
         assert segment.buffer is not None
+        if index == 0:
+            self._judge.look_at(memoryview(segment.buffer)[:length], self.partial.size)
+        if self._judge.refusal is not None:
+            self._refuse(self._judge.refusal)
+            return
+        if self._judge.doubting:
+            self._judge.refetched += length
         buffer, segment.buffer = segment.buffer, None
         self._last_byte = self._means.clock()
         self._assembly.settle(index, buffer, length, segment.origin)
-        judge = self._assembly.judge
-        if judge.header_fault is not None and not judge.knows_hash:
-            self._refuse(judge.header_fault)
 
     def suspect(self, blocks: list[int]) -> None:
         """The connection that brought these blocks broke, stalled or lagged."""
-        self._assembly.judge.suspects.update(blocks)
+        self._judge.suspect(blocks)
 
     def ended(self, segment: Segment) -> None:
         """The segment's connection has ended, with what it brought."""
         self.received_before += segment.received
-        self._mirrors.ended(segment.origin, segment.received)
+        self.mirrors.ended(segment.origin, segment.received)
 
     def release(self, segment: Segment) -> None:
         """A connection is done with ``segment``: what it did not bring is to be fetched by another one."""
@@ -207,41 +181,29 @@ class Download:
                 self._start_over_beside()
             elif segment.stop is not None:
                 self._work.add(segment.position // BLOCK_SIZE, -(-segment.stop // BLOCK_SIZE))
-        if self._assembly.doubting:
+        if self._judge.doubting:
             self._assembly.drain()
         self._means.changed()
 
-    def choose_host(self, segment: Segment) -> None:
-        """Have the segment's next connection go to a host that is still asked and did not just fail it."""
-        origin = segment.origin
-        if origin not in self._mirrors.live or origin in segment.refused_by or origin.pause:
-            segment.origin = self._mirrors.pick(self.segments, but=segment.refused_by)
-
-    def host_failed(self, segment: Segment, error: TransientError) -> None:
-        """The segment's connection broke: another host is asked first, where there is one that did not fail it."""
-        segment.refused_by.add(segment.origin)
-        if segment.refused_by >= set(self._mirrors.live):
-            segment.refused_by.clear()
-        self._mirrors.failed(segment.origin)
-
     def origin_failed(self, origin: Origin, error: PrefetchError) -> None:
         """A host cannot give the file: go on with the others, or give up."""
-        if origin not in self._mirrors.live or self.over.is_set():
+        if origin not in self.mirrors.live or self.over.is_set():
             # Another of its connections was first to say so.
             return
-        if not self._mirrors.drop(origin):
+        if not self.mirrors.drop(origin):
             self.fail(error)
             return
-        self._means.listener(Notice("warning", f"{error.message} {self.order.path} goes on from {self.hosts_named}."))
+        self._means.listener(Notice("warning", f"{error.message} {self.order.path} goes on from {self.mirrors.hosts}."))
         if self.whole_only or (isinstance(error, ContentError) and not self._listed):
+            self._judge = Judge(self.order, self._listed)
             self._start_over_beside()
-        self.whole_only = self.partial.size is None
+        self.whole_only = self.partial.identity.size is None
         self._work.abandon_connections(of=origin)
         self._means.changed()
 
     async def read_whole(self, origin: Origin, keeper: Segment | None) -> None:
         """A host sends no ranges: fetch the file over one connection, ``keeper``'s if that reads from the start."""
-        if len(self._mirrors.live) > 1:
+        if self.mirrors.is_shared:
             self.origin_failed(origin, SourceError(f"{origin.host} sends no ranges."))
         elif not self.whole_only:
             self.whole_only = True
@@ -307,91 +269,68 @@ class Download:
         self._work.add(index, index + 1)
         self._means.changed()
 
+    def _differs(self, index: int) -> None:
+        self._judge.differs(index)
+
     def _accepts(self, index: int, digest: bytes, origin: Origin) -> bool:
         """Whether to take a block of this digest that came from ``origin``."""
         if self.over.is_set():
             return True
-        verdict = self._listed.judge(index, digest, origin, self._mirrors.live)
+        verdict = self._listed.judge(index, digest, origin, self.mirrors.live)
         if verdict is Verdict.LEAVE:
-            self.origin_failed(origin, self._assembly.judge.stranger(origin.host))
+            self.origin_failed(origin, self._judge.stranger(origin.host))
             if self.over.is_set():
                 self.worthless = not self._listed.any_right
                 return False
         if verdict in (Verdict.AGAIN, Verdict.LEAVE):
+            self._judge.refetched += self.partial.block_length(index)
             self._fetch_again(index)
             return False
         self._means.changed()
         return True
 
     def _complete(self) -> None:
-        assembly = self._assembly
+        """All of the file is here and hashed."""
         if self.over.is_set():
             return
-        if assembly.judge.is_right(*assembly.hashes):
-            if self._listed.is_disputed:
-                self._listed.forget("the SHA-256 is right, and they say otherwise")
-            if assembly.refetched:
-                self._means.listener(Repaired(self.order.path, "transit", assembly.refetched))
-            self._tell_verified()
-            self._end()
-        elif not assembly.doubting:
-            self._look_again()
-        elif self._work or self.segments or assembly.settling:
-            return
-        elif self._doubted:
-            self._work.set(self._doubted)
-            self._doubted = Runs()
-            self._means.changed()
-        elif self._recounts and (differing := assembly.take_differing()):
-            self._recounts -= 1
-            self._work.set(differing)
-            self._means.changed()
-        else:
-            self._refuse(self._mismatch())
+        if self._judge.is_right(self._assembly.hashes):
+            self._verified()
+        elif not (self._judge.doubting and (self._work or self.segments or self._assembly.settling)):
+            self._doubt()
 
-    def _tell_verified(self) -> None:
+    def _verified(self) -> None:
+        if self._listed.is_disputed:
+            self._listed.forget("the SHA-256 is right, and they say otherwise")
+        if self._judge.refetched:
+            self._means.listener(Repaired(self.order.path, "transit", self._judge.refetched))
         if not isinstance(self.partial, Draft):
             behind = None if self._last_byte is None else self._means.clock() - self._last_byte
             self._means.listener(ModelVerified(self.order.path, self.sha256, behind))
+        self._end()
 
-    def _look_again(self) -> None:
-        """The hash is wrong and no host tells which block is: fetch them again, the suspicious ones first."""
-        judge = self._assembly.judge
-        if judge.header_fault is not None:
-            self._refuse(judge.header_fault)
+    def _doubt(self) -> None:
+        """The hash is wrong, and no host tells which block is."""
+        # What comes again takes a buffer: all of them may be waiting for one.
+        self._assembly.put_away()
+        try:
+            again = self._judge.doubt(self.partial.block_count, self._assembly.hashes, host=self.mirrors.hosts)
+        except ContentError as error:
+            self._refuse(error)
             return
-        if self.partial.size == 0:
-            # There is no block that could be another one.
-            self._refuse(self._mismatch())
-            return
-        if self._listed.is_disputed:
-            self._refuse(self._mismatch())
-            return
-        if self._listed:
-            self._listed.forget("every block is what they say, and the SHA-256 of the file is wrong")
-        self._assembly.doubting = True
-        self._recounts = RECOUNTS
         if self.whole_only:
             self._start_over_beside()
         else:
-            suspects, self._doubted = judge.doubted(self.partial.block_count)
-            self._work.set(suspects)
-            self._assembly.drain()
+            self._work.set(again)
         self._means.changed()
 
     def _refuse(self, error: ContentError) -> None:
         """What was received is not the model: try a mirror, or give up and leave nothing to resume."""
-        if not self._listed and self._mirrors.has_more:
-            self._assembly.doubting = False
-            self._assembly.judge = Judge(self.order)
-            self.origin_failed(self._mirrors.live[0], error)
+        if not self._listed and self.mirrors.has_more:
+            self.origin_failed(self.mirrors.live[0], error)
         else:
             # With the list, a later run knows which blocks are right.
             self.worthless = not self._listed
             self.fail(error)
-
-    def _mismatch(self) -> ContentError:
-        return self._assembly.judge.mismatch(self.hosts_named, *self._assembly.hashes)
 
     def _start_over_beside(self) -> None:
         task = self._means.spawn(self._start_over(None))
@@ -402,11 +341,11 @@ class Download:
         """Drop every byte that is here; ``keeper``, which is at the file's start, goes on to fetch all of it."""
         self.generation += 1
         self._work.set(Runs())
-        self._doubted = Runs()
         if keeper is not None:
             keeper.generation = self.generation
             keeper.stop = self.partial.identity.size
         if await self._assembly.restart():
+            self._judge.started_over()
             if keeper is None:
                 self._work.set(self._missing_of(()))
             self._means.changed()

@@ -161,7 +161,7 @@ class Engine:
             self._end(order, Outcome(order.path, order.size, None, 0, 0, self._age(order), error))
             return None
         download = Download(order, partial, self._means)
-        self._listener(ModelStarted(order.path, download.hosts_named, order.size, download.resumed))
+        self._listener(ModelStarted(order.path, download.mirrors.hosts, order.size, download.resumed))
         self._tasks.create_task(self._see_through(download))
         return download
 

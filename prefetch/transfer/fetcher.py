@@ -83,7 +83,7 @@ class Fetcher:
     async def _attempt(self, segment: Segment) -> None:
         """One connection. Returns when it got somewhere, even if it broke then."""
         start, download = segment.position, segment.download
-        download.choose_host(segment)
+        download.mirrors.choose(segment, download.segments)
         await self._until_open(segment)
         segment.begin(self._clock())
         try:
@@ -96,7 +96,7 @@ class Fetcher:
                 self._budget.failed()
             if download.whole_only:
                 await download.restart(segment)
-            download.host_failed(segment, error)
+            download.mirrors.broke(segment)
             if segment.position - start < PROGRESS:
                 raise
             self._listener(_retried(segment, error, attempt=1, delay=0.0))

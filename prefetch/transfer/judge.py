@@ -1,55 +1,98 @@
-"""Is the finished file the one that was asked for, and if not, which of its blocks are to be doubted first?"""
+"""Is the finished file the one that was asked for, and if not, which of its blocks are fetched again?"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prefetch.errors import ContentError, HashMismatch
 from prefetch.transfer.content import check_header
+from prefetch.transfer.listed import Listed
 from prefetch.transfer.order import Order
 from prefetch.transfer.runs import Runs
 
-__all__ = ["Judge"]
+__all__ = ["Hashes", "Judge"]
+
+Hashes = tuple[str, str | None]
+"""SHA-256 and, where it was asked for, the git hash of a file's bytes, in hex."""
+
+RECOUNTS = 3
+"""How often blocks that came differently when they were fetched again are fetched once more, to tell which is right."""
 
 
 class Judge:
-    """Knows what one order's file has to be.
+    """Knows what one order's file has to be, and what speaks against the bytes that one host sent of it.
+
+    A hash that is wrong at the end does not say which block is wrong. So every block is fetched a second time, the
+    suspicious ones first, and those that came differently are fetched once more, as one of the two may be damaged on
+    its own account. Where all come alike, the host has other bytes.
 
     Attributes:
-        header_fault: why the first block does not begin such a model, if it does not.
-        suspects: blocks that came over a connection which broke, stalled or lagged.
+        doubting: whether blocks that are here are fetched again, to be compared.
+        refetched: bytes that came again.
     """
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, listed: Listed) -> None:
+        self.doubting = False
+        self.refetched = 0
         self._order = order
-        self.header_fault: ContentError | None = None
-        self.suspects: set[int] = set()
+        self._listed = listed
+        self._header_fault: ContentError | None = None
+        self._suspects: set[int] = set()
+        self._passes: list[Runs] = []
+        self._differing = Runs()
+        self._recounts = RECOUNTS
 
     @property
-    def knows_hash(self) -> bool:
-        """Whether a hash was known beforehand. One that matches is the last word, whatever the header says."""
-        return self._order.sha256 is not None or self._order.git_sha1 is not None
+    def refusal(self) -> ContentError | None:
+        """Why the file is refused by its first block; None while it is not.
 
-    @property
-    def needs_git_hash(self) -> bool:
-        """Whether the file is one that the Hub keeps in git."""
-        return self._order.git_sha1 is not None
+        A hash that was known beforehand and matches is the last word, whatever the header says.
+        """
+        return None if self._order.sha256 or self._order.git_sha1 else self._header_fault
 
     def look_at(self, head: memoryview, size: int | None) -> None:
         """Take note of the file's first block. ``size`` is the whole file's, None while it is unknown."""
         try:
             check_header(self._order.path, head, len(head) if size is None else size)
         except ContentError as error:
-            self.header_fault = error
+            self._header_fault = error
 
-    def is_right(self, sha256: str, git_sha1: str | None) -> bool:
+    def suspect(self, blocks: Iterable[int]) -> None:
+        """The connection that brought these blocks broke, stalled or lagged."""
+        self._suspects.update(blocks)
+
+    def differs(self, index: int) -> None:
+        """Block ``index`` came otherwise when it was fetched again: one of the two is wrong."""
+        self._differing.add(index, index + 1)
+
+    def started_over(self) -> None:
+        """Nothing is here any more: what was fetched twice of it repaired nothing."""
+        self.refetched = 0
+        self._passes = []
+        self._differing = Runs()
+
+    def is_right(self, hashes: Hashes) -> bool:
         """Whether the whole file's hashes are those it must have."""
+        sha256, git_sha1 = hashes
         if self._order.sha256 is not None:
             return sha256 == self._order.sha256
         return self._order.git_sha1 is None or git_sha1 == self._order.git_sha1
 
-    def doubted(self, count: int) -> tuple[Runs, Runs]:
-        """The blocks of a wrong file of ``count`` blocks: those to fetch again first, and the others."""
-        suspects = {index for index in self.suspects if index < count}
-        return Runs((index, index + 1) for index in suspects), Runs.missing(count, suspects)
+    def doubt(self, count: int, hashes: Hashes, *, host: str) -> Runs:
+        """The blocks to fetch next of a file that is here and wrong. ``count``: how many it has in all.
+
+        Raises:
+            ContentError: none of them could be another one.
+        """
+        if not self.doubting:
+            self._begin(count, hashes, host)
+        if self._passes:
+            return self._passes.pop(0)
+        if not self._recounts or not self._differing:
+            raise self._mismatch(hashes, host)
+        self._recounts -= 1
+        again, self._differing = self._differing, Runs()
+        return again
 
     def stranger(self, host: str) -> ContentError:
         """The error for a host whose blocks are, again and again, not those that the block digests describe."""
@@ -58,11 +101,22 @@ class Judge:
             remedy="Name another source. If the host is right, make them anew with prefetch lock --blocks.",
         )
 
-    def mismatch(self, host: str, sha256: str, git_sha1: str | None) -> HashMismatch:
-        """The error for a file that ``host`` sent twice and that has these hashes."""
-        kind, got, wanted = "SHA-256", sha256, self._order.sha256
+    def _begin(self, count: int, hashes: Hashes, host: str) -> None:
+        if self._header_fault is not None:
+            raise self._header_fault
+        if self._listed.is_disputed:
+            raise self._mismatch(hashes, host)
+        if self._listed:
+            self._listed.forget("every block is what they say, and the SHA-256 of the file is wrong")
+        self.doubting = True
+        suspects = {index for index in self._suspects if index < count}
+        first = Runs((index, index + 1) for index in suspects)
+        self._passes = [blocks for blocks in (first, Runs.missing(count, suspects)) if blocks]
+
+    def _mismatch(self, hashes: Hashes, host: str) -> HashMismatch:
+        (got, git_sha1), wanted, kind = hashes, self._order.sha256, "SHA-256"
         if wanted is None:
-            kind, got, wanted = "git hash", git_sha1 or "", self._order.git_sha1
+            got, wanted, kind = git_sha1 or "", self._order.git_sha1, "git hash"
         return HashMismatch(
             f"{self._order.path} from {host} has the {kind} {got}, expected {wanted}.",
             remedy="It was fetched twice, so the host serves other bytes than the pinned ones: "

@@ -51,6 +51,11 @@ class Mirrors:
         return " and ".join(dict.fromkeys(origin.host for origin in self.live))
 
     @property
+    def is_shared(self) -> bool:
+        """Whether several hosts serve the file at once."""
+        return len(self.live) > 1
+
+    @property
     def has_more(self) -> bool:
         """Whether there is another host than the first."""
         return len(self._origins) > 1
@@ -65,12 +70,25 @@ class Mirrors:
         at_work = Counter(segment.origin for segment in segments)
         return max(live, key=lambda origin: (self._worth(origin, at_work[origin]), -at_work[origin]))
 
+    def choose(self, segment: Segment, segments: Iterable[Segment]) -> None:
+        """Have the next connection of ``segment`` go to a host that is still asked and did not just fail it."""
+        origin = segment.origin
+        if origin not in self.live or origin in segment.refused_by or origin.pause:
+            segment.origin = self.pick(segments, but=segment.refused_by)
+
     def drop(self, origin: Origin) -> bool:
         """Ask ``origin`` no more; False, and without effect, if it is the last one."""
         if len(self._origins) == 1:
             return False
         self._origins.remove(origin)
         return True
+
+    def broke(self, segment: Segment) -> None:
+        """The segment's connection did: another host is asked first, where there is one that did not fail it."""
+        segment.refused_by.add(segment.origin)
+        if segment.refused_by >= set(self.live):
+            segment.refused_by.clear()
+        self.failed(segment.origin)
 
     def failed(self, origin: Origin) -> None:
         """A connection to ``origin`` broke, stalled or lagged."""
@@ -95,7 +113,7 @@ class Mirrors:
         Args:
             idle: whether there is a connection that has nothing else to do: then it is worth doing much sooner.
         """
-        if len(self.live) == 1:
+        if not self.is_shared:
             return None
         judged = [each for each in segments if each.connected and each.waiting and _is_old_enough(each)]
         slowest = min(judged, key=lambda segment: segment.meter.speed, default=None)

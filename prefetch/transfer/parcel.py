@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable
 
 from prefetch.net.origin import Origin
-from prefetch.transfer.judge import Judge
+from prefetch.transfer.judge import Hashes
 from prefetch.transfer.means import Means
-from prefetch.transfer.runs import Runs
 from prefetch.volume.draft import Draft
 
 __all__ = ["Parcel"]
@@ -25,26 +24,25 @@ class Parcel:
     def __init__(
         self,
         draft: Draft,
-        judge: Judge,
         means: Means,
         *,
+        differs: Callable[[int], None],
         complete: Callable[[], None],
+        git_blob: bool,
     ) -> None:
-        self.judge = judge
-        self.doubting = False
-        self.refetched = 0
         self._draft = draft
         self._means = means
+        self._differs = differs
         self._complete = complete
+        self._git_blob = git_blob
         self._buffer: bytearray | None = None
         self._hashing: set[asyncio.Task[None]] = set()
         self._retired = False
-        self._differs = False
-        self._hashes: tuple[str, str | None] | None = None if draft.size else self._hashes_of(memoryview(b""))
+        self._hashes: Hashes | None = None if draft.size else self._hashes_of(memoryview(b""))
 
     @property
-    def hashes(self) -> tuple[str, str | None]:
-        """SHA-256 and, where it was asked for, the git hash of the file; of nothing before it is here."""
+    def hashes(self) -> Hashes:
+        """Those of the file; of nothing before it is here."""
         return self._hashes or self._hashes_of(memoryview(b""))
 
     @property
@@ -59,14 +57,10 @@ class Parcel:
         """Take over a buffer whose first ``length`` bytes ``origin`` sent as the file."""
         self.put_away()
         data = self._own(buffer, length)
-        self.judge.look_at(data, self._draft.size)
-        if self.doubting:
-            self.refetched += length
         if self._retired:
             self.put_away()
             return
         self._draft.write(index, data)
-        # Not at once: whoever brought the block looks at the judge first.
         task = self._means.spawn(self._hash(data))
         self._hashing.add(task)
         task.add_done_callback(self._hashing.discard)
@@ -92,11 +86,6 @@ class Parcel:
         self.put_away()
         self._hashes = None
         return not self._retired
-
-    def take_differing(self) -> Runs:
-        """The file, if it came otherwise when it was fetched again: one of the two is wrong."""
-        differs, self._differs = self._differs, False
-        return Runs([(0, 1)] if differs else [])
 
     async def quiet(self) -> None:
         """Wait until nothing reads the bytes any more."""
@@ -128,16 +117,14 @@ class Parcel:
             self._hashes = await self._means.hashers.run(self._hashes_of, data)
         self._means.flow.count_hashed(len(data), time.perf_counter() - began)
         self._hashing.clear()
-        self._differs = before not in (None, self._hashes)
-        if not self.judge.is_right(*self._hashes):
-            # It will be fetched again, and that takes a buffer: all of them may be waiting for one.
-            self.put_away()
+        if before not in (None, self._hashes):
+            self._differs(0)
         if not self._retired:
             self._complete()
 
-    def _hashes_of(self, data: memoryview) -> tuple[str, str | None]:
+    def _hashes_of(self, data: memoryview) -> Hashes:
         git = None
-        if self.judge.needs_git_hash:
+        if self._git_blob:
             git = hashlib.sha1(f"blob {len(data)}\0".encode(), usedforsecurity=False)
             git.update(data)
         return hashlib.sha256(data).hexdigest(), None if git is None else git.hexdigest()

@@ -43,7 +43,7 @@ class Segment:
     def __init__(self, download: Download, origin: Origin, start: int, stop: int | None) -> None:
         self.download = download
         self.origin = origin
-        self.refused_by: set[Origin] = set()  # hosts that failed it since the last byte came
+        self.refused_by: set[Origin] = set()  # hosts that failed it, until all have
         self.generation = download.generation
         self.stop = stop
         self.position = start

@@ -83,12 +83,13 @@ class Watch:
                 segment.abandon_connection()
         for download in self._scheduler.downloads:
             # One at a time: the next one is judged by what this one changed.
-            if (laggard := download.laggard(idle=self._scheduler.has_idle)) is not None:
+            laggard = download.mirrors.laggard(download.segments, idle=self._scheduler.has_idle)
+            if laggard is not None:
                 laggard.abandon_connection()
 
     def _is_stuck(self, segment: Segment, silent: float) -> bool:
         own, judged, siblings = segment.meter, segment.judged, self._siblings(segment)
-        shared = segment.download.is_shared
+        shared = segment.download.mirrors.is_shared
         elsewhere = shared and any(other.meter.speed > 0 for other in segment.download.segments if other is not segment)
         if is_stalled(own=own, silent=silent, siblings=siblings, judged=judged, elsewhere=elsewhere):
             return True
@@ -106,7 +107,7 @@ class Watch:
         each of them has: those of late count only where there are none now.
         """
         host = segment.origin.host
-        if segment.download.is_shared:
+        if segment.download.mirrors.is_shared:
             own = [each for each in segment.download.segments if each.origin is segment.origin and each is not segment]
             return [each.meter.speed for each in own if each.meter.speed > 0] or [*self._peers.speeds(host)]
         others = (each for each in self._scheduler.segments if each is not segment and each.origin.host == host)

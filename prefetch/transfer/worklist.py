@@ -11,6 +11,8 @@ __all__ = ["SMALLEST_RANGE", "Worklist"]
 
 SMALLEST_RANGE = 2 * BLOCK_SIZE
 """Bytes below which a request is no longer worth its round trip."""
+WINDOW = 2
+"""How many times as far as all ranges at once reach the first of them may lie back before it is shared out."""
 
 
 class Worklist:
@@ -52,6 +54,17 @@ class Worklist:
         run = self._pending.take(limit)
         assert run is not None
         return run
+
+    def next_range(self, length: int, size: int | None) -> tuple[int, int | None]:
+        """The bytes ``[start, stop)`` for one more connection, at most ``length`` of them. There must be some.
+
+        Args:
+            size: the whole file's. While it is None, so is ``stop``.
+        """
+        if late := self.halve_straggler(WINDOW * (len(self.segments) + 1) * length):
+            return late
+        first, last = self.next_run(max(1, length // BLOCK_SIZE))
+        return first * BLOCK_SIZE, None if size is None else min(size, last * BLOCK_SIZE)
 
     def halve_longest(self) -> tuple[int, int] | None:
         """Cut the second half off the longest range in flight, if both halves are worth a request.
