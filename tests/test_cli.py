@@ -212,7 +212,7 @@ FAMILY = [Command(f"image {word}", f"{word} it", "", (), (("", ""),), "json:dump
     [
         (["image"], "'prefetch image' needs one more word. The commands are image audit, image slim."),
         (["image", "--json"], "'prefetch image' needs one more word. The commands are image audit, image slim."),
-        (["image", "adit"], "prefetch has no command 'image adit'. Did you mean audit?"),
+        (["image", "adit"], "prefetch has no command 'image adit'. Did you mean image audit?"),
         (["image", "zzz"], "prefetch has no command 'image zzz'. The commands are image audit, image slim."),
         (["imago"], "prefetch has no command imago. Did you mean image?"),
         (["image", "slim", "x"], "'prefetch image slim' takes no argument x. 'prefetch image slim --help' tells what"),

@@ -16,6 +16,7 @@ from prefetch.runpod.options import (
     VolumeAt,
     parse_data_center,
     parse_gigabytes,
+    parse_image,
     parse_secret,
     parse_variable,
     parse_volume,
@@ -118,6 +119,14 @@ def test_what_is_written_for_runpod() -> None:
     assert parse_volume("us-ks-2=abc") == VolumeAt("abc", "US-KS-2")
     assert parse_secret("HF_TOKEN=hf") == SecretFor("HF_TOKEN", "hf")
     assert parse_secret("HF_TOKEN").reference == "{{ RUNPOD_SECRET_HF_TOKEN }}"
+    for image in ("you/prefetch", "localhost:5000/a/b:1.0", "ghcr.io/you/prefetch@sha256:" + "a" * 64, "ubuntu"):
+        assert parse_image(image) == image
+    for wrong in ("", "a b", "https://ghcr.io/you/prefetch", "you/prefetch:", "you/pre\nfetch", "-x"):
+        with pytest.raises(ValueError, match="form"):
+            parse_image(wrong)
+    for token in ("hf_" + "a" * 34, "rpa_" + "A1" * 12):
+        with pytest.raises(ValueError, match="token"):
+            parse_secret(f"HF_TOKEN={token}")
     assert [parse_gigabytes(text) for text in ("50", "50G", "50 GB")] == [50, 50, 50]
     for wrong in ("5", "9999", "50M", "lots"):
         with pytest.raises(ValueError, match="size"):

@@ -150,6 +150,12 @@ def test_what_failed_is_tried_again(runs: Runs, origin: DemoServer) -> None:
         assert serving.end()["exit_code"] == 0
 
 
+def test_why_a_run_cannot_begin_is_said_while_it_serves(runs: Runs) -> None:
+    with sidecar(runs, "--quota", "1K", manifest=runs.manifest([ONE.entry()])) as serving:
+        serving.until_said("warning: 50.0 kB are to be fetched and the volume has room for")
+        assert serving.end()["error"]["code"] == "space"
+
+
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [

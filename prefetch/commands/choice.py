@@ -92,5 +92,6 @@ def _no_member(first: str, second: str, family: Sequence[Command]) -> UsageError
     known = f"The commands are {', '.join(names)}." if len(names) > 1 else f"Write: prefetch {names[0]}"
     if not second or second.startswith("-"):
         return UsageError(f"'prefetch {first}' needs one more word.", remedy=known)
-    remedy = did_you_mean(second, [name.partition(" ")[2] for name in names], otherwise=known)
+    found = nearest(second, [name.partition(" ")[2] for name in names])
+    remedy = known if found is None else f"Did you mean {first} {found}?"
     return UsageError(f"prefetch has no command {shown(f'{first} {second}')}.", remedy=remedy)

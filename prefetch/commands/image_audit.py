@@ -30,7 +30,7 @@ def main(settings: Settings, listener: Listener) -> ImageAudit:
     """Read the image once and lay its layers over one another; write its models down where that is asked for."""
     if len(settings.archive) != 1:
         raise UsageError(
-            f"One image is audited at a time, and {len(settings.archive) or 'none'} was named.",
+            f"One image is audited at a time, and {_named(len(settings.archive))} named.",
             remedy="Write for example: prefetch image audit image.tar",
         )
     output = settings.manifest_out
@@ -41,6 +41,10 @@ def main(settings: Settings, listener: Listener) -> ImageAudit:
     catalog, table = _known(settings)
     audit = _audited(settings.archive[0], listener)
     return _with_manifest(audit, catalog, table, output, listener)
+
+
+def _named(number: int) -> str:
+    return f"{number} were" if number else "none was"
 
 
 def _audited(archive: Path, listener: Listener) -> ImageAudit:

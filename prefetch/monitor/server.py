@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from aiohttp import web
@@ -70,7 +71,7 @@ class Server:
         except OSError as error:
             await self._runner.cleanup()
             raise UsageError(
-                f"--listen {at} cannot be listened on: {error.strerror}.",
+                f"--listen {at} cannot be listened on: {_reason(error)}.",
                 remedy="Choose an address of this machine and a port that nobody uses.",
             ) from None
         return Endpoint(at.host, self._server.sockets[0].getsockname()[1])
@@ -131,3 +132,8 @@ async def _harden(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.popall("Server", None)
+
+
+def _reason(error: OSError) -> str:
+    # asyncio's own sentence says the address once more.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)

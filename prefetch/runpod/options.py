@@ -11,6 +11,7 @@ __all__ = [
     "parse_cpus",
     "parse_data_center",
     "parse_gigabytes",
+    "parse_image",
     "parse_secret",
     "parse_variable",
     "parse_volume",
@@ -20,6 +21,8 @@ __all__ = [
 _CENTER = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+"
 _ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+_IMAGE = r"[A-Za-z0-9][A-Za-z0-9._-]*(?:[:/@][A-Za-z0-9._-]+)*"
+_CREDENTIAL = r"(?:hf|rpa|rps)_[A-Za-z0-9]{20,}"
 _GIGABYTES = r"([0-9]{1,4})\s*(?:G|GB)?"
 
 
@@ -56,9 +59,19 @@ def parse_volume(text: str) -> VolumeAt:
 
 
 def parse_secret(text: str) -> SecretFor:
-    """``VARIABLE=SECRET``; ``VARIABLE`` alone for a secret of the same name. Raises ValueError for anything else."""
+    """``VARIABLE=SECRET``; ``VARIABLE`` alone for a secret of the same name.
+
+    Raises ValueError for anything else, and for a token in place of a name: it would stand in the pod in clear.
+    """
     variable, equals, secret = text.strip().partition("=")
+    if re.fullmatch(_CREDENTIAL, secret):
+        raise ValueError("a token, and no secret's name")
     return SecretFor(_matched(_VARIABLE, variable), _matched(_VARIABLE, secret if equals else variable))
+
+
+def parse_image(text: str) -> str:
+    """An image's name, as registries know it. Raises ValueError for what none can be."""
+    return _matched(_IMAGE, text.strip())
 
 
 def parse_variable(text: str) -> str:

@@ -12,6 +12,7 @@ from prefetch.runpod.options import (
     parse_cpus,
     parse_data_center,
     parse_gigabytes,
+    parse_image,
     parse_secret,
     parse_variable,
     parse_volume,
@@ -88,7 +89,7 @@ class Pod:
     image: str | None = field(
         default=None,
         metadata=option(
-            values.name("an image's name", "ghcr.io/you/prefetch:1", "IMAGE"),
+            values.Kind(parse_image, "an image's name", "ghcr.io/you/prefetch:1", "IMAGE"),
             "the image that the pod runs, made from Dockerfile.prefetch",
         ),
     )

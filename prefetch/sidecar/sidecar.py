@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, NoReturn
 
-from prefetch.errors import Interrupted, PrefetchError
+from prefetch.errors import Interrupted, ModelsFailed, PrefetchError
 from prefetch.manifest import Wanted
 from prefetch.net.daemon import in_daemon_thread
 from prefetch.report.board import Board
@@ -168,7 +168,11 @@ class Sidecar:
 
     async def _run(self, wanted: Wanted, volume: Volume) -> RunResult:
         self._board.expect((entry.model.path, entry.model.size) for entry in wanted.entries)
-        return await job_of(wanted, volume, self._settings, self._listener).run()
+        result = await job_of(wanted, volume, self._settings, self._listener).run()
+        if result.error is not None and not isinstance(result.error, ModelsFailed | Interrupted):
+            # A model's own error was told as it failed; this one else only at the very end.
+            self._listener(Notice("warning", str(result.error)))
+        return result
 
     async def _prune(self, target: Target) -> list[str]:
         """Remove what nothing names any more, where that is asked for; what is gone."""

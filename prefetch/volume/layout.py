@@ -69,8 +69,10 @@ class Volume:
             real = Path(os.path.realpath(root, strict=True))
             status = files.directory_status(real)
         except OSError as error:
+            # To a person who names a file it is no news that it exists.
+            reason = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
             raise UsageError(
-                f"{root} cannot be used as a volume: {error.strerror}.",
+                f"{root} cannot be used as a volume: {reason}.",
                 remedy="Pass an existing directory as --volume.",
             ) from error
         volume = cls(real, status.st_dev, status.st_ino)
