@@ -11,10 +11,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands, is_ours
 from tests.support.faultfs import FaultFS, compiled, mounted_faultfs
+from tests.support.models import repo_of
 from tests.support.moosefs import MooseFS, moosefs_volume
 from tests.support.parts import PARTS, REQUIRE, missing, required
+from tests.support.populates import Populates
+from tests.support.runpod import RunPod
+from tests.support.runpod_api import running_runpod
+from tests.support.runs import Runs
 
 MOOSEFS_SPACE = 1_000_000_000
 
@@ -98,3 +104,30 @@ def faultfs(faultfs_program: Path, tmp_path: Path) -> Iterator[FaultFS]:
     """A file system that fails where it is told to, for one test."""
     with mounted_faultfs(faultfs_program, tmp_path / "faultfs") as filesystem:
         yield filesystem
+
+
+@pytest.fixture
+def origin(request: pytest.FixtureRequest) -> Iterator[DemoServer]:
+    """A Hub with the MODELS of the test's module."""
+    with running_origin(repos=[repo_of(request.module.MODELS)]) as server:
+        yield server
+
+
+@pytest.fixture
+def runs(commands: Commands, origin: DemoServer, tmp_path: Path, request: pytest.FixtureRequest) -> Runs:
+    """Runs of the MODELS of the test's module, onto a volume of this test's own."""
+    return Runs(commands, origin, tmp_path / "volume", tuple(request.module.MODELS))
+
+
+@pytest.fixture
+def runpod(tmp_path: Path) -> Iterator[RunPod]:
+    """An account at RunPod whose pods do nothing; what was asked of it must have kept to the contract."""
+    with running_runpod(tmp_path / "volumes") as account:
+        yield account
+        assert account.breaches == []
+
+
+@pytest.fixture
+def populates(commands: Commands, runpod: RunPod, request: pytest.FixtureRequest) -> Populates:
+    """Populates of the MODELS of the test's module."""
+    return Populates(commands, runpod, request.module.MODELS)

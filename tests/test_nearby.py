@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prefetch.demo.server import DemoServer, running_origin
+from prefetch.demo.server import DemoServer
 from tests.support.commands import Commands
-from tests.support.models import BLOCK, REPO, Wanted, assert_whole, repo_of, wanted
+from tests.support.models import BLOCK, REPO, Wanted, assert_whole, wanted
 from tests.support.runs import Runs
 
 MODELS = wanted(2 * BLOCK + 9, 40_000)
 MODEL, SMALL = MODELS
-
-
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
 
 
 @pytest.fixture

@@ -268,12 +268,6 @@ def test_the_hours_stop_a_run_that_hangs(commands: Commands, tmp_path: Path) -> 
 
 
 @pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
-
-
-@pytest.fixture
 def words(tmp_path: Path) -> list[str | Path]:
     manifest = write_manifest(tmp_path / "m.yaml", [model.entry() for model in MODELS])
     return ["run", manifest, "--volume", tmp_path / "volume"]

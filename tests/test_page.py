@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -23,11 +23,8 @@ from prefetch.monitor.access import Access
 from prefetch.monitor.chart import ceiling, chart
 from prefetch.monitor.feed import Feed
 from prefetch.monitor.frames import BEAT, Picture
-from prefetch.monitor.page import add_page
 from prefetch.monitor.parts import parts_of, title_of
 from prefetch.monitor.rows import html_of
-from prefetch.monitor.server import Server, application
-from prefetch.monitor.thread import in_thread
 from prefetch.net.credentials import Secret
 from prefetch.report.board import Board
 from prefetch.report.curve import MOST_STEPS, Curve
@@ -35,12 +32,10 @@ from prefetch.report.events import (
     Claims,
     Event,
     HostBytes,
-    ModelDone,
     ModelFailed,
     ModelStarted,
     Progress,
     Retried,
-    RunFinished,
     RunStarted,
     Space,
     Traffic,
@@ -48,35 +43,14 @@ from prefetch.report.events import (
     Verifying,
     Waiting,
 )
-from prefetch.report.metrics import registry_of
 from prefetch.report.view import MOST_ROWS, view_of
 from prefetch.values import Endpoint
+from tests.support.boards import board_of, done, finished, moving, serving
 from tests.support.origins import ask
 from tests.support.runs import until
 
 HOSTILE = "models/<script>alert(1)</script>/\"'><img src=x onerror=alert(1)>&amp;\u202e\x1b[2J.pth"
 ANY_PORT = Endpoint("127.0.0.1", 0)
-
-
-def board_of(*events: Event, expected: Mapping[str, int | None] | None = None) -> Board:
-    board = Board(clock=lambda: 1000.0)
-    if expected:
-        board.expect(expected.items())
-    for event in events:
-        board(event)
-    return board
-
-
-def done(path: str, size: int = 100) -> ModelDone:
-    return ModelDone(path, "downloaded", size, "ab" * 32, True, 1.0)
-
-
-def moving(*paths: str, speed: float = 5.0) -> Progress:
-    return Progress(tuple(Transfer(path, 100, 40, 30, 2, speed) for path in paths), 40, 100, 0, 1, speed, 2)
-
-
-def finished(code: int = 0) -> RunFinished:
-    return RunFinished(code == 0, code, 7.5, 750, 30, 0)
 
 
 class _Text(HTMLParser):
@@ -418,15 +392,6 @@ def test_the_last_frame_tells_the_end() -> None:
 
 
 # The server -------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def serving(board: Board, *, access: Access | None = None, **options: Any) -> Iterator[str]:
-    """The page of a board at this address."""
-    app = application(registry_of(board), access=access or Access(), readiness=lambda: "working")
-    add_page(app, board, **options)
-    with in_thread(Server(app, ANY_PORT)) as endpoint:
-        yield f"http://{endpoint}"
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +14,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from prefetch.demo.server import DemoServer, running_origin
-from prefetch.monitor.access import Access
 from prefetch.monitor.feed import Feed
-from prefetch.monitor.page import add_page
-from prefetch.monitor.server import Server, application
-from prefetch.monitor.thread import in_thread
 from prefetch.report.board import Board
 from prefetch.report.events import (
-    Claims,
-    HostBytes,
-    ModelDone,
-    ModelFailed,
-    ModelStarted,
-    Progress,
-    Retried,
     RunFinished,
-    RunStarted,
-    Space,
-    Traffic,
-    Transfer,
-    Verifying,
-    Waiting,
 )
-from prefetch.report.metrics import registry_of
-from prefetch.values import Endpoint
+from tests.support.boards import full_board, serving
 from tests.support.browser import chromium, proxied
-from tests.support.commands import Commands
 from tests.support.models import BLOCK, repo_of, wanted
 from tests.support.runs import Runs, until
 
@@ -49,7 +29,6 @@ pytestmark = pytest.mark.needs("chromium")
 LARGE, SMALL = MODELS = wanted(3 * BLOCK + 7, 50_000)
 HOSTILE = "models/<img src=x onerror=alert(1)><script>alert(1)</script>'\"&amp;.safetensors"
 PATIENCE = 20_000.0
-LONG = "models/loras/Wan22_A14B_T2V_HIGH_Lightning_4steps_lora_250928_rank128_fp16" + "x" * 60 + ".safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +42,6 @@ def browser() -> Iterator[Browser]:
 def origin() -> Iterator[DemoServer]:
     with running_origin(repos=[repo_of(MODELS)]) as server:
         yield server
-
-
-@pytest.fixture
-def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
-    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
 
 
 @contextmanager
@@ -90,39 +64,6 @@ def opened(browser: Browser, url: str = "", *, init: str = "", **look: Any) -> I
         context.close()
     # What is not there, because a test has taken it away, is no fault of the page.
     assert not [complaint for complaint in complaints if not complaint.startswith("Failed to load resource")]
-
-
-def full_board() -> Board:
-    """One model in every state, a failure, a warning, a volume that is nearly full, and a curve."""
-    paths = ["models/vae/wan_2.1_vae.safetensors", LONG, *(f"models/unet/model-{number}.gguf" for number in range(6))]
-    seconds = count(1_800_000_000)
-    board = Board(clock=lambda: float(next(seconds)))
-    board.expect((path, 10**9) for path in paths)
-    board(RunStarted("/v", len(paths)))
-    board(ModelStarted(LONG, "hub", 10**9, 0))
-    for _ in range(4):
-        moving = (Transfer(LONG, 10**9, 4 * 10**8, 10**8, 4, 2e8), Transfer(paths[2], 10**9, 10**9, 10**9, 0, 0.0))
-        board(Progress(moving, 4 * 10**8, 8 * 10**9, 1, 8, 2e8, 12))
-    board(ModelStarted(paths[2], "hub", 10**9, 0))
-    board(Retried(paths[2], "hub", "status_503", "Busy.", 1, 2.0))
-    board(Waiting(paths[3], "pod-b", 12, 10**9, 5 * 10**8, 1e8))
-    board(Verifying(paths[4], 10**9))
-    board(ModelDone(paths[0], "downloaded", 10**9, "ab" * 32, True, 3.0))
-    board(ModelDone(paths[5], "present", 10**9, "ab" * 32, True, 3.0))
-    board(ModelFailed(paths[6], "access", "The host wants a token. Set HF_TOKEN and accept the licence on its page."))
-    board(Traffic((HostBytes("cdn.example.com", 10**9),), 10**9, 1.0, 10**9, 1.0))
-    board(Space(None, 10**11, 95 * 10**9))
-    board(Claims(2, 1))
-    board.warn("manifest", "models.yaml, line 3: there is no such key. What was wanted before is kept.")
-    return board
-
-
-@contextmanager
-def serving(board: Board, *, port: int = 0, **options: Any) -> Iterator[str]:
-    app = application(registry_of(board), access=Access(), readiness=lambda: "working")
-    add_page(app, board, **options)
-    with in_thread(Server(app, Endpoint("127.0.0.1", port))) as endpoint:
-        yield f"http://{endpoint}"
 
 
 def share(page: Page, row: str) -> float:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from prefetch.demo.server import DemoServer, running_origin
+from prefetch.demo.server import running_origin
 from prefetch.demo.wire import Link
 from tests.support.commands import Commands, Outcome
 from tests.support.models import BLOCK, assert_whole, journals, repo_of, wanted
@@ -18,17 +17,6 @@ from tests.support.runs import Runs, until
 
 MODELS = wanted(3 * BLOCK + 1, BLOCK + 5, 70_000, 50_000)
 LARGE, OTHER, SMALL, KEPT = MODELS
-
-
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
-
-
-@pytest.fixture
-def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
-    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,12 @@ import pytest
 from prefetch.demo.actions import IgnoreRange, NoLength
 from prefetch.demo.content import BytesFile
 from prefetch.demo.faults import Fault
-from prefetch.demo.server import DemoServer, running_origin
+from prefetch.demo.server import DemoServer
 from tests.support.commands import Commands, Outcome
 from tests.support.models import BLOCK, Wanted, assert_whole, repo_of, sent_bytes, wanted, write_manifest
 
 MODELS = wanted(9 * BLOCK + 12_345, BLOCK, 70_000)
 Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
 
 
 @pytest.fixture

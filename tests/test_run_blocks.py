@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +23,6 @@ COUNT = 20
 MODELS = MODEL, SMALL = wanted(COUNT * BLOCK + 5, 50_000)
 SIZE, SHA256 = MODEL.content.size, MODEL.content.sha256
 OTHER = SyntheticFile("other", SIZE, "safetensors", 99)
-
-
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.demo.wire import Link
-from tests.support.commands import Commands
 from tests.support.models import BLOCK, assert_whole, journals, repo_of, wanted
 from tests.support.runs import Runs, until
 
@@ -30,11 +28,6 @@ TTL = ("--claim-ttl", "3")
 def origin() -> Iterator[DemoServer]:
     with running_origin(repos=[repo_of(MODELS)], link=Link(pace=10_000_000)) as server:
         yield server
-
-
-@pytest.fixture
-def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
-    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:

@@ -25,12 +25,6 @@ BLOCKS = frozenset(range(7))
 
 
 @pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
-
-
-@pytest.fixture
 def runs(commands: Commands, origin: DemoServer, faultfs: FaultFS) -> Runs:
     return Runs(commands, origin, faultfs.root / "volume", tuple(MODELS))
 

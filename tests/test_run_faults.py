@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,6 @@ MODELS = wanted(24 * BLOCK + 1, BLOCK)
 LARGE, SMALL = MODELS
 TOTAL = sum(model.content.size for model in MODELS)
 Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
 
 
 @pytest.fixture

@@ -28,17 +28,6 @@ MODEL, SMALL = MODELS
 TOTAL = sum(model.content.size for model in MODELS)
 
 
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
-
-
-@pytest.fixture
-def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
-    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
-
-
 @contextmanager
 def started(words: list[str], env: dict[str, str], told: Path) -> Iterator[subprocess.Popen[str]]:
     """A process whose standard error is a file, to be read while it runs."""

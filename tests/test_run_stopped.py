@@ -36,11 +36,6 @@ def origin() -> Iterator[DemoServer]:
         yield server
 
 
-@pytest.fixture
-def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
-    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
-
-
 def stopped(process: subprocess.Popen[str], number: int) -> Outcome:
     """Send the signal and collect what the process does about it, in time."""
     process.send_signal(number)

@@ -12,7 +12,6 @@ import pytest
 
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.demo.wire import Link
-from tests.support.commands import Commands
 from tests.support.models import BLOCK, Wanted, assert_never_wrong, assert_whole, journals, repo_of, wanted
 from tests.support.runs import Runs, until
 
@@ -23,11 +22,6 @@ MODELS = wanted(6 * BLOCK + 1, 4 * BLOCK, 2 * BLOCK, 50_000, 40_000)
 def origin() -> Iterator[DemoServer]:
     with running_origin(repos=[repo_of(MODELS)], link=Link(pace=5_000_000)) as server:
         yield server
-
-
-@pytest.fixture
-def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
-    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
 
 
 def at_once(runs: Runs, *parts: list[Wanted]) -> None:

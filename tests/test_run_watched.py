@@ -15,28 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-
-from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands
-from tests.support.models import BLOCK, repo_of, wanted
+from tests.support.models import BLOCK, wanted
 from tests.support.origins import ask
 from tests.support.runs import Runs, until
 
 MODELS = wanted(3 * BLOCK + 7, 50_000)
 TOTAL = sum(model.content.size for model in MODELS)
 TOKEN = "very-secret-token"
-
-
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
-
-
-@pytest.fixture
-def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
-    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
 
 
 class Watched:

@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.support.commands import Commands
 from tests.support.models import wanted
-from tests.support.pods import finishing, idle
+from tests.support.pods import finishing
 from tests.support.populates import Populates, result_document
-from tests.support.runpod import RunPod
-from tests.support.runpod_api import running_runpod
-from tests.support.runs import until
 
 MODELS = wanted(6_000_000, 5_000_000, 70_000)
-
-
-@pytest.fixture
-def runpod(tmp_path: Path) -> Iterator[RunPod]:
-    with running_runpod(tmp_path / "volumes") as account:
-        yield account
-        assert account.breaches == []
-
-
-@pytest.fixture
-def populates(commands: Commands, runpod: RunPod) -> Populates:
-    return Populates(commands, runpod, MODELS)
-
-
 OPTIONS = ("--data-center", "EU-RO-1", "--create", "comfy", "--size", "20")
 
 
@@ -69,9 +46,7 @@ def kill_at(populates: Populates, number: int, *, after: bool) -> None:
 
 def test_what_is_left_is_listed_and_removed_and_nothing_else(populates: Populates) -> None:
     runpod = populates.runpod
-    runpod.job = idle
-    with populates.start(*OPTIONS) as process:
-        until(lambda: any(pod.status == "RUNNING" for pod in runpod.pods.values()), "the pod", process)
+    with populates.at_work(*OPTIONS) as process:
         process.kill()
     (left,) = runpod.pods
     mine, named = runpod.add_pod(name="my-comfyui"), runpod.add_pod(name="prefetch-populate-by-hand")

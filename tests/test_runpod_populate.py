@@ -11,34 +11,26 @@ import pty
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.commands import Commands, Outcome
+from tests.support.commands import Outcome
 from tests.support.models import wanted
 from tests.support.pods import Container, Pod, finishing, idle
 from tests.support.populates import Populates, result_document
 from tests.support.runpod import Flavor, RunPod
-from tests.support.runpod_api import running_runpod
 from tests.support.runs import until
 
 MODELS = wanted(5_000_000, 3_000_000)
 
 
 @pytest.fixture
-def runpod(tmp_path: Path) -> Iterator[RunPod]:
-    with running_runpod(tmp_path / "volumes", job=finishing(result_document(MODELS))) as account:
-        yield account
-        assert account.breaches == []
-
-
-@pytest.fixture
-def populates(commands: Commands, runpod: RunPod) -> Populates:
-    return Populates(commands, runpod, MODELS)
+def runpod(runpod: RunPod) -> RunPod:
+    runpod.job = finishing(result_document(MODELS))
+    return runpod
 
 
 def the_site(outcome: Outcome) -> dict[str, Any]:
@@ -54,6 +46,12 @@ def unpacked(pod: Pod) -> Any:
 def assert_clean(runpod: RunPod) -> None:
     """No pod is left, and there was never more than one at a time that mattered."""
     assert runpod.pods == {}
+
+
+def assert_done_by_one_pod(runpod: RunPod, outcome: Outcome) -> None:
+    assert outcome.returncode == 0, outcome.stderr
+    assert len(runpod.ever) == 1
+    assert_clean(runpod)
 
 
 def test_a_volume_that_is_there_is_filled_and_the_pod_is_gone(populates: Populates) -> None:
@@ -260,10 +258,8 @@ def test_an_answer_that_is_lost_makes_no_second_pod_and_leaves_none(populates: P
     for method, path in (("POST", "/v2/pods"), ("DELETE", "/v2/pods/*")):
         runpod.trouble(method, path, effect=True)
     done = populates.run("--volume-id", populates.volume())
-    assert done.returncode == 0, done.stderr
+    assert_done_by_one_pod(runpod, done)
     assert "asked again in" in done.stderr
-    assert len(runpod.ever) == 1
-    assert_clean(runpod)
 
 
 def test_the_log_is_followed_through_its_breaks(populates: Populates) -> None:
@@ -303,9 +299,8 @@ def test_a_pod_that_is_gone_without_a_word_is_an_error(populates: Populates) -> 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_removes_the_pods_and_tells_of_each(populates: Populates, number: signal.Signals) -> None:
     runpod = populates.runpod
-    runpod.job = idle
-    with populates.start("--volume-id", f"{populates.volume()},{populates.volume(data_center='US-KS-2')}") as process:
-        until(lambda: sum(pod.status == "RUNNING" for pod in runpod.pods.values()) == 2, "both pods", process)
+    volumes = f"{populates.volume()},{populates.volume(data_center='US-KS-2')}"
+    with populates.at_work("--volume-id", volumes, pods=2) as process:
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130, stderr
@@ -402,27 +397,21 @@ def test_nobody_to_ask_means_nothing_is_made(populates: Populates) -> None:
 
 def test_the_same_command_again_goes_on_with_the_pod_that_is_there(populates: Populates) -> None:
     runpod = populates.runpod
-    runpod.job = idle
     volume = populates.volume()
-    with populates.start("--volume-id", volume) as process:
-        until(lambda: any(pod.status == "RUNNING" for pod in runpod.pods.values()), "the pod", process)
+    with populates.at_work("--volume-id", volume) as process:
         process.kill()
         process.wait()
     (pod,) = runpod.pods.values()
     pod.log("PREFETCH_RESULT " + json.dumps(result_document(MODELS)))
     done = populates.run("--volume-id", volume)
-    assert done.returncode == 0, done.stderr
+    assert_done_by_one_pod(runpod, done)
     assert "is at work on this already" in done.stderr
-    assert len(runpod.ever) == 1
-    assert_clean(runpod)
 
 
 def test_of_two_pods_of_one_intent_the_older_stays(populates: Populates) -> None:
     runpod = populates.runpod
-    runpod.job = idle
     volume = populates.volume()
-    with populates.start("--volume-id", volume) as process:
-        until(lambda: any(pod.status == "RUNNING" for pod in runpod.pods.values()), "the pod", process)
+    with populates.at_work("--volume-id", volume) as process:
         (ours,) = runpod.pods.values()
         older = runpod.add_pod(
             name="prefetch-populate-EU-RO-1", age=60, **{k: v for k, v in ours.request.items() if k != "name"}

@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from prefetch.demo.content import BytesFile
-from prefetch.demo.server import DemoServer, running_origin
-from tests.support.commands import Commands
-from tests.support.models import assert_whole, repo_of, wanted
+from prefetch.demo.server import DemoServer
+from tests.support.models import assert_whole, wanted
 from tests.support.pods import real_run
 from tests.support.populates import IMAGE, Populates
-from tests.support.runpod import RunPod
-from tests.support.runpod_api import running_runpod
 from tests.support.runs import until
 
 MODELS = wanted(6_000_000, 5_000_000, 70_000)
@@ -25,22 +20,9 @@ OPTIONS = ("--data-center", "EU-RO-1", "--create", "comfy", "--size", "20")
 
 
 @pytest.fixture
-def runpod(tmp_path: Path) -> Iterator[RunPod]:
-    with running_runpod(tmp_path / "volumes") as account:
-        yield account
-        assert account.breaches == []
-
-
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
-
-
-@pytest.fixture
-def populates(commands: Commands, runpod: RunPod, origin: DemoServer) -> Populates:
-    runpod.job = real_run(commands, HF_ENDPOINT=origin.endpoint)
-    return Populates(commands, runpod, MODELS)
+def populates(populates: Populates, origin: DemoServer) -> Populates:
+    populates.runpod.job = real_run(populates.commands, HF_ENDPOINT=origin.endpoint)
+    return populates
 
 
 def test_killed_at_random_moments_while_real_pods_fill_the_volume(populates: Populates) -> None:

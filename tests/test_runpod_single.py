@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -22,16 +21,8 @@ from prefetch.runpod.signs import INTENT
 from prefetch.runpod.single import one_pod, one_volume, remove_all
 from tests.support.pods import finishing, silent
 from tests.support.runpod import KEY, RunPod
-from tests.support.runpod_api import running_runpod
 
 T = TypeVar("T")
-
-
-@pytest.fixture
-def runpod(tmp_path: Path) -> Iterator[RunPod]:
-    with running_runpod(tmp_path / "volumes") as account:
-        yield account
-        assert account.breaches == []
 
 
 async def at_once(seconds: float) -> None:

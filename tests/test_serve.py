@@ -16,7 +16,6 @@ from prefetch.demo.actions import Stall, Status
 from prefetch.demo.content import BytesFile
 from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
-from tests.support.commands import Commands
 from tests.support.models import (
     BLOCK,
     Wanted,
@@ -39,11 +38,6 @@ LARGE, ONE, TWO, THREE = MODELS
 def origin() -> Iterator[DemoServer]:
     with running_origin(repos=[repo_of(MODELS)]) as server:
         yield server
-
-
-@pytest.fixture
-def runs(commands: Commands, origin: DemoServer, tmp_path: Path) -> Runs:
-    return Runs(commands, origin, tmp_path / "volume", tuple(MODELS))
 
 
 @pytest.fixture(autouse=True)

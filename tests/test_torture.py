@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prefetch.demo.content import BytesFile
-from prefetch.demo.server import DemoServer, running_origin
-from tests.support.models import BLOCK, Wanted, repo_of, wanted
+from prefetch.demo.server import DemoServer
+from tests.support.models import BLOCK, Wanted, wanted
 from tests.support.origins import ask
 from tests.torture.arenas import Arena, Host
 from tests.torture.battle import Battle, Tally, asked
 from tests.torture.checker import missing_from, sha256sum_of, wrong_files
 
 MODELS = wanted(2 * BLOCK + 1, 50_000)
-
-
-@pytest.fixture
-def origin() -> Iterator[DemoServer]:
-    with running_origin(repos=[repo_of(MODELS)]) as server:
-        yield server
 
 
 def test_the_checker_finds_what_is_wrong_and_what_is_missing(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 from tests.support.commands import Commands, Outcome
 from tests.support.models import Wanted, write_manifest
+from tests.support.pods import idle
 from tests.support.runpod import KEY, RunPod
+from tests.support.runs import until
 
 __all__ = ["IMAGE", "Populates", "result_document"]
 
@@ -55,6 +57,17 @@ class Populates:
         """The same, killed at the end of the block if it is not over by then."""
         with self.commands.start(*self.words("--yes", *options), env=self.environment(env)) as process:
             yield process
+
+    @contextmanager
+    def at_work(self, *options: str, pods: int = 1) -> Iterator[subprocess.Popen[str]]:
+        """The same with pods that do nothing, from the moment when so many run."""
+        self.runpod.job = idle
+        with self.start(*options) as process:
+            until(lambda: self._running() >= pods, f"{pods} at work", process)
+            yield process
+
+    def _running(self) -> int:
+        return sum(pod.status == "RUNNING" for pod in self.runpod.pods.values())
 
     def clean(self, *options: str) -> Outcome:
         """``prefetch runpod clean --json``."""
