@@ -59,7 +59,7 @@ def _check_pinned(entries: Sequence[Entry]) -> None:
     loose = [entry.model.path for entry in entries if entry.model.sha256 is None or entry.model.size is None]
     if loose:
         raise UsageError(
-            f"What a pod is to fetch has to be pinned, and {enumerated(loose)} is not.",
+            f"What a pod is to fetch has to be pinned, and this is not yet: {enumerated(loose)}.",
             remedy="Run prefetch lock with the manifest, and keep the lock beside it.",
         )
 
