@@ -54,6 +54,7 @@ class CivitaiModelRef:
 
 
 def parse_civitai(text: str) -> CivitaiRef:
+    """The file that a ``civitai:`` source names; ValueError says what is wrong with it and what to write."""
     match = _CIVITAI.fullmatch(text)
     if match is None:
         raise ValueError(f"{shown(text)} is not a Civitai source; write civitai:VERSION or civitai:VERSION/FILE-ID.")
@@ -61,6 +62,7 @@ def parse_civitai(text: str) -> CivitaiRef:
 
 
 def parse_civitai_link(url: SecretURL) -> CivitaiRef | CivitaiModelRef:
+    """The version or the model that a link to Civitai leads to; ValueError as `parse_civitai`."""
     query = dict(parse_qsl(urlsplit(url.reveal()).query))
     page = _MODEL_PAGE.fullmatch(url.path)
     if page and "modelVersionId" not in query:

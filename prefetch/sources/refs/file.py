@@ -33,6 +33,7 @@ class FileRef:
 
 
 def parse_file(text: str) -> FileRef:
+    """The file that a ``file://`` address names; ValueError says what is wrong with it and what to write."""
     match = _FILE.fullmatch(text)
     if match is None:
         raise ValueError(f"{shown(text)} is not an absolute file address; write file:///absolute/path.")

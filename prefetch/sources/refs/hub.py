@@ -76,6 +76,7 @@ class HuggingFolderRef:
 
 
 def parse_hf(text: str) -> HuggingFaceRef:
+    """The file that an ``hf://`` address names; ValueError says what is wrong with it and what to write."""
     form = "write hf://[datasets/|spaces/]owner/repo[@revision]/path/to/file"
     if not text[:5].lower() == "hf://":
         raise ValueError(f"{shown(text)} is not a Hugging Face source; {form}.")
@@ -93,6 +94,7 @@ def parse_hf(text: str) -> HuggingFaceRef:
 
 
 def parse_hub_link(text: str, url: SecretURL) -> HuggingFaceRef:
+    """The file that a link to the Hub leads to; ``text`` is the link as it was written. ValueError as `parse_hf`."""
     segments = url.path.lstrip("/").split("/")
     kind = _KINDS.get(segments[0])
     owner, repo, view, revision, *path = (*(segments[1:] if kind else segments), *[""] * 4)
