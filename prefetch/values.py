@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ __all__ = [
     "days",
     "endpoint",
     "hours",
+    "imported",
     "listed",
     "name",
     "parse_size",
@@ -97,6 +99,12 @@ def several(kind: Kind) -> Kind:
 def listed(kind: Kind) -> Kind:
     """The same, and several with commas between them count as several wherever they stand."""
     return replace(kind, many=True, commas=True)
+
+
+def imported(where: str) -> Callable[[str], Any]:
+    """The function at ``module:function``, for `Kind.read`: imported only when there is something to read."""
+    module, _, function = where.partition(":")
+    return lambda text: getattr(import_module(module), function)(text)
 
 
 def switch() -> Kind:

@@ -183,6 +183,7 @@ def test_nothing_to_do_takes_the_standard_library_and_no_network(full: Hooks, mo
     assert not modules & {"asyncio", "ssl", "socket", "subprocess", "shutil", "prefetch.manifest", "prefetch.job"}
     rooms = {"prefetch.net.urls", "prefetch.report.events", "prefetch.report.wording", "prefetch.report.result"}
     assert not modules & rooms
+    assert not modules & {"prefetch.runpod.options", "prefetch.comfyui.paths"}
     assert len(full.origin.requests) == before
 
 

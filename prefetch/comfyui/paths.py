@@ -20,8 +20,7 @@ __all__ = ["VOLUMES", "ExtraKind", "extra_model_paths", "parse_kind"]
 VOLUMES = ("/runpod-volume", "/workspace")
 """Where RunPod mounts a volume: in serverless workers, and in pods."""
 
-# A text, as in prefetch.values.
-_KIND = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RESERVED = frozenset({"base_path", "is_default", "custom_nodes"})
 _HEADER = "# Where ComfyUI finds the models on the volume. Written by: prefetch comfyui paths\n"
 
@@ -43,7 +42,7 @@ def parse_kind(text: str) -> ExtraKind:
     kind, _, folder = text.strip().partition("=")
     folder = folder or f"models/{kind}"
     clean = posixpath.normpath(folder)
-    if not re.fullmatch(_KIND, kind) or kind in _RESERVED or not folder.isprintable() or "\\" in folder:
+    if not _KIND.fullmatch(kind) or kind in _RESERVED or not folder.isprintable() or "\\" in folder:
         raise ValueError("not a kind")
     if clean.startswith(("/", "..")) or clean == "." or "\n" in folder:
         raise ValueError("not below the volume")

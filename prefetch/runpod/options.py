@@ -1,4 +1,4 @@
-"""What a person writes for RunPod, as text → value. Standard library only: every command reads its settings here."""
+"""What a person writes for RunPod, as text → value."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ __all__ = [
     "parse_volume",
 ]
 
-# Texts, as in prefetch.values.
-_CENTER = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+"
-_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
-_IMAGE = r"[A-Za-z0-9][A-Za-z0-9._-]*(?:[:/@][A-Za-z0-9._-]+)*"
-_CREDENTIAL = r"(?:hf|rpa|rps)_[A-Za-z0-9]{20,}"
-_GIGABYTES = r"([0-9]{1,4})\s*(?:G|GB)?"
+_CENTER = re.compile(r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:[:/@][A-Za-z0-9._-]+)*")
+_CREDENTIAL = re.compile(r"(?:hf|rpa|rps)_[A-Za-z0-9]{20,}")
+_GIGABYTES = re.compile(r"([0-9]{1,4})\s*(?:G|GB)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def parse_secret(text: str) -> SecretFor:
     Raises ValueError for anything else, and for a token in place of a name: it would stand in the pod in clear.
     """
     variable, equals, secret = text.strip().partition("=")
-    if re.fullmatch(_CREDENTIAL, secret):
+    if _CREDENTIAL.fullmatch(secret):
         raise ValueError("a token, and no secret's name")
     return SecretFor(_matched(_VARIABLE, variable), _matched(_VARIABLE, secret if equals else variable))
 
@@ -81,7 +80,7 @@ def parse_variable(text: str) -> str:
 
 def parse_gigabytes(text: str) -> int:
     """``50``, ``50G`` or ``50GB``. Raises ValueError for anything else, or a size that RunPod has not."""
-    match = re.fullmatch(_GIGABYTES, text.strip())
+    match = _GIGABYTES.fullmatch(text.strip())
     if match is None or not 10 <= int(match[1]) <= 4096:
         raise ValueError("no size of a network volume")
     return int(match[1])
@@ -95,7 +94,7 @@ def parse_cpus(text: str) -> int:
     return number
 
 
-def _matched(pattern: str, text: str) -> str:
-    if not re.fullmatch(pattern, text):
+def _matched(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
         raise ValueError("not of this form")
     return text

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from prefetch import values
-from prefetch.runpod.options import (
-    SecretFor,
-    VolumeAt,
-    parse_cpus,
-    parse_data_center,
-    parse_gigabytes,
-    parse_image,
-    parse_secret,
-    parse_variable,
-    parse_volume,
-)
 from prefetch.settings.option import option
+
+if TYPE_CHECKING:
+    from prefetch.runpod.options import SecretFor, VolumeAt
 
 __all__ = ["Pod"]
 
@@ -56,7 +48,14 @@ class Pod:
     data_center: tuple[str, ...] = field(
         default=(),
         metadata=option(
-            values.listed(values.Kind(parse_data_center, "a data center of RunPod's", "EU-RO-1", "DC")),
+            values.listed(
+                values.Kind(
+                    values.imported("prefetch.runpod.options:parse_data_center"),
+                    "a data center of RunPod's",
+                    "EU-RO-1",
+                    "DC",
+                )
+            ),
             "the data centers whose volumes are to be filled, several with commas",
         ),
     )
@@ -65,7 +64,10 @@ class Pod:
         metadata=option(
             values.listed(
                 values.Kind(
-                    parse_volume, "a volume's id, or a data center and a volume's id", "EU-RO-1=vol123", "DC=ID"
+                    values.imported("prefetch.runpod.options:parse_volume"),
+                    "a volume's id, or a data center and a volume's id",
+                    "EU-RO-1=vol123",
+                    "DC=ID",
                 )
             ),
             "the network volume to fill, by its id, alone or behind its data center; may be given more than once",
@@ -81,7 +83,9 @@ class Pod:
     volume_size: int | None = field(
         default=None,
         metadata=option(
-            values.Kind(parse_gigabytes, "a size from 10 to 4096 GB", "50", "GB"),
+            values.Kind(
+                values.imported("prefetch.runpod.options:parse_gigabytes"), "a size from 10 to 4096 GB", "50", "GB"
+            ),
             "the size of a volume that is made, in GB",
             flag="--size",
         ),
@@ -89,7 +93,12 @@ class Pod:
     image: str | None = field(
         default=None,
         metadata=option(
-            values.Kind(parse_image, "an image's name", "ghcr.io/you/prefetch:1", "IMAGE"),
+            values.Kind(
+                values.imported("prefetch.runpod.options:parse_image"),
+                "an image's name",
+                "ghcr.io/you/prefetch:1",
+                "IMAGE",
+            ),
             "the image that the pod runs, made from Dockerfile.prefetch",
         ),
     )
@@ -104,7 +113,12 @@ class Pod:
         default=(),
         metadata=option(
             values.listed(
-                values.Kind(parse_secret, "a variable and a RunPod secret's name", "HF_TOKEN=hf_token", "NAME=SECRET")
+                values.Kind(
+                    values.imported("prefetch.runpod.options:parse_secret"),
+                    "a variable and a RunPod secret's name",
+                    "HF_TOKEN=hf_token",
+                    "NAME=SECRET",
+                )
             ),
             "a variable of the pod that gets its value from a RunPod secret; may be given more than once",
         ),
@@ -112,7 +126,14 @@ class Pod:
     pass_env: tuple[str, ...] = field(
         default=(),
         metadata=option(
-            values.listed(values.Kind(parse_variable, "a variable's name", "PREFETCH_TOKENS", "NAME")),
+            values.listed(
+                values.Kind(
+                    values.imported("prefetch.runpod.options:parse_variable"),
+                    "a variable's name",
+                    "PREFETCH_TOKENS",
+                    "NAME",
+                )
+            ),
             "a variable that the pod gets with the value it has here, in clear text for all who may see the pod; may "
             "be given more than once",
         ),
@@ -127,6 +148,7 @@ class Pod:
     vcpu: int = field(
         default=2,
         metadata=option(
-            values.Kind(parse_cpus, "a power of two from 2 to 32", "4", "N"), "the virtual CPUs of the pod"
+            values.Kind(values.imported("prefetch.runpod.options:parse_cpus"), "a power of two from 2 to 32", "4", "N"),
+            "the virtual CPUs of the pod",
         ),
     )

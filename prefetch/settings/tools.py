@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefetch import values
-from prefetch.comfyui.paths import ExtraKind, parse_kind
 from prefetch.settings.option import option
+
+if TYPE_CHECKING:
+    from prefetch.comfyui.paths import ExtraKind
 
 __all__ = ["Tools"]
 
@@ -87,7 +90,10 @@ class Tools:
         metadata=option(
             values.several(
                 values.Kind(
-                    parse_kind, "a kind, or a kind and its folder below the volume", "ipadapter", "KIND[=FOLDER]"
+                    values.imported("prefetch.comfyui.paths:parse_kind"),
+                    "a kind, or a kind and its folder below the volume",
+                    "ipadapter",
+                    "KIND[=FOLDER]",
                 )
             ),
             "a kind of models that a custom node brings, and its folder on the volume (without one, models/KIND); may "
