@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from prefetch.net.pauses import Pauses, pause_told
+from prefetch.net.urls import SecretURL
 
+URL = SecretURL("https://a.test/x")
 HOST, OTHER = ("https", "a.test", 443), ("https", "b.test", 443)
 
 
@@ -85,3 +87,18 @@ def test_a_pause_that_grows_meanwhile_is_waited_for() -> None:
 )
 def test_what_an_answer_tells(status: int, headers: dict[str, str], seconds: float) -> None:
     assert pause_told(status, headers, now=0.0) == seconds
+
+
+@pytest.mark.parametrize("told", [('"a";r=9;t=300', '"a";r=0;t=1'), ('"a";r=0;t=1', '"a";r=9;t=300')])
+def test_the_end_of_a_short_window_is_not_that_of_a_long_one(told: tuple[str, str]) -> None:
+    clock = Clock()
+    limits = pauses(clock)
+    for header in told:
+        limits.hear(URL, 200, {"RateLimit": header})
+
+    async def ask() -> None:
+        async with limits.turn(URL):
+            pass
+
+    asyncio.run(ask())
+    assert sum(clock.slept) <= 2.0

@@ -17,6 +17,7 @@ from prefetch.demo.wire import Link
 from tests.support.commands import Commands
 from tests.support.models import BLOCK, REPO, assert_whole, repo_of, wanted
 from tests.support.runs import Runs
+from tests.support.secrecy import command_lines
 
 TOKEN = "hf_planted0secret0token0of0alice0"
 STRANGER = "hf_planted0secret0token0of0bob000"
@@ -168,14 +169,10 @@ def test_an_address_that_no_manifest_may_name_is_refused(
 
 
 def command_lines_until_end(process: subprocess.Popen[str]) -> set[str]:
-    """The command line of every process of this machine, looked at again and again while ``process`` runs."""
+    """Every command line of the session that ``process`` leads, looked at again and again while it runs."""
     seen: set[str] = set()
     while process.poll() is None:
-        for file in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                seen.add(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-            except (FileNotFoundError, ProcessLookupError):
-                continue
+        seen |= command_lines(process.pid)
         time.sleep(0.05)
     return seen
 

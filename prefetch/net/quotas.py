@@ -37,11 +37,12 @@ class Quota:
     def learn(self, told: RequestsLeft, now: float) -> None:
         """Take note of what an answer tells."""
         until = now + told.seconds
-        if self._left is None or until > self._until + OVERTAKEN:
-            self._left, self._until = told.left, until
-        else:
+        if self._left is not None and abs(until - self._until) <= OVERTAKEN:
             # Answers overtake each other: of one window the least is what was told last.
             self._left = min(self._left, told.left)
+        else:
+            # One that ends sooner is another one too: what is left of a short window says nothing of a long one.
+            self._left, self._until = told.left, until
         self._told = told
 
     def _begin(self, now: float) -> None:

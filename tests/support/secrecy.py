@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["MARK", "PLANTED", "assert_no_secret", "run_watched"]
+__all__ = ["MARK", "PLANTED", "assert_no_secret", "command_lines", "run_watched"]
 
 MARK = "planted0secret"
 """What every planted secret holds, and nothing else."""
@@ -60,8 +60,15 @@ def run_watched(
 
 def _watch(session: int, seen: set[str], stop: threading.Event) -> None:
     while not stop.wait(0.05):
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError, IndexError):
-                # The name, in brackets, may hold anything; the session is the fourth word behind it.
-                if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
-                    seen.add((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        seen |= command_lines(session)
+
+
+def command_lines(session: int) -> set[str]:
+    """The command lines of a session, as any process of this machine can read them now."""
+    lines = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, IndexError):
+            # The name, in brackets, may hold anything; the session is the fourth word behind it.
+            if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                lines.add((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return lines
