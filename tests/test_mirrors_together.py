@@ -94,6 +94,10 @@ class Transfer:
 
     generation = 0
 
+    @property
+    def ranges(self) -> Transfer:
+        return self
+
     def seconds(self) -> float:
         """How long it takes."""
         self.until(1000.0)

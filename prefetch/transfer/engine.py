@@ -161,7 +161,7 @@ class Engine:
             self._end(order, Outcome(order.path, order.size, None, 0, 0, self._age(order), error))
             return None
         download = Download(order, partial, self._means)
-        self._listener(ModelStarted(order.path, download.mirrors.hosts, order.size, download.resumed))
+        self._listener(ModelStarted(order.path, download.ranges.mirrors.hosts, order.size, download.resumed))
         self._tasks.create_task(self._see_through(download))
         return download
 
@@ -179,7 +179,7 @@ class Engine:
                 await self._files.run(download.partial.close)
         except PrefetchError as failure:
             error = failure
-        download.put_away()
+        download.assembly.put_away()
         self._scheduler.ended(download)
         self._end(order, self._outcome(download, error))
 
@@ -188,7 +188,7 @@ class Engine:
             path=download.order.path,
             size=download.partial.size,
             sha256=download.sha256 if error is None else None,
-            received=download.received,
+            received=download.ranges.received,
             resumed=download.resumed,
             seconds=self._age(download.order),
             error=error,

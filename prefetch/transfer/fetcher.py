@@ -83,7 +83,7 @@ class Fetcher:
     async def _attempt(self, segment: Segment) -> None:
         """One connection. Returns when it got somewhere, even if it broke then."""
         start, download = segment.position, segment.download
-        download.mirrors.choose(segment, download.segments)
+        download.ranges.choose_host(segment)
         await self._until_open(segment)
         segment.begin(self._clock())
         try:
@@ -91,12 +91,12 @@ class Fetcher:
         except TransientError as error:
             if not segment.wanted:
                 return
-            download.suspect([*segment.blocks, segment.position // BLOCK_SIZE])
+            download.judge.suspect([*segment.blocks, segment.position // BLOCK_SIZE])
             if error.cause in CROWDED:
                 self._budget.failed()
-            if download.whole_only:
+            if download.ranges.whole_only:
                 await download.restart(segment)
-            download.mirrors.broke(segment)
+            download.ranges.mirrors.broke(segment)
             if segment.position - start < PROGRESS:
                 raise
             self._listener(_retried(segment, error, attempt=1, delay=0.0))
@@ -121,7 +121,7 @@ class Fetcher:
             raise TransientError(f"The connection to {origin.host} stalled.", cause="stall") from None
         finally:
             segment.scope = None
-            segment.download.ended(segment)
+            segment.download.ranges.ended(segment)
             self._tally.received += segment.received
             self._flow.received[segment.host] += segment.received
             segment.body = None
@@ -135,7 +135,7 @@ class Fetcher:
                 segment.buffer = await self._room_for(segment)
             view = self._room(segment, segment.buffer)
             count = await self._fill(segment, body, view)
-            if count < len(view):
+            if count < len(view) and segment.wanted:
                 await self._end_of_body(segment)
 
     async def _room_for(self, segment: Segment) -> bytearray:
@@ -183,7 +183,7 @@ class Fetcher:
         segment.stop = segment.position
         if segment.position % BLOCK_SIZE:
             self._block_done(segment)
-        await segment.download.learn_size(segment.position)
+        await segment.download.assembly.learn_size(segment.position)
 
     def _announce(self, segment: Segment, state: RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()

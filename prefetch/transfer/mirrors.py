@@ -70,12 +70,6 @@ class Mirrors:
         at_work = Counter(segment.origin for segment in segments)
         return max(live, key=lambda origin: (self._worth(origin, at_work[origin]), -at_work[origin]))
 
-    def choose(self, segment: Segment, segments: Iterable[Segment]) -> None:
-        """Have the next connection of ``segment`` go to a host that is still asked and did not just fail it."""
-        origin = segment.origin
-        if origin not in self.live or origin in segment.refused_by or origin.pause:
-            segment.origin = self.pick(segments, but=segment.refused_by)
-
     def drop(self, origin: Origin) -> bool:
         """Ask ``origin`` no more; False, and without effect, if it is the last one."""
         if len(self._origins) == 1:

@@ -57,9 +57,6 @@ class Parcel:
         """Take over a buffer whose first ``length`` bytes ``origin`` sent as the file."""
         self.put_away()
         data = self._own(buffer, length)
-        if self._retired:
-            self.put_away()
-            return
         self._draft.write(index, data)
         task = self._means.spawn(self._hash(data))
         self._hashing.add(task)

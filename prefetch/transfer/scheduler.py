@@ -50,7 +50,7 @@ class Scheduler:
     @property
     def segments(self) -> list[Segment]:
         """Every range in flight."""
-        return [segment for download in self._downloads for segment in download.segments]
+        return [segment for download in self._downloads for segment in download.ranges.segments]
 
     @property
     def downloads(self) -> Sequence[Download]:
@@ -102,18 +102,18 @@ class Scheduler:
 
     async def _next(self) -> Segment | None:
         while True:
-            best = max((d for d in self._downloads if d.has_pending), key=_bytes_a_connection, default=None)
+            best = max((d for d in self._downloads if d.ranges.has_pending), key=_bytes_a_connection, default=None)
             order = self._next_order(best)
             if order is None:
-                return best.take(self._range_length) if best is not None else self._split()
+                return best.ranges.take(self._range_length) if best is not None else self._split()
             self._queued -= order.size or 0
             download = await self._admit(order)
             if download is not None:
                 self._downloads.append(download)
                 download.begin()
-                if _is_small(order) and download.has_pending:
+                if _is_small(order) and download.ranges.has_pending:
                     # Nothing else can be its next range, and there may be thousands of these.
-                    return download.take(lambda host: BLOCK_SIZE)
+                    return download.ranges.take(lambda host: BLOCK_SIZE)
 
     def _next_order(self, best: Download | None) -> Order | None:
         """The queued order that should be begun instead of giving another connection to ``best``."""
@@ -127,14 +127,14 @@ class Scheduler:
 
     def _range_length(self, host: str) -> int:
         """Long ranges first and short ones at the end, so that all connections end together without halving any."""
-        left = self._queued + sum(download.bytes_wanted for download in self._downloads)
+        left = self._queued + sum(download.ranges.bytes_wanted for download in self._downloads)
         return max(SMALLEST_RANGE, min(self._range_size(host), left // (2 * self._budget.target)))
 
     def _small_at_work(self) -> int:
         return sum(1 for download in self._downloads if _is_small(download.order))
 
     def _split(self) -> Segment | None:
-        tails = (d.split() for d in sorted(self._downloads, key=_bytes_a_connection, reverse=True))
+        tails = (d.ranges.split() for d in sorted(self._downloads, key=_bytes_a_connection, reverse=True))
         return next((tail for tail in tails if tail is not None), None)
 
 
@@ -148,4 +148,4 @@ def _is_small(order: Order) -> bool:
 
 
 def _bytes_a_connection(download: Download) -> float:
-    return download.bytes_wanted / (len(download.segments) + 1)
+    return download.ranges.bytes_wanted / (len(download.ranges.segments) + 1)

@@ -72,7 +72,7 @@ class Watch:
         for segment in self._scheduler.segments:
             segment.meter.mark(now, segment.received)
         for download in self._scheduler.downloads:
-            download.measure(now)
+            download.ranges.measure(now)
         self._meter.mark(now, self._tally.received + sum(segment.received for segment in self._scheduler.segments))
         self._budget.tick(speed=self._meter.speed, used=self._scheduler.taken)
 
@@ -83,14 +83,16 @@ class Watch:
                 segment.abandon_connection()
         for download in self._scheduler.downloads:
             # One at a time: the next one is judged by what this one changed.
-            laggard = download.mirrors.laggard(download.segments, idle=self._scheduler.has_idle)
+            ranges = download.ranges
+            laggard = ranges.mirrors.laggard(ranges.segments, idle=self._scheduler.has_idle)
             if laggard is not None:
                 laggard.abandon_connection()
 
     def _is_stuck(self, segment: Segment, silent: float) -> bool:
         own, judged, siblings = segment.meter, segment.judged, self._siblings(segment)
-        shared = segment.download.mirrors.is_shared
-        elsewhere = shared and any(other.meter.speed > 0 for other in segment.download.segments if other is not segment)
+        ranges = segment.download.ranges
+        shared = ranges.mirrors.is_shared
+        elsewhere = shared and any(other.meter.speed > 0 for other in ranges.segments if other is not segment)
         if is_stalled(own=own, silent=silent, siblings=siblings, judged=judged, elsewhere=elsewhere):
             return True
         # Where there is a choice of hosts, the download tells which connection is worth to be replaced.
@@ -106,9 +108,9 @@ class Watch:
         Where several hosts share a file, the number of each one's connections changes by the second, and with it what
         each of them has: those of late count only where there are none now.
         """
-        host = segment.origin.host
-        if segment.download.mirrors.is_shared:
-            own = [each for each in segment.download.segments if each.origin is segment.origin and each is not segment]
+        host, ranges = segment.origin.host, segment.download.ranges
+        if ranges.mirrors.is_shared:
+            own = [each for each in ranges.segments if each.origin is segment.origin and each is not segment]
             return [each.meter.speed for each in own if each.meter.speed > 0] or [*self._peers.speeds(host)]
         others = (each for each in self._scheduler.segments if each is not segment and each.origin.host == host)
         return [*(each.meter.speed for each in others), *self._peers.speeds(host)]
@@ -119,7 +121,7 @@ class Watch:
         for download, last in self._flushed.items():
             if download.partial.unsynced_bytes and now - last >= SYNC_SECONDS:
                 self._flushed[download] = now
-                download.flush()
+                download.assembly.flush()
 
     def _report(self) -> None:
         active = tuple(_transfer(download) for download in self._scheduler.downloads)
@@ -144,7 +146,7 @@ def _transfer(download: Download) -> Transfer:
         path=download.order.path,
         size=download.partial.size,
         done=download.bytes_here,
-        hashed=download.bytes_hashed,
-        connections=len(download.segments),
-        speed=download.meter.speed,
+        hashed=download.assembly.bytes_hashed,
+        connections=len(download.ranges.segments),
+        speed=download.ranges.meter.speed,
     )
