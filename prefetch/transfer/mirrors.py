@@ -126,22 +126,20 @@ class Mirrors:
 
     def _worth(self, origin: Origin, connections: int) -> float:
         """Bytes a second that each of so many connections has there: the next one is to have no less."""
-        if self._failures[origin] >= FAILURES:
-            return 0.0
-        speed = self._pace(origin).speed
-        if speed is None:
-            return math.inf if connections < PROBES else 0.0
-        return speed / max(1, connections)
+        return self._each(origin, max(1, connections), unknown=math.inf if connections < PROBES else 0.0)
 
     def _gain(self, origin: Origin, connections: int) -> float:
-        """Bytes a second that a connection may have there beside so many others."""
+        """Bytes a second that a connection may have there beside so many others.
+
+        What a host gives that came late, or wanted a pause, is found out at once.
+        """
+        return self._each(origin, connections + 1, unknown=0.0 if connections else math.inf)
+
+    def _each(self, origin: Origin, connections: int, *, unknown: float) -> float:
         if self._failures[origin] >= FAILURES:
             return 0.0
         speed = self._pace(origin).speed
-        if speed is None:
-            # One that came late, or wanted a pause: what it gives is found out at once.
-            return math.inf if connections == 0 else 0.0
-        return speed / (connections + 1)
+        return unknown if speed is None else speed / connections
 
     def _pace(self, origin: Origin) -> _Pace:
         return self._paces.setdefault(origin, _Pace())

@@ -23,19 +23,18 @@ SOONER = 2.0
 
 
 class Speedometer:
-    """Bytes a second over the last ``window`` seconds."""
+    """Bytes a second over the last seconds."""
 
-    __slots__ = ("_began", "_marks", "_window")
+    __slots__ = ("_began", "_marks")
 
-    def __init__(self, now: float, *, window: float = WINDOW) -> None:
+    def __init__(self, now: float) -> None:
         self._began = now
-        self._window = window
         self._marks: deque[tuple[float, int]] = deque([(now, 0)])
 
     def mark(self, now: float, total: int) -> None:
         """Note that ``total`` bytes have been counted up to ``now``."""
         self._marks.append((now, total))
-        while len(self._marks) > 2 and self._marks[1][0] <= now - self._window:
+        while len(self._marks) > 2 and self._marks[1][0] <= now - WINDOW:
             self._marks.popleft()
 
     @property
