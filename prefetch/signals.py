@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from importlib.machinery import ExtensionFileLoader
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -31,7 +32,25 @@ def interrupted() -> Interrupted:
 
 def terminate_like_interrupt() -> None:
     """Make SIGTERM raise `KeyboardInterrupt`, as SIGINT does, while no event loop runs."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if not _ALARM or not _loads_extension(frame):
+        raise KeyboardInterrupt
+    # Native code takes it for its own failure to begin, and says so at length: a little later, when it has begun.
+    signal.signal(signal.SIGALRM, _interrupt)
+    _alarm_in(_GRACE_AGAIN)
+
+
+def _loads_extension(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if isinstance(frame.f_locals.get("self"), ExtensionFileLoader):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def leave_at_once(code: int) -> NoReturn:
