@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from prefetch.errors import ManifestError
-from prefetch.manifest import Place, load_manifests
+from prefetch.inputs import digest
+from prefetch.manifest import Manifest, Place, load, load_manifests
+from prefetch.manifest.validate import validate
 from tests.test_manifest import SHA, complaint, write
 
 
@@ -191,3 +193,26 @@ def test_number_of_files(tmp_path: Path) -> None:
     assert len(paths(write(tmp_path, "m.yaml", manifest(include=", ".join(names[:63]))))) == 63
     write(tmp_path, "m.yaml", manifest(include=", ".join(names)))
     assert complaint(tmp_path) == "m.yaml:4: more than 64 manifests are included. Put several of them into one file."
+
+
+def test_what_was_read_is_told_though_its_name_leads_elsewhere_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ConfigMap is renewed by another link; ours may be renewed between any two looks at it."""
+    for number in (1, 2):
+        write(tmp_path, f"{number}/m.yaml", manifest(named(f"of{number}")))
+    link = tmp_path / "data"
+    link.symlink_to("1")
+    root = tmp_path / "m.yaml"
+    root.symlink_to("data/m.yaml")
+
+    def renewing(document: object, file: str) -> Manifest:
+        link.unlink()
+        link.symlink_to("2")
+        return validate(document, file)
+
+    monkeypatch.setattr(load, "validate", renewing)
+    wanted = load_manifests([root])
+    assert [entry.model.path for entry in wanted.entries] == ["models/of1"]
+    assert wanted.inputs is not None
+    assert wanted.inputs.manifests == (digest((tmp_path / "1/m.yaml").read_bytes()),)

@@ -162,7 +162,7 @@ def test_a_model_that_nothing_pins_is_not_sent(populates: Populates) -> None:
     entries = [MODELS[0].entry(), MODELS[1].entry(sha256=None)]
     done = populates.run("--volume-id", populates.volume(), entries=entries)
     assert done.returncode == 2
-    assert "models/m1.safetensors is not" in done.document["error"]["message"]
+    assert "this is not yet: models/m1.safetensors." in done.document["error"]["message"]
     assert "prefetch lock" in done.document["error"]["message"]
 
 

@@ -63,6 +63,7 @@ class _Loader:
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
         self._read: dict[str, str] = {}
+        self._digests: dict[Path, str] = {}
         self._included: list[tuple[Path, Path]] = []
 
     def entries(self, root: Path | Written) -> Iterator[Entry | FolderEntry]:
@@ -83,9 +84,10 @@ class _Loader:
     def _of_file(self, path: Path, chain: tuple[Path, ...]) -> Iterator[Entry | FolderEntry]:
         real = os.path.realpath(path)
         if real in self._read:
+            self._digests.setdefault(path, self._read[real])
             return
         data = _read(path)
-        self._read[real] = digest(data)
+        self._read[real] = self._digests[path] = digest(data)
         if chain:
             self._included.append((chain[0], path))
         document = _parsed(data, str(path))
@@ -104,7 +106,8 @@ class _Loader:
         return Inputs(manifests=tuple(map(self._digest, roots)), includes=tuple(includes))
 
     def _digest(self, root: Path | Written) -> str:
-        return digest(root.data) if isinstance(root, Written) else self._read[os.path.realpath(root)]
+        # By the name it was read by: what that leads to may be another file by now, as where a ConfigMap is renewed.
+        return digest(root.data) if isinstance(root, Written) else self._digests[root]
 
     def _check(self, include: _Include) -> None:
         real = os.path.realpath(include.path)
