@@ -47,6 +47,7 @@ class Nearby:
 
     places: Iterable[Path]
     _blobs: dict[str, str] | None = field(default=None, init=False)
+    _snapshots: dict[str, list[str]] = field(default_factory=dict, init=False)
 
     def find(self, ref: SourceRef, *, sha256: str, size: int, commit: str | None) -> Copy | None:
         """A copy of the file with this hash; None where none is to be seen.
@@ -74,8 +75,11 @@ class Nearby:
         repo = f"{_KINDS[ref.kind]}--{ref.repo.replace('/', '--')}"
         for place in self.places:
             snapshots = f"{place}/{repo}/snapshots"
-            for name in [commit] if commit is not None else _names_in(snapshots):
-                yield f"{snapshots}/{name}/{ref.path}"
+            if snapshots not in self._snapshots:
+                self._snapshots[snapshots] = _names_in(snapshots)
+            for name in self._snapshots[snapshots]:
+                if commit in (None, name):
+                    yield f"{snapshots}/{name}/{ref.path}"
 
 
 def _blobs_in(place: Path) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -83,8 +84,7 @@ class Turns:
         size = None if _is_small(candidate) else candidate.size
         self._leases.take(key, label, size, outbid=self._queue.outbid.get(key))
         # What is true of one is asked for all that share its claim, so that the others can be taken at once.
-        for other in self._sharing.pop(key, ()):
-            self._looked_at[other.path] = self.look_again(other)
+        self._looked_at |= self._look_again(self._sharing.pop(key, ()))
         fresh = self._looked_at.pop(path, None)
         fresh = _unless_placed(self.look_again(candidate) if fresh is None else fresh, candidate)
         if not _is_small(candidate):
@@ -109,8 +109,13 @@ class Turns:
 
     def look_again(self, candidate: Candidate) -> Candidate:
         """The candidate with what stands at its path now, by records that are read anew."""
-        inventory = Inventory(self._volume)
-        return replace(candidate, standing=survey([candidate.standing.entry], self._volume, inventory)[0])
+        return self._look_again([candidate])[candidate.path]
+
+    def _look_again(self, candidates: Sequence[Candidate]) -> dict[str, Candidate]:
+        standings = survey([each.standing.entry for each in candidates], self._volume, Inventory(self._volume))
+        return {
+            each.path: replace(each, standing=standing) for each, standing in zip(candidates, standings, strict=True)
+        }
 
     def lost(self, candidate: Candidate) -> PrefetchError | None:
         """Why the model is not ours to write any more; None while it is."""
