@@ -45,7 +45,7 @@ class Scheduler:
         self._admit = admit
         self._downloads: list[Download] = []
         self._taken = 0
-        self._change = asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()
 
     @property
     def segments(self) -> list[Segment]:
@@ -68,10 +68,15 @@ class Scheduler:
         return self._taken < self._budget.target and not self._large and not self._small
 
     def changed(self) -> None:
-        """Something may have become possible: look again."""
-        self._change.set()
-        # A new event for those who look from now on: clearing the old one would lose it for a task not yet waiting.
-        self._change = asyncio.Event()
+        """Something may have become possible: have one who waits look again.
+
+        One is enough: who finds something to fetch has the next one look, and there may be a change for each block.
+        """
+        while self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
 
     def drop_queued(self) -> list[Order]:
         """Take every order that has not been begun off the queue and return them."""
@@ -87,13 +92,15 @@ class Scheduler:
     async def take(self) -> Segment:
         """Wait for a range to fetch. Each one taken must be `done`."""
         while True:
-            change = self._change
             if self._taken < self._budget.target:
                 self._taken += 1
                 if (segment := await self._next()) is not None:
+                    self.changed()
                     return segment
                 self._taken -= 1
-            await change.wait()
+            waiter = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            await waiter
 
     def done(self, segment: Segment) -> None:
         """The connection that took ``segment`` is free again."""
@@ -134,7 +141,8 @@ class Scheduler:
         return sum(1 for download in self._downloads if _is_small(download.order))
 
     def _split(self) -> Segment | None:
-        tails = (d.ranges.split() for d in sorted(self._downloads, key=_bytes_a_connection, reverse=True))
+        large = [download for download in self._downloads if not _is_small(download.order)]
+        tails = (download.ranges.split() for download in sorted(large, key=_bytes_a_connection, reverse=True))
         return next((tail for tail in tails if tail is not None), None)
 
 
