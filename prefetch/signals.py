@@ -76,10 +76,13 @@ def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float
     """
     import asyncio  # takes a fiftieth of a second, which a command without an event loop need not pay
 
+    from prefetch.loop import Loop
+
     if threading.current_thread() is not threading.main_thread():
-        return asyncio.run(main())
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            return runner.run(main())
     try:
-        with _Stopper(grace) as stopper, asyncio.Runner() as runner:
+        with _Stopper(grace) as stopper, asyncio.Runner(loop_factory=Loop) as runner:
             return runner.run(stopper.run(main))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise interrupted() from None

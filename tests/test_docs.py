@@ -28,7 +28,7 @@ ROOMS = {
     "sources": {"errors", "net"},
     "sources/refs": {"net"},
     "manifest": {"errors", "given", "inputs", "net", "sources", "volume", "yamlfile"},
-    "transfer": {"errors", "net", "report", "signals", "volume"},
+    "transfer": {"errors", "loop", "net", "report", "signals", "volume"},
     "volume": {"errors", "inputs", "report", "system"},
     "report": {"errors"},
     "monitor": {"errors", "net", "report", "settings", "signals", "values"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,67 @@ def test_a_kept_buffer_makes_room_for_another_one() -> None:
         assert buffers.has_room
         buffers.release(second)
         assert await buffers.acquire() is second
+
+    asyncio.run(story())
+
+
+class Holder:
+    """Who takes, keeps and gives back buffers of a pool of which six may be had and four more be kept, for now."""
+
+    def __init__(self) -> None:
+        self.buffers = Buffers(8, 6, kept=4)
+        self.moving: list[bytearray] = []
+        self.kept: list[bytearray] = []
+        self.limit = 6
+
+    async def take(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                self.moving.append(await self.buffers.acquire())
+
+    async def give(self) -> None:
+        if self.moving:
+            self.buffers.release(self.moving.pop())
+
+    async def keep(self) -> None:
+        if self.moving and self.buffers.keep():
+            self.kept.append(self.moving.pop())
+
+    async def drop(self) -> None:
+        if self.kept:
+            self.buffers.give_up(self.kept.pop())
+
+    async def narrow(self) -> None:
+        if self.limit > 2:
+            self.limit -= 2
+            self.buffers.shift(2)
+
+    async def widen(self) -> None:
+        if self.limit < 8:
+            self.limit += 2
+            self.buffers.shift(-2)
+
+
+@given(st.lists(st.sampled_from(["take", "give", "keep", "drop", "narrow", "widen"]), max_size=60))
+def test_what_may_be_had_and_what_may_be_kept_shift_while_their_sum_stays(steps: list[str]) -> None:
+    async def story() -> None:
+        holder = Holder()
+        for step in steps:
+            await getattr(holder, step)()
+            assert len(holder.moving) + len(holder.kept) <= 10
+        for _ in range(10):
+            await holder.give()
+            await holder.drop()
+        # What was idle when it was to be withheld is withheld as it comes back.
+        for _ in range(10):
+            await holder.take()
+            await holder.give()
+        for _ in range(10):
+            await holder.take()
+        assert len(holder.moving) == holder.limit
+        for _ in range(10):
+            await holder.keep()
+        assert len(holder.kept) == min(holder.limit, 10 - holder.limit)
 
     asyncio.run(story())
 

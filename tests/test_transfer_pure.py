@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prefetch.errors import ContentError
 from prefetch.transfer.content import check_header
 from prefetch.transfer.limits import Budget, RateLimit
+from prefetch.transfer.load import Load, LoadMeter
 from prefetch.transfer.peers import LONGEST, SHORTEST, Connection, Peers
 from prefetch.transfer.runs import Runs
 from prefetch.transfer.stalls import (
@@ -81,6 +82,64 @@ def test_the_budget_stays_where_more_connections_bring_nothing() -> None:
         budget.tick(speed=200e6, used=budget.target)
         targets.append(budget.target)
     assert targets == [20, 20, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("why", "waiting", "idle", "expected"),
+    [
+        ("a slow network: nothing waits for the volume", 0.0, 0.8, Load.LIGHT),
+        ("a slow volume: most connections wait for memory", 0.8, 0.7, Load.FULL),
+        ("slow processors: the loop is never done", 0.0, 0.02, Load.FULL),
+        ("both at once", 0.8, 0.0, Load.FULL),
+        ("a volume that keeps up, just", 0.4, 0.6, Load.EVEN),
+        ("processors that keep up, just", 0.0, 0.15, Load.EVEN),
+    ],
+)
+def test_what_connections_wait_for(why: str, waiting: float, idle: float, expected: Load) -> None:
+    assert Load.of(waiting=waiting, idle=idle) is expected, why
+
+
+def test_a_burst_is_no_load() -> None:
+    meter = LoadMeter(0.0, 0.0)
+    shares = [0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+    loads = [meter.look(tick / 2, waiting=share, idle=tick / 4) for tick, share in enumerate(shares, 1)]
+    assert loads == [Load.LIGHT] * 2 + [Load.EVEN] + [Load.LIGHT] * 2 + [Load.FULL] * 3
+
+
+def test_a_loop_that_does_not_tell_counts_as_idle() -> None:
+    meter = LoadMeter(0.0, None)
+    assert meter.look(0.5, waiting=0.0, idle=None) is Load.LIGHT
+
+
+def test_a_loop_that_is_never_done_is_a_load() -> None:
+    meter = LoadMeter(0.0, 3.0)
+    assert meter.look(0.5, waiting=0.0, idle=3.01) is Load.FULL
+
+
+def test_a_machine_at_its_limit_has_fewer_connections_and_gets_them_back() -> None:
+    budget, targets = Budget(16), []
+    for load in (*[Load.FULL] * 5, Load.EVEN, *[Load.LIGHT] * 3):
+        budget.tick(speed=200e6, used=budget.target, load=load)
+        targets.append(budget.target)
+    assert targets == [16, 12, 8, 8, 8, 8, 12, 12, 12]
+    for _ in range(Budget.PATIENCE):
+        budget.tick(speed=200e6, used=budget.target)
+    assert budget.target == 16, "a network that may have become faster is tried again"
+
+
+@pytest.mark.parametrize("limit", [1, 3, 8])
+def test_a_machine_at_its_limit_keeps_the_few_connections_it_has(limit: int) -> None:
+    budget = Budget(limit)
+    for _ in range(9):
+        budget.tick(speed=200e6, used=limit, load=Load.FULL)
+    assert budget.target == limit
+
+
+def test_one_look_is_no_proof_that_a_machine_is_at_its_limit() -> None:
+    budget = Budget(16)
+    for load in [Load.FULL, Load.LIGHT] * 4:
+        budget.tick(speed=200e6, used=16, load=load)
+    assert budget.target == 16
 
 
 def test_unused_connections_are_no_reason_for_more() -> None:

@@ -39,6 +39,9 @@ class Buffers:
         size: bytes of each.
         count: how many may be had at once.
         kept: how many more may be kept by who is asked to give them up.
+
+    Attributes:
+        waiting: how many wait for one now.
     """
 
     def __init__(self, size: int, count: int, *, kept: int = 0) -> None:
@@ -46,16 +49,29 @@ class Buffers:
         self._free: list[bytearray] = []
         self._slots = asyncio.Semaphore(count)
         self._room = kept
+        self._due = 0  # how many are yet to become room for kept ones; below 0, the other way
+        self.waiting = 0
 
     async def acquire(self) -> bytearray:
         """A buffer of `size` bytes with unspecified content, made on first use: three small files need not thirty."""
-        await self._slots.acquire()
+        self.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
         return self._free.pop() if self._free else bytearray(self.size)
 
     def release(self, buffer: bytearray) -> None:
         """Give a buffer back. Nothing may read it any more."""
         self._free.append(buffer)
-        self._slots.release()
+        self._slot_free()
+
+    def shift(self, count: int) -> None:
+        """Let ``count`` fewer be had and as many more be kept, as soon as they are free; below 0, the other way."""
+        self._due += count
+        while self._due < 0 and self._room:
+            self._room -= 1
+            self._room_free()
 
     @property
     def has_room(self) -> bool:
@@ -70,10 +86,24 @@ class Buffers:
         if not self._room:
             return False
         self._room -= 1
-        self._slots.release()
+        self._slot_free()
         return True
 
     def give_up(self, buffer: bytearray) -> None:
         """Give a buffer back that was kept. Nothing may read it any more."""
         self._free.append(buffer)
-        self._room += 1
+        self._room_free()
+
+    def _slot_free(self) -> None:
+        if self._due > 0:
+            self._due -= 1
+            self._room += 1
+        else:
+            self._slots.release()
+
+    def _room_free(self) -> None:
+        if self._due < 0:
+            self._due += 1
+            self._slots.release()
+        else:
+            self._room += 1

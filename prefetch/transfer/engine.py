@@ -64,7 +64,8 @@ class Engine:
     ) -> None:
         blocks = max(4, memory // BLOCK_SIZE)
         self._connections = min(connections, blocks // 2)
-        shares = Shares.of(blocks, connections=self._connections, writers=WRITERS, hashers=HASHERS)
+        self._budget = Budget(self._connections)
+        shares = Shares.of(blocks, connections=self._budget.target, writers=WRITERS, hashers=HASHERS)
         self._fail_fast = fail_fast
         self._listener = listener
         self._on_outcome = on_outcome
@@ -74,7 +75,6 @@ class Engine:
         self._peers = Peers(range_size)
         self._buffers = Buffers(BLOCK_SIZE, shares.moving, kept=shares.kept)
         self._reading = Buffers(BLOCK_SIZE, shares.reading)
-        self._budget = Budget(self._connections)
         self._fetcher = Fetcher(
             buffers=self._buffers,
             budget=self._budget,
@@ -102,6 +102,7 @@ class Engine:
             self._scheduler,
             orders,
             budget=self._budget,
+            buffers=self._buffers,
             tally=self._tally,
             flow=self._flow,
             peers=self._peers,

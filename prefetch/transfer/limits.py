@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from prefetch.transfer.load import Load
+
 __all__ = ["Budget", "RateLimit"]
 
 
@@ -38,28 +40,36 @@ class RateLimit:
 
 
 class Budget:
-    """How many connections may be open: grows while more of them bring more bytes, shrinks on errors.
+    """How many connections may be open: grows while more of them bring more bytes, shrinks on errors and overload.
 
     A volume or a link has a speed that more connections do not raise; a host that answers 429 or resets has one that
-    more connections lower. Neither can be configured by someone who has not measured it.
+    more connections lower. Where the volume or this machine is what is slow, connections wait for it full of bytes:
+    more of them cost memory and time, and a kill costs what they hold. None of this can be configured by someone who
+    has not measured it.
     """
 
     FIRST = 16
+    FEWEST = 8
     STEP = 4
     WORTH_IT = 1.05
     PATIENCE = 5
+    SURE = 2
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._best = 0.0
         self._idle_ticks = 0
         self._shrunk = False
+        self._loaded_ticks = 0
         self.target = min(self.FIRST, limit)
 
-    def tick(self, *, speed: float, used: int) -> None:
+    def tick(self, *, speed: float, used: int, load: Load = Load.LIGHT) -> None:
         """Take note of the summed ``speed`` (bytes/s) reached with ``used`` connections since the last tick."""
         self._shrunk = False
-        if used < self.target or self.target >= self._limit:
+        self._loaded_ticks = self._loaded_ticks + 1 if load is Load.FULL else 0
+        if self._loaded_ticks >= self.SURE:
+            self.target = max(min(self.FEWEST, self.target), self.target - self.STEP)
+        if load is not Load.LIGHT or used < self.target or self.target >= self._limit:
             return
         self._idle_ticks += 1
         if speed > self._best * self.WORTH_IT or self._idle_ticks >= self.PATIENCE:

@@ -6,10 +6,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from prefetch.loop import idle_seconds
 from prefetch.report.events import Listener, Progress, Transfer
+from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.download import Download
 from prefetch.transfer.flow import Flow
 from prefetch.transfer.limits import Budget
+from prefetch.transfer.load import LoadMeter
 from prefetch.transfer.order import Order
 from prefetch.transfer.peers import Peers
 from prefetch.transfer.scheduler import Scheduler
@@ -34,6 +37,7 @@ class Watch:
         orders: Sequence[Order],
         *,
         budget: Budget,
+        buffers: Buffers,
         tally: Tally,
         flow: Flow,
         peers: Peers,
@@ -44,12 +48,15 @@ class Watch:
         self._models = len(orders)
         self._bytes = sum(order.size or 0 for order in orders)
         self._budget = budget
+        self._buffers = buffers
         self._tally = tally
         self._flow = flow
         self._peers = peers
         self._listener = listener
         self._clock = clock
         self._meter = Speedometer(clock())
+        self._moving = budget.target
+        self._load = LoadMeter(clock(), idle_seconds())
         self._flushed: dict[Download, float] = {}
 
     async def run(self) -> None:
@@ -74,7 +81,12 @@ class Watch:
         for download in self._scheduler.downloads:
             download.ranges.measure(now)
         self._meter.mark(now, self._tally.received + sum(segment.received for segment in self._scheduler.segments))
-        self._budget.tick(speed=self._meter.speed, used=self._scheduler.taken)
+        taken = self._scheduler.taken
+        load = self._load.look(now, waiting=self._buffers.waiting / max(1, taken), idle=idle_seconds())
+        self._budget.tick(speed=self._meter.speed, used=taken, load=load)
+        # Connections that are no more need no block on its way: it may be kept until it is hashed.
+        self._buffers.shift(self._moving - self._budget.target)
+        self._moving = self._budget.target
 
     def _give_stalled_up(self, now: float) -> None:
         for segment in self._scheduler.segments:
