@@ -44,4 +44,5 @@ NOTES = """## Where the time goes
   not parsed again now, which saves a tenth of a second.
 - **(k)** Memory is bounded by the buffers (`--memory`) and the program's own. The bytes come from an origin that
   makes zeros up, and end on a btrfs that packs them, so that no disk of that size is needed.
+- (e), (h) and (j) were measured just before connections were given back, (f) and (k) on an earlier engine.
 """
