@@ -7,18 +7,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from prefetch.errors import PrefetchError, VolumeError
+from prefetch.manifest import Model
+from prefetch.survey import satisfies
 from prefetch.volume import files
-from prefetch.volume.applied import AppliedModel, forget_applied
+from prefetch.volume.applied import forget_applied
 from prefetch.volume.blocks import BLOCK_SIZE, DIGEST_SIZE
 from prefetch.volume.hashing import UNREADABLE, Unreadable, digests_of_readable, hash_file
 from prefetch.volume.inventory import Inventory, Record, matches, modified
 from prefetch.volume.layout import Volume
-
-if TYPE_CHECKING:
-    from prefetch.manifest import Model
 
 __all__ = ["Subject", "Verdict", "inspect", "verify"]
 
@@ -30,37 +29,20 @@ Status = Literal["ok", "missing", "changed", "corrupt", "unverified"]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A path, and what is known to belong there.
-
-    Attributes:
-        sha256: the hash the file must have; None where nobody knows one.
-        size: bytes, as far as they are known.
-        record: what was verified there last.
-    """
+    """A path, and what is known to belong there: what the manifest wants, what was recorded, or both."""
 
     path: str
-    sha256: str | None
-    size: int | None
+    model: Model | None
     record: Record | None
 
-    @classmethod
-    def of_model(cls, model: Model, record: Record | None) -> Subject:
-        """What the manifest wants there, where it does not tell the hash as that was recorded."""
-        # The form of a manifest takes a tenth of a second to import, which nobody need pay who reads none.
-        from prefetch.survey import satisfies
-
-        recorded = record.sha256 if record is not None and satisfies(record, model) else None
-        return cls(model.path, model.sha256 or recorded, record.size if record is not None else model.size, record)
-
-    @classmethod
-    def of_applied(cls, model: AppliedModel, record: Record | None) -> Subject:
-        """What a run of the same manifest has brought there."""
-        return cls(model["path"], model["sha256"], model["size"], record)
-
-    @classmethod
-    def of_record(cls, record: Record) -> Subject:
-        """What was recorded, whether a manifest wants it or not."""
-        return cls(record.path, record.sha256, record.size, record)
+    @property
+    def sha256(self) -> str | None:
+        """The hash the file must have; None where nobody knows one."""
+        if self.model is None:
+            return None if self.record is None else self.record.sha256
+        if self.model.sha256 is not None:
+            return self.model.sha256
+        return self.record.sha256 if self.record is not None and satisfies(self.record, self.model) else None
 
 
 @dataclass(frozen=True, slots=True)

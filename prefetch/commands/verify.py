@@ -16,7 +16,6 @@ from prefetch.report.result import ModelResult, RunResult
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
 from prefetch.transfer.threads import Threads
-from prefetch.unchanged import find_applied
 from prefetch.verification import Subject, Verdict, inspect, verify
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
@@ -52,13 +51,10 @@ def main(settings: Settings, listener: Listener) -> RunResult:
 
 
 def _subjects(settings: Settings, volume: Volume, inventory: Inventory, listener: Listener) -> list[Subject]:
-    if not (manifests := find_manifests(settings, volume)):
-        return [Subject.of_record(record) for record in inventory.all()]
-    applied = find_applied(volume, manifests, groups=settings.group, layout=settings.layout, locked=settings.locked)
-    if applied is not None:
-        return [Subject.of_applied(model, inventory.get(model["path"])) for model in applied]
+    if not find_manifests(settings, volume):
+        return [Subject(record.path, None, record) for record in inventory.all()]
     models = [entry.model for entry in wanted_on(volume, settings, listener).whole().entries]
-    return [Subject.of_model(model, inventory.get(model.path)) for model in models]
+    return [Subject(model.path, model, inventory.get(model.path)) for model in models]
 
 
 async def _verify_all(
@@ -86,7 +82,8 @@ async def _verify_all(
 
 def _size(subject: Subject) -> int:
     """For the largest first: begun last, it would be read alone in the end."""
-    return subject.size or 0
+    known = subject.record or subject.model
+    return (known.size if known is not None else None) or 0
 
 
 def _told(verdict: Verdict, listener: Listener) -> Verdict:

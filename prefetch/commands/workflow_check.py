@@ -77,7 +77,7 @@ def _without_directories(coverage: Coverage, wanted: Wanted, listener: Listener)
 
 def _verdicts(models: Iterable[Model], volume: Volume) -> list[Verdict]:
     inventory = Inventory(volume)
-    return [inspect(Subject.of_model(model, inventory.get(model.path)), volume) for model in models]
+    return [inspect(Subject(model.path, model, inventory.get(model.path)), volume) for model in models]
 
 
 def _error(coverage: Coverage, verdicts: Sequence[Verdict]) -> PrefetchError:

@@ -195,7 +195,7 @@ class Scrub:
             if slowly is not None:
                 time.sleep(BLOCK_SIZE / slowly)
 
-        verdict = verify(Subject.of_record(record), volume, inventory, progress=linger)
+        verdict = verify(Subject(record.path, None, record), volume, inventory, progress=linger)
         if verdict.status in ("corrupt", "changed"):
             self._looked_up = float("-inf")
             damaged.append(verdict)
