@@ -136,6 +136,16 @@ def test_whatever_changed_is_seen(runs: Runs, change: Callable[[Runs], None], st
     assert {model["status"] for model in again["models"]} == {"present"}
 
 
+def test_verify_believes_the_manifest_and_not_what_was_noted_on_the_volume(runs: Runs) -> None:
+    damage_what_was_applied(runs)
+    (runs.volume / THIRD.path).write_bytes(bytes((runs.volume / THIRD.path).stat().st_size))
+    outcome = runs.commands.run("verify", "m.yaml", "--volume", runs.volume, "--json", env=runs.environment())
+    found = {model["path"]: model["status"] for model in outcome.document["models"]}
+    assert outcome.returncode != 0
+    assert found.pop(THIRD.path) in ("changed", "corrupt")
+    assert found == {FIRST.path: "ok", SECOND.path: "ok"}
+
+
 def test_an_include_that_is_gone_is_an_error(runs: Runs) -> None:
     lose_the_include(runs)
     document = run(runs)
