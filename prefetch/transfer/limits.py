@@ -53,21 +53,18 @@ class Budget:
     STEP = 4
     WORTH_IT = 1.05
     PATIENCE = 5
-    SURE = 2
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._best = 0.0
         self._idle_ticks = 0
         self._shrunk = False
-        self._loaded_ticks = 0
         self.target = min(self.FIRST, limit)
 
     def tick(self, *, speed: float, used: int, load: Load = Load.LIGHT) -> None:
         """Take note of the summed ``speed`` (bytes/s) reached with ``used`` connections since the last tick."""
         self._shrunk = False
-        self._loaded_ticks = self._loaded_ticks + 1 if load is Load.FULL else 0
-        if self._loaded_ticks >= self.SURE:
+        if load is Load.FULL:
             self.target = max(min(self.FEWEST, self.target), self.target - self.STEP)
         if load is not Load.LIGHT or used < self.target or self.target >= self._limit:
             return

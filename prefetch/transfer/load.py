@@ -9,7 +9,7 @@ from statistics import fmean
 __all__ = ["Load", "LoadMeter"]
 
 LOOKS = 4
-"""Looks over which a mean is taken: a network volume takes bytes in bursts."""
+"""Looks over which a mean is taken: a network volume takes bytes in bursts, and a beginning is always busy."""
 
 
 class Load(Enum):
@@ -41,8 +41,8 @@ class LoadMeter:
 
     def __init__(self, now: float, idle: float | None) -> None:
         self._last = now, idle
-        self._waiting = deque[float](maxlen=LOOKS)
-        self._idle = deque[float](maxlen=LOOKS)
+        self._waiting = deque([0.0] * LOOKS, maxlen=LOOKS)
+        self._idle = deque([1.0] * LOOKS, maxlen=LOOKS)
 
     def look(self, now: float, *, waiting: float, idle: float | None) -> Load:
         """Take note of the share of the connections that wait for memory, and of the idle seconds up to ``now``."""

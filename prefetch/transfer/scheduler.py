@@ -114,6 +114,8 @@ class Scheduler:
             if order is None:
                 return best.ranges.take(self._range_length) if best is not None else self._split()
             self._queued -= order.size or 0
+            # To open it may take long, and there may be more to do.
+            self.changed()
             download = await self._admit(order)
             if download is not None:
                 self._downloads.append(download)
