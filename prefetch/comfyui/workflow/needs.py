@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prefetch.comfyui.workflow.findings import SelfDownloaded, Unresolved
-from prefetch.comfyui.workflow.following import MISSING, Wires
+from prefetch.comfyui.workflow.following import Wires
 from prefetch.comfyui.workflow.graph import Node, Scope
+from prefetch.comfyui.workflow.inputs import Inputs
 from prefetch.comfyui.workflow.loaders import Loader, LoaderTable, Places
-from prefetch.comfyui.workflow.names import doubt, plain_name, unwrapped
-from prefetch.comfyui.workflow.rows import is_off, is_zero, names_in_rows
-from prefetch.comfyui.workflow.tableform import Widget
-from prefetch.comfyui.workflow.widgets import Placed, first_text, leftovers, named_values, place_values
+from prefetch.comfyui.workflow.names import doubt, plain_name
+from prefetch.comfyui.workflow.rows import names_in_rows
+from prefetch.comfyui.workflow.widgets import leftovers
 
 __all__ = ["Finding", "Need", "Needs"]
 
@@ -36,19 +36,11 @@ class Need:
 Finding = Need | SelfDownloaded | Unresolved
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """What a link brings: a value, or the reason why nobody knows it."""
-
-    value: object = None
-    reason: str | None = None
-
-
 class Needs:
     """Finds what each node of one workflow names."""
 
     def __init__(self, table: LoaderTable, wires: Wires) -> None:
-        self._table, self._wires = table, wires
+        self._table, self._inputs = table, Inputs(table, wires)
 
     def of(self, node: Node) -> Iterator[Finding]:
         """The findings of one node that runs."""
@@ -91,13 +83,13 @@ class Needs:
             yield from self._named(node, "text", ("loras",), name)
 
     def _loaded(self, node: Node, loader: Loader) -> Iterator[Finding]:
-        placed = list(self._placed(node, loader))
+        placed = list(self._inputs.placed(node, loader))
         taken: set[str] = set()
         for found in placed:
             taken.update(plain_name(name) for name in _texts(found.value))
-            if not self._is_on(found, node):
+            if not self._inputs.is_on(found, node):
                 continue
-            sent = self._sent(node, found)
+            sent = self._inputs.sent(node, found)
             if sent.reason is not None:
                 yield Unresolved(node.id, node.kind, found.name, None, sent.reason)
             for name in _texts(sent.value):
@@ -116,96 +108,19 @@ class Needs:
         else:
             yield Need(node, where, (self._table.home(folders[0], name), *folders[1:]), name)
 
-    def _placed(self, node: Node, loader: Loader) -> Iterator[Placed]:
-        """Each input of the loader with the node's own value, and those that have a link only."""
-        placed = place_values(node, loader, self._table.none_values)
-        yield from placed
-        known = {found.name for found in placed}
-        for entry in loader:
-            for slot in node.slots:
-                name = slot.widget or slot.name
-                match = entry.pattern.fullmatch(name)
-                if slot.link is not None and match and name not in known:
-                    known.add(name)
-                    yield Placed(entry, name, match[1] if "*" in entry.name else None, None)
-            if "*" not in entry.name and entry.name not in known and (node.key, entry.name) in node.scope.overridden:
-                yield Placed(entry, entry.name, None, None)
-
-    def _sent(self, node: Node, found: Placed) -> _Sent:
-        """What an input's value is in the end: what a link brings, else what a host says, else the widget's own."""
-        own = _Sent(unwrapped(node.scope.overridden.get((node.key, found.name), found.value)))
-        slot = node.slot(found.name)
-        if slot is None or slot.link is None:
-            return own
-        origin = self._wires.origin(node.scope, slot.link)
-        if origin.node is not None:
-            return self._made_by(origin.node, own)
-        return own if origin.promoted is MISSING else _Sent(unwrapped(origin.promoted))
-
-    def _made_by(self, maker: Node, own: _Sent) -> _Sent:
-        if self._table.plays("constants", maker.kind):
-            return self._constant(maker, own)
-        if self._table.loader(maker.kind) is not None and maker.active:
-            return _Sent()  # it chooses a file and is asked itself
-        return _Sent(reason=f"it comes from {maker.kind} (node {maker.id}) and is known only when that has run")
-
-    def _constant(self, maker: Node, own: _Sent) -> _Sent:
-        for slot in maker.slots:
-            if slot.link is not None:
-                origin = self._wires.origin(maker.scope, slot.link)
-                if origin.node is None and origin.promoted is not MISSING:
-                    return _Sent(unwrapped(origin.promoted))
-                if origin.node is not None and origin.node is not maker:
-                    return _Sent(reason=f"it is put together by {maker.kind} (node {maker.id})")
-        said = [value for (key, _), value in maker.scope.overridden.items() if key == maker.key]
-        text = next((value for value in said if isinstance(value, str)), first_text(maker))
-        return _Sent(text) if text else own
-
-    def _is_on(self, found: Placed, node: Node) -> bool:
-        entry = found.entry
-        if entry.switch and _switches_off(entry.switch, self._beside(entry.switch, found, node)):
-            return False
-        if entry.weight and is_zero(self._beside(entry.weight, found, node)):
-            return False
-        count = self._beside(entry.count, found, node) if entry.count else None
-        row = _row_number(found)
-        return not (isinstance(count, int) and row is not None and row > count)
-
-    def _beside(self, widget: Widget, found: Placed, node: Node) -> object:
-        """The value of another widget of the same row; None where a link or nothing tells it."""
-        name = widget.name.replace("*", found.row or "")
-        slot, named = node.slot(name), named_values(node)
-        if slot is not None and slot.link is not None:
-            return None
-        if (node.key, name) in node.scope.overridden:
-            return node.scope.overridden[node.key, name]
-        if name in named or widget.at is None or not isinstance(node.values, list):
-            return named.get(name)
-        row = (_row_number(found) or 1) - 1 if "*" in widget.name else 0
-        at = widget.at + row * (found.entry.every or 0)
-        return node.values[at] if at < len(node.values) else None
-
     def _self_downloaded(self, node: Node, places: Places) -> Iterator[Finding]:
         for place in places:
             if place.input is None:
                 yield SelfDownloaded(node.kind, node.id, None, place.path)
                 continue
-            for found in self._placed(node, (place.input,)):
-                value = self._sent(node, found).value
+            for found in self._inputs.placed(node, (place.input,)):
+                value = self._inputs.sent(node, found).value
                 for name in map(plain_name, _texts(value)):
                     problem = doubt(f"{name}.bin", "x")
                     if problem is not None:
                         yield Unresolved(node.id, node.kind, found.name, name, problem)
                     elif name not in self._table.none_values:
                         yield SelfDownloaded(node.kind, node.id, name, place.filled(name))
-
-
-def _row_number(found: Placed) -> int | None:
-    return int(found.row) if found.row is not None and found.row.isdecimal() and len(found.row) < 6 else None
-
-
-def _switches_off(switch: Widget, value: object) -> bool:
-    return value is not None and value not in switch.values if switch.values else is_off(value)
 
 
 def _texts(value: object) -> list[str]:
