@@ -12,6 +12,7 @@ import yaml
 from prefetch.comfyui.kinds import FOLDERS, STOCK_WORKER_FOLDERS
 from prefetch.comfyui.paths import extra_model_paths, parse_kind
 from prefetch.comfyui.stock import is_seen, stock_path
+from prefetch.comfyui.workflow import load_table
 from prefetch.manifest import load_manifests
 from tests.support.commands import Commands
 
@@ -102,6 +103,52 @@ def test_without_a_volume_both_of_runpods_mounts_are_there_and_the_first_is_pref
     for kind, names in FOLDERS.items():
         wanted = {f"{volume}/models/{name}" for volume in ("/runpod-volume", "/workspace") for name in names}
         assert wanted <= set(comfyui.kinds[kind][0])
+
+
+def test_the_kinds_of_node_packs_are_mapped_to_their_directories(commands: Commands) -> None:
+    comfyui = ComfyUI()
+    comfyui.load(commands.run("comfyui", "paths", "--volume", "/v", "--kind", "ultralytics").stdout)
+    known = {key: kind for key, kind in load_table().kinds.items() if key not in FOLDERS}
+    assert {key: comfyui.kinds[key][0] for key, kind in known.items() if not kind.fixed} == {
+        key: [f"/v/models/{folder}" for folder in kind.folders] for key, kind in known.items() if not kind.fixed
+    }
+    assert comfyui.kinds["ultralytics_bbox"][0] == ["/v/models/ultralytics/bbox"]
+    assert comfyui.kinds["ultralytics_segm"][0] == ["/v/models/ultralytics/segm"]
+    assert comfyui.kinds["llm"][0] == ["/v/models/LLM"]
+    assert "facerestore_models" not in comfyui.kinds, "ReActor sets its own, and would not look"
+
+
+@pytest.mark.parametrize(
+    ("files", "sentences"),
+    [
+        (["loras/x", "ultralytics/bbox/x", "unet/x", "wan/.gitkeep"], ["ComfyUI does not look in {}/models/wan;"]),
+        (["llm/x"], ["ComfyUI does not look in {}/models/llm; nodes look in models/LLM: rename the folder."]),
+        (["sam2/x"], ["nodes read models/sam2 below ComfyUI's own folder only, not {}/models/sam2: link it there."]),
+        (["a/b/x", "a/c/x"], ["ComfyUI does not look in {}/models/a/c; if a node does, name its key: --kind KEY="]),
+    ],
+)
+def test_folders_of_the_volume_that_comfyui_does_not_see_are_told(
+    commands: Commands, tmp_path: Path, files: list[str], sentences: list[str]
+) -> None:
+    for file in files:
+        (tmp_path / "models" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "models" / file).touch()
+    done = commands.run("comfyui", "paths", "--volume", tmp_path, "--kind", "ab=models/a/b")
+    assert done.returncode == 0
+    told = done.stderr.splitlines()
+    assert len(told) == len(sentences), done.stderr
+    for line, sentence in zip(told, sentences, strict=True):
+        assert sentence.format(tmp_path) in line
+
+
+def test_a_table_of_ones_own_brings_kinds(commands: Commands, tmp_path: Path) -> None:
+    table = tmp_path / "mine.yaml"
+    table.write_text("version: 1\nkinds: {mine: My/Models, own: {folder: Own, fixed: true}}\n")
+    done = commands.run("comfyui", "paths", "--volume", "/v", "--loaders", table)
+    comfyui = ComfyUI()
+    comfyui.load(done.stdout)
+    assert comfyui.kinds["mine"][0] == ["/v/models/My/Models"] and "own" not in comfyui.kinds
+    assert "models/Own" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,16 @@ def test_a_table_of_ones_own(commands: Commands, tmp_path: Path) -> None:
         ("version: 1\nloaders: [x]", "2: a mapping belongs here."),
         ("version: 1\nloaders:\n  A: {x: loras @ two}", "3: a folder is written loras, or loras @ 2"),
         ("version: 1\nloaders:\n  A: {x: {folder: loras, when: y}}", '3: the key "when" is unknown.'),
+        (
+            "version: 1\nkinds:\n  k: {folder: ../x}",
+            "3: a kind's folder is written LLM, or ultralytics/bbox, below models.",
+        ),
+        ("version: 1\nkinds:\n  k: {folder: x, moved: true}", '3: the key "moved" is unknown.'),
+        ("version: 1\nkinds:\n  k: {folder: x, fixed: 1}", "3: true or false belongs here."),
+        (
+            "version: 1\nloaders:\n  A: {x: loras, from: me}",
+            "3: where a row is known from is written owner/repository@",
+        ),
         ("version: 1\nnotes: Note", "2: a list belongs here."),
         ("a: &b", "anchors"),
     ],

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prefetch.comfyui.homes import home_of, node_home
+from prefetch.comfyui.homes import home_of, model_path, node_home
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.errors import UsageError
 from prefetch.manifest import Model, Wanted, load_manifests
@@ -174,11 +174,12 @@ def _from_rows(rows: Iterable[Mapping[str, Any]], table: LoaderTable) -> Iterato
         source = _source(address)
         if not name or not folder or source is None:
             continue
-        where = f"{folder.strip('/')}/{name}"
-        if where.startswith("custom_nodes/"):
-            yield Offer("", {"source": source}, where)
+        folder = folder.strip("/")
+        if folder.startswith("custom_nodes/"):
+            yield Offer("", {"source": source}, f"{folder}/{name}")
         else:
-            yield Offer(home_of(f"models/{where.removeprefix('models/')}", table), {"source": source})
+            # Lists name a kind by its key, or its directory.
+            yield Offer(model_path(table.folder(folder.removeprefix("models/")), name), {"source": source})
 
 
 def _cell(row: Mapping[str, Any], columns: Iterable[str]) -> str:

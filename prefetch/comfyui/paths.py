@@ -2,23 +2,31 @@
 
 What ComfyUI makes of it (utils/extra_config.py): each section has a ``base_path``; every other key is a kind, its value
 one folder or several lines of them, below the base; ``is_default`` puts the section's folders before ComfyUI's own; a
-folder that is not there does no harm, and a kind it does not know becomes one that lists every file.
+folder that is not there does no harm. A kind that it does not know yet is made, and most node packs add their own
+folder to it. A few set theirs alone, and what nodes read without asking ComfyUI stays below its own folder.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 from prefetch.comfyui.kinds import FOLDERS
 
-__all__ = ["VOLUMES", "ExtraKind", "extra_model_paths", "parse_kind"]
+__all__ = ["VOLUMES", "ExtraKind", "extra_model_paths", "parse_kind", "unseen"]
 
 VOLUMES = ("/runpod-volume", "/workspace")
 """Where RunPod mounts a volume: in serverless workers, and in pods."""
+
+Kinds = Mapping[str, Sequence[str]]
+"""The folders of each kind, by its key."""
 
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RESERVED = frozenset({"base_path", "is_default", "custom_nodes"})
@@ -49,15 +57,61 @@ def parse_kind(text: str) -> ExtraKind:
     return ExtraKind(kind, clean)
 
 
-def extra_model_paths(volumes: Sequence[str] = VOLUMES, *, extra: Iterable[ExtraKind] = ()) -> str:
-    """The file's text, with one section a volume; what the first one holds comes before ComfyUI's own folders."""
-    folders = {kind: [f"models/{name}" for name in names] for kind, names in FOLDERS.items()}
+def extra_model_paths(
+    volumes: Sequence[str] = VOLUMES,
+    *,
+    kinds: Kinds = FOLDERS,
+    extra: Iterable[ExtraKind] = (),
+    unmapped: Iterable[str] = (),
+) -> str:
+    """The file's text, with one section a volume; what the first one holds comes before ComfyUI's own folders.
+
+    Args:
+        kinds: the folders of each kind, below ``models``.
+        extra: more kinds, or more folders of these.
+        unmapped: folders below ``models`` that a comment tells the reader of: nodes read ComfyUI's own only.
+    """
+    names, folders = _section_names(volumes), _folders(kinds, extra)
+    sections = [_section(names[volume], volume, folders, default=not i) for i, volume in enumerate(names)]
+    return _HEADER + _comment(unmapped) + "\n".join(sections)
+
+
+def unseen(volume: Path, *, kinds: Kinds = FOLDERS, extra: Iterable[ExtraKind] = ()) -> Iterator[str]:
+    """The folders below a volume's ``models`` that hold something and in which none of the kinds has ComfyUI look.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    seen = {PurePosixPath(folder) for folders in _folders(kinds, extra).values() for folder in folders}
+    return _unseen(volume, PurePosixPath("models"), seen)
+
+
+def _folders(kinds: Kinds, extra: Iterable[ExtraKind]) -> dict[str, list[str]]:
+    """The folders of each kind below a volume's root."""
+    folders = {kind: [f"models/{name}" for name in names] for kind, names in kinds.items()}
     for one in extra:
         # A kind of ComfyUI's own looks there too.
         folders.setdefault(one.kind, []).append(one.folder)
-    names = _section_names(volumes)
-    sections = [_section(names[volume], volume, folders, default=not i) for i, volume in enumerate(names)]
-    return _HEADER + "\n".join(sections)
+    return folders
+
+
+def _unseen(volume: Path, folder: PurePosixPath, seen: Set[PurePosixPath]) -> Iterator[str]:
+    """As `unseen`, below one folder: a kind may have a folder further down only."""
+    for entry in sorted(os.scandir(volume / folder), key=lambda entry: entry.name):
+        here = folder / entry.name
+        if here in seen or entry.name.startswith(".") or not entry.is_dir() or not any(os.scandir(entry)):
+            continue
+        if any(here in known.parents for known in seen):
+            yield from _unseen(volume, here, seen)
+        else:
+            yield str(here)
+
+
+def _comment(unmapped: Iterable[str]) -> str:
+    names = ", ".join(sorted(f"models/{name}" for name in unmapped))
+    text = f"Nodes read these below ComfyUI's own folder, and no mapping changes that: {names}"
+    wrap = partial(textwrap.fill, width=100, initial_indent="# ", subsequent_indent="# ")
+    return wrap(text, break_on_hyphens=False) + "\n" if names else ""
 
 
 def _section(name: str, volume: str, folders: Mapping[str, Sequence[str]], *, default: bool) -> str:

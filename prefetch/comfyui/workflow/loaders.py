@@ -6,13 +6,14 @@ A user's own tables are laid over it, class by class.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import translate
 from importlib.resources import files
 from pathlib import Path
 
-from prefetch.comfyui.workflow.tableform import Entry, Place, Table, read_table
+from prefetch.comfyui.kinds import FOLDERS
+from prefetch.comfyui.workflow.tableform import Entry, Kind, Place, Table, read_table
 from prefetch.errors import UsageError
 from prefetch.yamlfile import MAX_BYTES, YamlError, parse_yaml
 
@@ -24,22 +25,28 @@ Loader = tuple[Entry, ...]
 Places = tuple[Place, ...]
 """Where nodes of one class look for what they fetch by themselves."""
 
+_PLACE = re.compile(r"models/([^{<]+)/")
+
 
 @dataclass(frozen=True, slots=True)
 class LoaderTable:
     """What is known of node classes. Made by `load_table`.
 
     Attributes:
+        kinds: what nodes ask ComfyUI for, its own and those of node packs, by key.
         aliases: a models folder's other names → the modern one.
         none_values: widget values that mean no file.
         stand_ins: widget values that stand for files of other names → a sentence that says which.
+        fixed: directories below ``models`` that some nodes read below ComfyUI's own folder only, mapped or not.
         families: for a folder, beginnings of names whose files stand in another one.
     """
 
+    kinds: Mapping[str, Kind]
     aliases: Mapping[str, str]
     none_values: frozenset[str]
     stand_ins: Mapping[str, str]
     families: Mapping[str, Mapping[str, str]]
+    fixed: frozenset[str]
     endings: tuple[str, ...]
     roles: Mapping[str, re.Pattern[str]]
     _loaders: Mapping[str, Loader]
@@ -68,6 +75,11 @@ class LoaderTable:
     def plays(self, role: str, kind: str) -> bool:
         """Whether a class is one of those listed under ``role``: reroutes, constants, getters, setters, …"""
         return self.roles[role].fullmatch(kind) is not None
+
+    def folder(self, said: str) -> str:
+        """The directory below ``models`` that is meant where either a kind's key or a directory may stand."""
+        kind = self.kinds.get(said.strip("/"))
+        return self.modern(said) if kind is None else kind.folders[0]
 
     def modern(self, folder: str) -> str:
         """The modern name of a models folder."""
@@ -104,19 +116,45 @@ def _parsed(data: bytes, name: str) -> Table:
 
 
 def _united(tables: Sequence[Table]) -> LoaderTable:
+    kinds = {key: Kind(folders) for key, folders in FOLDERS.items()}
+    kinds |= {key: kind for table in tables for key, kind in table.kinds.items()}
     places = {kind: place for table in tables for kind, place in table.self_downloaded.items()}
     roles = {role: [kind for table in tables for kind in table.roles.get(role, ())] for role in tables[0].roles}
     return LoaderTable(
+        kinds=kinds,
         aliases={name: folder for table in tables for name, folder in table.aliases.items()},
         none_values=frozenset(value for table in tables for value in table.none_values),
         stand_ins={name: said for table in tables for name, said in table.stand_ins.items()},
         families={folder: known for table in tables for folder, known in table.families.items()},
+        fixed=frozenset(_fixed(kinds, tables)),
         endings=tuple(ending for table in tables for ending in table.endings),
         roles={role: _pattern(kinds) for role, kinds in roles.items()},
-        _loaders={kind: loader for table in tables for kind, loader in table.loaders.items()},
+        _loaders={
+            kind: tuple(replace(entry, folders=_directories(entry, kinds)) for entry in loader)
+            for table in tables
+            for kind, loader in table.loaders.items()
+        },
         _places=places,
         _place_patterns=tuple((_pattern([kind]), place) for kind, place in places.items() if "*" in kind),
     )
+
+
+def _directories(entry: Entry, kinds: Mapping[str, Kind]) -> tuple[str, ...]:
+    """Where an input's file stands below ``models``; what is neither a kind nor written as a path is a directory."""
+    return tuple(kinds[said].folders[0] if said in kinds else said.removeprefix("models/") for said in entry.folders)
+
+
+def _fixed(kinds: Mapping[str, Kind], tables: Iterable[Table]) -> Iterator[str]:
+    """Folders that packs set themselves, those that rows join, and those of downloads that no kind has."""
+    for kind in kinds.values():
+        yield from kind.folders if kind.fixed else ()
+    asked = {folder for kind in kinds.values() for folder in kind.folders}
+    for table in tables:
+        joined = (said for loader in table.loaders.values() for entry in loader for said in entry.folders)
+        yield from (said.removeprefix("models/") for said in joined if said.startswith("models/"))
+        fetched = (place.path for places in table.self_downloaded.values() for place in places)
+        directories = (match[1] for path in fetched if (match := _PLACE.match(path)))
+        yield from (directory for directory in directories if directory not in asked)
 
 
 def _pattern(kinds: Iterable[str]) -> re.Pattern[str]:

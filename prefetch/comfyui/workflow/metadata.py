@@ -26,7 +26,7 @@ class Metadata:
 
     def folder_of(self, need: Need) -> str | None:
         """Where the file stands below ``models``: one of its loader's folders, else what its node states."""
-        said = [self._table.modern(stated.directory) for stated in self._own(need) if stated.directory]
+        said = [self._table.folder(stated.directory) for stated in self._own(need) if stated.directory]
         if need.folders:
             return next((folder for folder in said if folder in need.folders), need.folders[0])
         return said[0] if said else None
@@ -44,7 +44,7 @@ class Metadata:
         return exact or [s for s in need.node.stated if _base(s.name) == _base(need.name)]
 
     def _same_folder(self, stated: Stated, folder: str | None) -> bool:
-        return stated.directory is not None and self._table.modern(stated.directory) == folder
+        return stated.directory is not None and self._table.folder(stated.directory) == folder
 
 
 def _base(name: str) -> str:

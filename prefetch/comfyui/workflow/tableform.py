@@ -9,12 +9,29 @@ from dataclasses import dataclass
 from prefetch.errors import UsageError
 from prefetch.yamlfile import line_of
 
-__all__ = ["ROLES", "Entry", "Place", "Table", "Widget", "read_table"]
+__all__ = ["ROLES", "Entry", "Kind", "Place", "Table", "Widget", "read_table"]
 
 ROLES = ("reroutes", "constants", "getters", "setters", "notes", "outputs", "inner", "bystanders", "tagged")
 _KEYS = ("folder", "count", "switch", "weight")
+_KIND_KEYS = ("folder", "fixed", "from")
+_KNOWN_FROM = re.compile(r"unverified|[\w.-]+/[\w.-]+@[0-9a-f]{7,40}:[^\s:]+:[0-9]+")
 _WIDGET_AT = re.compile(r"([^@=]+?)(?:\s*@\s*([0-9]{1,3}))?(?:\s*=\s*(.+))?")
+_DIRECTORY = re.compile(r"(?!\.{0,2}(?:/|$))[^\s@|\\]+(?<!/)")
 _FOLDER_AT = re.compile(r"([^@\s]+)(?:\s*@\s*([0-9]{1,3})(?:\s*\+\s*([0-9]{1,2}))?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What nodes ask ComfyUI for by one key.
+
+    Attributes:
+        folders: where ComfyUI looks for it, below ``models``: a model is put into the first.
+        fixed: whether the node's pack sets these folders whatever ComfyUI was told of others, so that
+            extra_model_paths.yaml does not move them.
+    """
+
+    folders: tuple[str, ...]
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +48,8 @@ class Entry:
     """One input that names a model; a ``*`` in its name stands for a row's number.
 
     Attributes:
-        folders: where the file stands below ``models``: the first is meant unless the workflow says another of them.
+        folders: where the file stands: the keys of kinds, or ``models/DIRECTORY`` where the node asks for none. In a
+            `LoaderTable` they are directories below ``models``. The first is meant unless the workflow says another.
         at: the widget's position among the node's, counted from 0.
         every: how many widgets a row takes, for an input with a ``*``.
         count: the widget that says how many rows count.
@@ -70,6 +88,7 @@ class Place:
 class Table:
     """One file's facts."""
 
+    kinds: Mapping[str, Kind]
     aliases: Mapping[str, str]
     none_values: tuple[str, ...]
     stand_ins: Mapping[str, str]
@@ -99,6 +118,7 @@ class _Reader:
         top = self._map(self._document, ())
         known = (
             "version",
+            "kinds",
             "aliases",
             "none_values",
             "stand_ins",
@@ -114,9 +134,11 @@ class _Reader:
         if top.get("version") != 1:
             raise self._error(("version",), "a loader table begins with version: 1", "Write that as its first line.")
         families = self._map(top.get("families"), ("families",))
+        kinds = self._map(top.get("kinds"), ("kinds",))
         loaders = self._map(top.get("loaders"), ("loaders",))
         places = self._map(top.get("self_downloaded"), ("self_downloaded",))
         return Table(
+            kinds={key: self._kind(value, ("kinds", key)) for key, value in kinds.items()},
             aliases=self._texts_by_name(top.get("aliases"), ("aliases",)),
             none_values=self._texts(top.get("none_values"), ("none_values",)),
             stand_ins=self._texts_by_name(top.get("stand_ins"), ("stand_ins",)),
@@ -127,15 +149,39 @@ class _Reader:
             self_downloaded={kind: self._places(value, ("self_downloaded", kind)) for kind, value in places.items()},
         )
 
+    def _kind(self, value: object, at: tuple[str, ...]) -> Kind:
+        fields = self._fields(value, _KIND_KEYS, at)
+        self._check_known_from(fields, at)
+        fixed = fields.get("fixed", False)
+        if not isinstance(fixed, bool):
+            raise self._error((*at, "fixed"), "true or false belongs here", "Write fixed: true, or leave it out.")
+        folders = tuple(self._text(fields.get("folder"), (*at, "folder")).split("|"))
+        if not all(map(_DIRECTORY.fullmatch, folders)):
+            raise self._error(at, "a kind's folder is written LLM, or ultralytics/bbox, below models", "Correct it.")
+        return Kind(folders, fixed)
+
     def _entries(self, value: object, at: tuple[str, ...]) -> Iterator[Entry]:
-        for position, (name, said) in enumerate(self._map(value, at).items()):
+        row = self._map(value, at)
+        self._check_known_from(row, at)
+        inputs = (item for item in row.items() if item[0] != "from")
+        for position, (name, said) in enumerate(inputs):
             yield self._entry(name, said, (*at, name), position)
 
-    def _entry(self, name: str, said: object, at: tuple[str, ...], position: int) -> Entry:
-        fields = self._map(said, at) if isinstance(said, dict) else {"folder": said}
+    def _check_known_from(self, fields: Mapping[str, object], at: tuple[str, ...]) -> None:
+        """A row may say where it is known from: for its readers, so only the form is checked."""
+        if "from" in fields and not _KNOWN_FROM.fullmatch(self._text(fields["from"], (*at, "from"))):
+            message = "where a row is known from is written owner/repository@commit:path:line, or unverified"
+            raise self._error((*at, "from"), message, "Correct it, or leave it out.")
+
+    def _fields(self, value: object, known: tuple[str, ...], at: tuple[str, ...]) -> Mapping[str, object]:
+        fields = self._map(value, at) if isinstance(value, dict) else {"folder": value}
         for key in fields:
-            if key not in _KEYS:
-                raise self._error((*at, key), f'the key "{key}" is unknown', f"The keys are {', '.join(_KEYS)}.")
+            if key not in known:
+                raise self._error((*at, key), f'the key "{key}" is unknown', f"The keys are {', '.join(known)}.")
+        return fields
+
+    def _entry(self, name: str, said: object, at: tuple[str, ...], position: int) -> Entry:
+        fields = self._fields(said, _KEYS, at)
         match = _FOLDER_AT.fullmatch(self._text(fields.get("folder"), (*at, "folder")))
         if match is None:
             raise self._error(at, "a folder is written loras, or loras @ 2 with the widget's position", "Correct it.")

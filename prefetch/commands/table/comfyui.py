@@ -11,15 +11,16 @@ COMFYUI: tuple[Command, ...] = (
     Command(
         name="comfyui paths",
         help="print the extra_model_paths.yaml that shows ComfyUI the volume",
-        about="Prints extra_model_paths.yaml for ComfyUI: every kind of model it knows, in the folders of today and of "
-        "former days, on each volume. Put it beside ComfyUI's main.py; ComfyUI reads it by itself.",
-        options=("volumes", "kind", *OUTPUT),
+        about="Prints extra_model_paths.yaml for ComfyUI: every kind of model that it and the nodes of the loader "
+        "table know, in the folders of today and of former days, on each volume. Put it beside ComfyUI's main.py; "
+        "ComfyUI reads it by itself. Folders of the volume in which ComfyUI does not look are told as warnings.",
+        options=("volumes", "kind", "loaders", *OUTPUT),
         examples=(
             (
                 "prefetch comfyui paths > /comfyui/extra_model_paths.yaml",
                 "for both of RunPod's mounts",
             ),
-            ("prefetch comfyui paths --volume /data --kind ipadapter", "for one, with a custom node's kind"),
+            ("prefetch comfyui paths --volume /data --kind my_models", "for one, with a custom node's kind"),
         ),
         load="prefetch.commands.comfyui_paths:main",
     ),
