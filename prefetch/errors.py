@@ -5,6 +5,7 @@ PrefetchError                     1  some model failed
 │   └── ManifestError             2  a manifest
 ├── AccessError                   3  a token, a gate, a licence
 ├── SpaceError                    4  the volume or its quota is full
+│   └── OutgrownError             4  a model of unknown size takes more than is left; the others still fit
 ├── BusyError                     5  somebody else is fetching it
 ├── VolumeError                   1  the volume refused a read or a write
 ├── SourceError                   1  the host has no such file, or refuses it for good
@@ -30,6 +31,7 @@ __all__ = [
     "Interrupted",
     "ManifestError",
     "ModelsFailed",
+    "OutgrownError",
     "PrefetchError",
     "RevisionError",
     "SourceError",
@@ -81,6 +83,10 @@ class SpaceError(PrefetchError):
 
     exit_code = 4
     code = "space"
+
+
+class OutgrownError(SpaceError):
+    """A model whose host does not tell its size takes more room than the other models leave it; those still fit."""
 
 
 class VolumeError(PrefetchError):

@@ -34,8 +34,8 @@ from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_partials
 from prefetch.volume.partial import Partial
-from prefetch.volume.space import check_space, measure
-from prefetch.volume.waiting import find_unfinished, resumable_bytes
+from prefetch.volume.space import SpareRoom, check_space, measure
+from prefetch.volume.waiting import find_unfinished, freed_bytes, resumable_bytes
 
 __all__ = ["Fetching"]
 
@@ -69,6 +69,7 @@ class Fetching:
         self._listener = listener
         self._flow = Flow()
         self._claims = Claims(0, 0)
+        self._spare = SpareRoom(None)
         self._placed: dict[str, Placed] = {}
         self._turns = Turns(volume, inventory, patience=limits.patience, listener=listener)
         self._current: dict[str, Candidate] = {}
@@ -115,6 +116,8 @@ class Fetching:
         room = await asyncio.to_thread(measure, self._volume, quota=self._limits.quota)
         self._listener(Space(room.capacity, room.quota, room.used))
         check_space(plan.bytes_to_fetch, room.free)
+        freed = freed_bytes(map(identity_of, plan.fetch), unfinished)
+        self._spare = SpareRoom(None if room.free is None else room.free - plan.bytes_to_fetch + freed)
         return plan
 
     async def _is_here(self, candidate: Candidate) -> bool:
@@ -223,11 +226,11 @@ class Fetching:
         if taken is None:
             return None
         self._current[candidate.path] = taken
-        return self._placing.open(taken)
+        return self._placing.open(taken, self._spare)
 
     def _open(self, candidate: Candidate) -> Incoming:
         candidate = self._current[candidate.path] = self._turns.take(candidate)
-        return self._placing.open(candidate)
+        return self._placing.open(candidate, self._spare)
 
     def _place(self, finished: Sequence[Finished]) -> list[PrefetchError | None]:
         errors: dict[str, PrefetchError] = {}

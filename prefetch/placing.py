@@ -18,6 +18,7 @@ from prefetch.volume.inventory import Inventory, Record, modified
 from prefetch.volume.layout import Volume
 from prefetch.volume.partial import Identity, Partial
 from prefetch.volume.publish import Published, link, publish
+from prefetch.volume.space import SpareRoom
 from prefetch.volume.together import publish_together
 
 if TYPE_CHECKING:
@@ -70,12 +71,16 @@ class Placing:
         self._volume = volume
         self._inventory = inventory
 
-    def open(self, candidate: Candidate) -> Incoming:
-        """Where the candidate's bytes go: with what an earlier run left, and what is whole of a damaged file."""
+    def open(self, candidate: Candidate, spare: SpareRoom) -> Incoming:
+        """Where the candidate's bytes go: with what an earlier run left, and what is whole of a damaged file.
+
+        Args:
+            spare: what it takes its room from if its size is unknown.
+        """
         identity, standing = identity_of(candidate), candidate.standing
         if identity.size is not None and identity.size <= BLOCK_SIZE:
             return Draft(identity)
-        partial = Partial.open(self._volume, identity)
+        partial = Partial.open(self._volume, identity, spare=spare)
         if standing.state is State.CHANGED and standing.record is not None:
             self._keep_what_is_whole(partial, standing.record, candidate.sha256)
         return partial

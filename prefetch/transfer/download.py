@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial as bound
 
-from prefetch.errors import ContentError, PrefetchError, SourceError
+from prefetch.errors import ContentError, PrefetchError, SourceError, SpaceError
 from prefetch.net.origin import Origin
 from prefetch.report.events import ModelVerified, Notice, Repaired
 from prefetch.transfer.assembly import Assembly
@@ -165,6 +165,9 @@ class Download:
         """Give the download up. What is on the volume stays for the next run."""
         if not self.over.is_set():
             self.error = error
+            # Of a file without an end, nothing may stay: it would hold all the room there is, and not be resumed.
+            endless = isinstance(error, SpaceError) and self.partial.identity.size is None
+            self.worthless = self.worthless or endless
             self._end()
 
     async def until_settled(self) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from prefetch.errors import BusyError, PrefetchError, SpaceError
+from prefetch.errors import BusyError, OutgrownError, PrefetchError, SpaceError
 from prefetch.report.events import Listener, ModelStarted
 from prefetch.signals import interrupted
 from prefetch.transfer.buffers import Buffers, Shares
@@ -200,7 +200,7 @@ class Engine:
         self._on_outcome(outcome)
         if not isinstance(outcome.error, BusyError):
             self._tally.add(outcome)
-            if outcome.error is not None and (self._fail_fast or isinstance(outcome.error, SpaceError)):
+            if outcome.error is not None and (self._fail_fast or _is_full(outcome.error)):
                 self._stop(outcome.error)
         if not self._unended:
             self._all_ended.set()
@@ -226,3 +226,8 @@ class Engine:
 
     def _age(self, order: Order) -> float:
         return self._clock() - self._unended[order]
+
+
+def _is_full(error: PrefetchError) -> bool:
+    """Whether there is no room for any model: one that outgrew what the others leave it says nothing of them."""
+    return isinstance(error, SpaceError) and not isinstance(error, OutgrownError)

@@ -18,6 +18,7 @@ from prefetch.volume.layout import Volume
 from prefetch.volume.ledger import Ledger
 from prefetch.volume.loans import Loans
 from prefetch.volume.owner import Owner
+from prefetch.volume.space import SpareRoom
 
 __all__ = ["BLOCK_SIZE", "Identity", "Partial"]
 
@@ -34,7 +35,9 @@ class Partial:
         resumed_bytes: what was found of an earlier process when this one opened it, unchecked.
     """
 
-    def __init__(self, volume: Volume, identity: Identity, own: Generation, *, journal: int, data: int) -> None:
+    def __init__(
+        self, volume: Volume, identity: Identity, own: Generation, *, journal: int, data: int, spare: SpareRoom
+    ) -> None:
         self.identity = identity
         self.size = identity.size
         self.resumed_bytes = 0
@@ -47,10 +50,16 @@ class Partial:
         self._loans = Loans()
         # Deleted at the end only: a kill must not cost what was not copied by then.
         self._spent: list[Generation] = []
+        # What a file of unknown size has taken of the room that nobody was promised.
+        self._spare = spare
+        self._taken = 0
 
     @classmethod
-    def open(cls, volume: Volume, identity: Identity) -> Partial:
+    def open(cls, volume: Volume, identity: Identity, *, spare: SpareRoom | None = None) -> Partial:
         """Make a partial file, with what earlier ones of the same identity hold.
+
+        Args:
+            spare: what it takes its room from as long as its size is unknown; None for a volume without bounds.
 
         Raises:
             VolumeError: no file could ever be placed at the identity's path, or the volume refused.
@@ -71,7 +80,7 @@ class Partial:
             if identity.size is not None:
                 # Never fallocate: on a network file system it writes every zero.
                 os.ftruncate(data, identity.size)
-            partial = cls(volume, identity, own, journal=journal, data=data)
+            partial = cls(volume, identity, own, journal=journal, data=data, spare=spare or SpareRoom(None))
             rest = partial._take_claims(usable) if taken else usable
             partial._borrow_from(directory, rest)
             undo.pop_all()
@@ -104,8 +113,15 @@ class Partial:
         return BLOCK_SIZE if end is None else block_length(end, index)
 
     def write(self, index: int, data: bytes | memoryview) -> bytes:
-        """Write a whole block and claim it in the journal; returns its digest, 16 bytes."""
+        """Write a whole block and claim it in the journal; returns its digest, 16 bytes.
+
+        Raises:
+            OutgrownError: the size is unknown, and there is no room for more.
+        """
         self._check_length(index, len(data))
+        if self.size is None and index not in self.claimed:
+            self._spare.take(len(data), self.identity.path)
+            self._taken += len(data)
         digest = block_digest(data)
         with files.os_errors(f"writing {self.identity.path}"):
             with self._data.use() as number:
@@ -159,6 +175,7 @@ class Partial:
             self.size, self._end = self.identity.size, None
             os.ftruncate(number, 0)
             os.ftruncate(number, self.size or 0)
+        self._give_room_back()
 
     def seed_from(self, path: str, digests: bytes) -> int:
         """Claim every block that is missing here from the file at a model's path, whose recorded digests these are.
@@ -237,6 +254,11 @@ class Partial:
         ):
             for generation in (*self._spent, self._own):
                 generations.remove(directory, generation)
+        self._give_room_back()
+
+    def _give_room_back(self) -> None:
+        self._spare.give_back(self._taken)
+        self._taken = 0
 
     def _check_length(self, index: int, length: int) -> None:
         if self.size is None and 0 < length <= BLOCK_SIZE:

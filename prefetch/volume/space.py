@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefetch.errors import SpaceError
+from prefetch.errors import OutgrownError, SpaceError
 from prefetch.report.humanize import size as human
 from prefetch.volume import files, generations
 from prefetch.volume.layout import Volume
 
-__all__ = ["Room", "check_space", "measure", "used_bytes"]
+__all__ = ["Room", "SpareRoom", "check_space", "measure", "used_bytes"]
 
 _PIB = 1 << 50
 
@@ -80,6 +81,40 @@ def check_space(needed: int, available: int | None) -> None:
             f"{human(needed)} are to be fetched and the volume has room for {human(available)}.",
             remedy=f"Enlarge the volume (or its --quota) by {human(needed - available)}, or remove files from it.",
         )
+
+
+class SpareRoom:
+    """What models of unknown size may write together: the room on a volume beside what the others were promised.
+
+    Threads may share it.
+
+    Args:
+        left: bytes; None where the room on the volume is not known.
+    """
+
+    def __init__(self, left: int | None) -> None:
+        self._left = left
+        self._lock = threading.Lock()
+
+    def take(self, count: int, path: str) -> None:
+        """The model at ``path`` is about to write ``count`` bytes more. Raises OutgrownError if they do not fit."""
+        with self._lock:
+            if self._left is None:
+                return
+            if count > self._left:
+                raise OutgrownError(
+                    f"{path}, whose host does not tell its size, is larger than what the volume has room for beside "
+                    "the other models.",
+                    remedy="Give its size in the manifest if it is known; else enlarge the volume (or its --quota), or "
+                    "remove files from it.",
+                )
+            self._left -= count
+
+    def give_back(self, count: int) -> None:
+        """Bytes that were taken are deleted again."""
+        with self._lock:
+            if self._left is not None:
+                self._left += count
 
 
 def _files(directory: Path) -> Iterator[os.DirEntry[str]]:

@@ -10,7 +10,7 @@ from prefetch.volume.identity import Identity
 from prefetch.volume.layout import Volume
 from prefetch.volume.owner import Owner
 
-__all__ = ["Unfinished", "find_unfinished", "resumable_bytes"]
+__all__ = ["Unfinished", "find_unfinished", "freed_bytes", "resumable_bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +44,9 @@ def find_unfinished(volume: Volume) -> list[Unfinished]:
 def resumable_bytes(identity: Identity, unfinished: Iterable[Unfinished]) -> int:
     """Bytes of a file that need not be fetched again, by what the journals claim."""
     return max((other.bytes_here for other in unfinished if identity.continues(other.identity)), default=0)
+
+
+def freed_bytes(identities: Iterable[Identity], unfinished: Iterable[Unfinished]) -> int:
+    """Bytes that become free when these files are begun anew, because what is here of them cannot be resumed."""
+    keys = {identity.key for identity in identities if not identity.resumable}
+    return sum(other.bytes_here for other in unfinished if other.identity.key in keys and not other.at_work)
