@@ -22,11 +22,14 @@ TEXT = json.dumps(LOADER).encode()
 KEYS = st.sampled_from(
     ["nodes", "links", "id", "type", "mode", "inputs", "outputs", "widgets_values", "properties", "models", "name",
      "link", "widget", "class_type", "definitions", "subgraphs", "linkIds", "proxyWidgets", "extra", "groupNodes",
-     "origin_id", "target_id", "__value__", "content", "lora", "on", "prompt", "workflow", "1", "2"]
+     "origin_id", "target_id", "__value__", "content", "lora", "on", "prompt", "workflow", "1", "2",
+     "ue_links", "links_added_by_ue", "downstream", "upstream", "controller", "ue_properties", "ue_convert",
+     "title_regex", "group_restricted", "groups", "pos", "outputs"]
 )  # fmt: skip
 LEAVES = st.sampled_from(
     [None, True, 0, 1, 2, -10, -20, 4, 1.5, "", "1", "-10", "a.safetensors", "../x.pt", "UNETLoader", "Reroute",
-     "SetNode", "GetNode", "PrimitiveNode", "LoRA Stacker", "RIFE VFI", "workflow>G", "sub", "\ud800"]
+     "SetNode", "GetNode", "PrimitiveNode", "LoRA Stacker", "RIFE VFI", "Anything Everywhere", "workflow>G", "sub",
+     "\ud800"]
 )  # fmt: skip
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5))
 

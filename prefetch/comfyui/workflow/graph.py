@@ -38,6 +38,7 @@ class Link:
     origin_slot: int
     target: str
     target_slot: int
+    type: str = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,13 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A whole workflow: its top scope, and what is stated for it as a whole."""
+    """A whole workflow.
+
+    Attributes:
+        stated: what is stated for it as a whole.
+        warnings: sentences about what is odd in how it is drawn.
+    """
 
     top: Scope
     stated: tuple[Stated, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -59,7 +59,7 @@ class _Resolution:
             ),
             embeddings=embeddings_in(active, self._table),
             noted=noted_in(self._graph, self._table),
-            warnings=tuple(map(_disagreement, filter(_disagrees, active))),
+            warnings=(*self._graph.warnings, *map(_disagreement, filter(_disagrees, active))),
         )
 
     def _models(self, needs: Sequence[Need]) -> tuple[WorkflowModel, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from prefetch.comfyui.workflow.broadcast import Broadcasts, broadcasts_in, connect
 from prefetch.comfyui.workflow.definitions import Definitions
 from prefetch.comfyui.workflow.graph import BYPASSED, MUTED, Boundary, Graph, Link, Node, Output, Scope, Slot
 from prefetch.comfyui.workflow.groups import group_name, group_scope
@@ -24,7 +25,8 @@ def read_ui(document: Mapping[str, Any]) -> Graph:
     Raises:
         UsageError: its subgraphs unfold to more than anyone ever drew.
     """
-    return Graph(_Reader(document).top(), stated_in(document.get("models")))
+    reader = _Reader(document)
+    return Graph(reader.top(), stated_in(document.get("models")), reader.warnings)
 
 
 class _Reader:
@@ -34,7 +36,13 @@ class _Reader:
         self._document = document
         self._definitions = Definitions(as_map(document.get("definitions")).get("subgraphs"))
         self._groups = as_map(as_map(document.get("extra")).get("groupNodes"))
+        self._broadcasts: dict[tuple[str, ...], Broadcasts] = {}
         self._nodes = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was odd in any of the graphs."""
+        return tuple(dict.fromkeys(said for found in self._broadcasts.values() for said in found.warnings))
 
     def top(self) -> Scope:
         scope = Scope()
@@ -42,17 +50,24 @@ class _Reader:
         return scope
 
     def _fill(self, scope: Scope, drawn: Mapping[str, Any], *, prefix: str, inside: tuple[str, ...]) -> None:
-        scope.links = dict(_links(drawn.get("links")))
+        scope.links = dict(_links(drawn))
         for raw in as_list(drawn.get("nodes")):
             if not isinstance(raw, dict) or not as_text(raw.get("type")):
                 continue
             self._count()
             node = read_node(raw, scope, prefix)
             scope.nodes[node.key] = node
+        connect(scope, self._broadcast(drawn, scope.links, inside[-1:]).links)
         for raw in as_list(drawn.get("nodes")):
             node_of_raw = scope.nodes.get(key_of(as_map(raw).get("id")))
             if node_of_raw is not None:
                 self._unfold(node_of_raw, as_map(as_map(raw).get("properties")), inside)
+
+    def _broadcast(self, drawn: Mapping[str, Any], links: Mapping[str, Link], kind: tuple[str, ...]) -> Broadcasts:
+        """What is broadcast in a graph: in the top one (), or in each instance of a subgraph alike."""
+        if kind not in self._broadcasts:
+            self._broadcasts[kind] = broadcasts_in(drawn, links)
+        return self._broadcasts[kind]
 
     def _count(self) -> None:
         self._nodes += 1
@@ -110,18 +125,20 @@ def _link_id(value: object) -> str | None:
     return key_of(value) or None
 
 
-def _links(raw: object) -> Iterator[tuple[str, Link]]:
-    entries = raw if isinstance(raw, list) else list(as_map(raw).values())
-    for entry in entries:
+def _links(drawn: Mapping[str, Any]) -> Iterator[tuple[str, Link]]:
+    """The links of a graph, without those that were drawn for a broadcast while it ran."""
+    temporary = set(map(key_of, as_list(as_map(drawn.get("extra")).get("links_added_by_ue"))))
+    raw = drawn.get("links")
+    for entry in raw if isinstance(raw, list) else list(as_map(raw).values()):
         if isinstance(entry, dict):
-            fields = [entry.get(name) for name in ("id", "origin_id", "origin_slot", "target_id", "target_slot")]
+            names = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+            fields = [entry.get(name) for name in names]
         else:
-            fields = as_list(entry)[:5]
-        if len(fields) == 5:
-            yield (
-                key_of(fields[0]),
-                Link(key_of(fields[1]), as_number(fields[2]), key_of(fields[3]), as_number(fields[4])),
-            )
+            fields = [*as_list(entry)[:6], None][:6]
+        if len(fields) == 6 and key_of(fields[0]) not in temporary:
+            start, end = key_of(fields[1]), key_of(fields[3])
+            link = Link(start, as_number(fields[2]), end, as_number(fields[4]), as_text(fields[5]) or "*")
+            yield key_of(fields[0]), link
 
 
 def _boundaries(raw: object) -> Iterator[Boundary]:
