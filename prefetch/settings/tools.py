@@ -25,7 +25,7 @@ class Tools:
         default=(),
         metadata=option(
             values.several(values.path("a file's path", "workflow.json", "FILE")),
-            "ComfyUI workflows: what its page saves or exports, or a picture that it saved",
+            "ComfyUI workflows: what its page saves or exports, or a picture, video or sound that it saved",
             positional=True,
         ),
     )

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 __all__ = ["Boundary", "Graph", "Link", "Node", "Output", "Scope", "Slot", "Stated"]
 
+MOST_NODES = 20_000
+"""How many nodes a workflow may have, those of each instance of a subgraph counted."""
+
 MUTED, BYPASSED = 2, 4
 INPUTS, OUTPUTS = "-10", "-20"
 """The ids that a subgraph's own ends have in its links."""

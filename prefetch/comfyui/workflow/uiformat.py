@@ -7,7 +7,18 @@ from typing import Any
 
 from prefetch.comfyui.workflow.broadcast import Broadcasts, broadcasts_in, connect
 from prefetch.comfyui.workflow.definitions import Definitions
-from prefetch.comfyui.workflow.graph import BYPASSED, MUTED, Boundary, Graph, Link, Node, Output, Scope, Slot
+from prefetch.comfyui.workflow.graph import (
+    BYPASSED,
+    MOST_NODES,
+    MUTED,
+    Boundary,
+    Graph,
+    Link,
+    Node,
+    Output,
+    Scope,
+    Slot,
+)
 from prefetch.comfyui.workflow.groups import group_name, group_scope
 from prefetch.comfyui.workflow.promotion import promote
 from prefetch.comfyui.workflow.reading import as_list, as_map, as_number, as_text, key_of, stated_in
@@ -15,7 +26,6 @@ from prefetch.errors import UsageError
 
 __all__ = ["read_ui"]
 
-_MOST_NODES = 20_000
 _DEEPEST = 32
 
 
@@ -71,9 +81,9 @@ class _Reader:
 
     def _count(self) -> None:
         self._nodes += 1
-        if self._nodes > _MOST_NODES:
+        if self._nodes > MOST_NODES:
             raise UsageError(
-                f"The workflow's subgraphs unfold to more than {_MOST_NODES} nodes.",
+                f"The workflow's subgraphs unfold to more than {MOST_NODES} nodes.",
                 remedy="Take out subgraphs that hold each other.",
             )
 

@@ -27,9 +27,9 @@ COMFYUI: tuple[Command, ...] = (
     Command(
         name="workflow models",
         help="tell which model files a ComfyUI workflow loads",
-        about="Reads ComfyUI workflows, as its page saves or exports them, or from pictures, and tells exactly the "
-        "model files that each loads: what is muted, bypassed or switched off is not among them. What cannot be "
-        "decided is said, and nothing is guessed.",
+        about="Reads ComfyUI workflows, as its page saves or exports them, or from pictures, videos and sounds, and "
+        "tells exactly the model files that each loads: what is muted, bypassed or switched off is not among them. "
+        "What cannot be decided is said, and nothing is guessed.",
         options=("workflow_files", "loaders", *OUTPUT),
         examples=(
             ("prefetch workflow models workflow.json", "the files, and which nodes load them"),
