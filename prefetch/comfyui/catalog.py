@@ -17,6 +17,7 @@ from typing import Any
 
 from prefetch.comfyui.homes import home_of, model_path, node_home
 from prefetch.comfyui.workflow.loaders import LoaderTable
+from prefetch.comfyui.workflow.naming import AnyOf
 from prefetch.errors import UsageError
 from prefetch.manifest import Model, Wanted, load_manifests
 from prefetch.sources.refs.source import parse_source
@@ -81,6 +82,12 @@ class Catalog:
             return None
         same = [o for o in self.offers if o.home.startswith(f"models/{folder}/") and o.home.rpartition("/")[2] == name]
         return same[0] if len({offer.fields["source"] for offer in same}) == 1 else None
+
+    def any_of(self, folder: str, any_of: AnyOf) -> list[Offer]:
+        """The files below a folder of ``models`` that a short name may mean, one for each source."""
+        beginning = f"models/{folder}/"
+        below = {o.home.removeprefix(beginning): o for o in reversed(self.offers) if o.home.startswith(beginning)}
+        return list({below[name].fields["source"]: below[name] for name in any_of.choose(below)}.values())
 
     def content(self, sha256: str) -> Offer | None:
         """The file of that hash, 64 lower-case hex digits, whatever it is called."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prefetch.comfyui.catalog import Catalog, Offer
 from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of, path_beside
 from prefetch.comfyui.workflow.findings import WorkflowModel, WorkflowModels
 from prefetch.comfyui.workflow.loaders import LoaderTable
-from prefetch.manifest import Model
+from prefetch.comfyui.workflow.names import ending_of
+from prefetch.comfyui.workflow.naming import AnyOf
+from prefetch.manifest import Folder, Model
 from prefetch.sources.refs.source import parse_source
 
 __all__ = ["Draft", "Open", "draft"]
@@ -65,6 +67,9 @@ class _Drafting:
     def model(self, model: WorkflowModel, noted: Mapping[str, str], file: str) -> None:
         if model.folder is None:
             return
+        if model.any_of is not None:
+            self.any_of(model, model.any_of, noted, file)
+            return
         path = model_path(model.folder, model.name)
         home = home_of(path, self.table)
         if home in self.homes:
@@ -73,26 +78,49 @@ class _Drafting:
         offer = self.catalog.model(home)
         fields = offer.fields if offer else _stated(model, noted)
         if fields is None:
-            wanted = tuple(f"{file}: node {node}" for node in model.nodes)
-            self.leave_open(Open(model.name, path, wanted, "no source is known"))
+            self.leave_open(Open(model.name, path, _wanted_by(model, file), "no source is known"))
         else:
             self.add(path, fields, offer.node_path if offer else None)
+
+    def any_of(self, model: WorkflowModel, any_of: AnyOf, noted: Mapping[str, str], file: str) -> None:
+        """A file whose name its node is given without ending or folder."""
+        folder = model_path(model.folder or "", "")
+        if any_of.choose(home.removeprefix(folder) for home in self.homes if home.startswith(folder)):
+            self.present += 1
+            return
+        offers = self.catalog.any_of(model.folder or "", any_of)
+        if len(offers) == 1:
+            self.add(offers[0].home, offers[0].fields, offers[0].node_path)
+            return
+        names = any_of.choose(noted)
+        fields = _stated(replace(model, name=names[0]), noted) if not offers and len(names) == 1 else None
+        if fields is not None:
+            self.add(folder + names[0], fields)
+            return
+        path = folder + (model.name if ending_of(model.name) else f"{model.name}.safetensors")
+        these = ", ".join(sorted(offer.home for offer in offers))
+        reason = f"the catalogs have several: {these}" if offers else "no source is known"
+        self.leave_open(Open(model.name, path, _wanted_by(model, file), f"{reason}; any of {folder}{any_of} will do"))
 
     def node_files(self, found: WorkflowModels, file: str) -> None:
         for item in found.self_downloaded:
             place = node_path_of(item)
             if place is None:
                 continue
-            if node_home(place) in self.node_homes:
+            if node_home(place) in self.node_homes or home_of(place, self.table) in self.homes:
                 self.present += 1
                 continue
             offer = self.catalog.node_file(place)
             if offer is not None:
                 self.add(_path_for(offer, place), offer.fields, offer.node_path or place)
                 continue
+            path = path_beside(place)
+            if item.source is not None and item.required:
+                self.add(path, {"source": item.source}, place)
+                continue
             reason = "its node fetches it by itself, and no source is known to bring it before"
             wanted = (f"{file}: {item.kind} (node {item.node})",)
-            self.leave_open(Open(item.name or "", path_beside(place), wanted, reason, needed=False, node_path=place))
+            self.leave_open(Open(item.name or "", path, wanted, reason, needed=False, node_path=place))
 
     def embeddings(self, found: WorkflowModels, file: str) -> None:
         for name in found.embeddings:
@@ -111,7 +139,11 @@ class _Drafting:
 
 
 def draft(
-    found: Mapping[str, WorkflowModels], catalog: Catalog, table: LoaderTable, *, existing: Sequence[Model] = ()
+    found: Mapping[str, WorkflowModels],
+    catalog: Catalog,
+    table: LoaderTable,
+    *,
+    existing: Sequence[Model | Folder] = (),
 ) -> Draft:
     """The entries that ``existing`` lacks for what was found in each workflow, by its file's name."""
     state = _Drafting(
@@ -129,6 +161,10 @@ def draft(
         state.embeddings(models, file)
         state.unresolved(models, file)
     return Draft(tuple(state.entries), tuple(state.open.values()), state.present)
+
+
+def _wanted_by(model: WorkflowModel, file: str) -> tuple[str, ...]:
+    return tuple(f"{file}: node {node}" for node in model.nodes)
 
 
 def _stated(model: WorkflowModel, noted: Mapping[str, str]) -> Mapping[str, Any] | None:

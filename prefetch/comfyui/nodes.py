@@ -25,9 +25,10 @@ ASIDE = "before-prefetch"
 _SAME = re.compile(r"[-_. ]+")
 _DATA = frozenset(
     {
-        *(".bin", ".ckpt", ".pkl", ".pt", ".pt2", ".pth", ".safetensors", ".sft", ".torchscript"),
-        *(".engine", ".gguf", ".h5", ".msgpack", ".npy", ".npz", ".onnx", ".t7", ".task", ".tflite"),
-        ".json",
+        *(".bin", ".ckpt", ".jit", ".patch", ".pickle", ".pkl", ".pt", ".pt2", ".pth", ".safetensors", ".sft"),
+        *(".caffemodel", ".engine", ".gguf", ".h5", ".hdf5", ".ipadpt", ".keras", ".mlpackage", ".msgpack", ".nemo"),
+        *(".npy", ".npz", ".onnx", ".pdparams", ".plan", ".t7", ".task", ".tflite", ".th", ".torchscript", ".trt"),
+        *(".json", ".weights"),
     }
 )
 """What a model's name may end with. A link under another name could be run: a node's ``__init__.py``, say."""

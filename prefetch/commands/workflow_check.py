@@ -6,8 +6,9 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from prefetch.comfyui.coverage import Coverage, cover
+from prefetch.comfyui.coverage import Coverage, Missing, cover
 from prefetch.comfyui.workflow import load_table
 from prefetch.commands.workflow_models import read_workflows
 from prefetch.errors import PrefetchError, UsageError
@@ -37,8 +38,12 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     wanted = _wanted(settings, volume)
     coverage = cover(found.workflows, [entry.model for entry in wanted.entries], table)
     coverage = _without_directories(coverage, wanted, listener)
+    if volume is not None:
+        coverage = replace(coverage, missing=tuple(_with_files(missing, volume) for missing in coverage.missing))
     for sentence in coverage.undecided:
         listener(Notice("warning", humanize.printable(sentence)))
+    for sentence in coverage.fetched:
+        listener(Notice("info", humanize.printable(sentence)))
     verdicts = [] if volume is None else _verdicts(coverage.used, volume)
     bad = len(coverage.missing) + sum(verdict.status != "ok" for verdict in verdicts)
     error = _error(coverage, verdicts) if bad else None
@@ -68,11 +73,27 @@ def _wanted(settings: Settings, volume: Volume | None) -> Wanted:
 def _without_directories(coverage: Coverage, wanted: Wanted, listener: Listener) -> Coverage:
     """What may come with a whole directory is not missing; which files that holds, only its host knows."""
     directories = tuple(entry.folder.path for entry in wanted.folders)
-    apart = [missing for missing in coverage.missing if not (directories and missing.path.startswith(directories))]
+    apart = [missing for missing in coverage.missing if not _may_be_in(missing, directories)]
     for missing in coverage.missing:
         if directories and missing not in apart:
             listener(Notice("warning", humanize.printable(f"{missing.path}: expected of a directory entry.")))
     return replace(coverage, missing=tuple(apart)) if directories else coverage
+
+
+def _may_be_in(missing: Missing, directories: tuple[str, ...]) -> bool:
+    below = f"models/{missing.folder}/"
+    somewhere = missing.any_of is not None and any(directory.startswith(below) for directory in directories)
+    return somewhere or missing.path.startswith(directories)
+
+
+def _with_files(missing: Missing, volume: Volume) -> Missing:
+    """The same with the files on the volume that would do, for a name that more than one file may have."""
+    if missing.any_of is None or missing.folder is None:
+        return missing
+    folder = volume.root / "models" / missing.folder
+    files = [(Path(top) / name).relative_to(folder).as_posix() for top, _, names in os.walk(folder) for name in names]
+    there = ", ".join(f"models/{missing.folder}/{name}" for name in sorted(missing.any_of.choose(files)))
+    return replace(missing, reason=f"{missing.reason}, though the volume has {there}") if there else missing
 
 
 def _verdicts(models: Iterable[Model], volume: Volume) -> list[Verdict]:

@@ -13,7 +13,7 @@ from prefetch.comfyui.entries import Draft, draft
 from prefetch.comfyui.workflow import load_table
 from prefetch.commands.workflow_models import read_workflows
 from prefetch.errors import PrefetchError
-from prefetch.manifest import Model, load_manifests
+from prefetch.manifest import Folder, Model, load_manifests
 from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import count, printable
 from prefetch.settings import Settings
@@ -70,12 +70,16 @@ def main(settings: Settings, listener: Listener) -> Written:
     return Written(made, text, output, error, text="" if output is not None else text.rstrip("\n"))
 
 
-def _existing(output: Path | None) -> tuple[list[Model], str | None]:
+def _existing(output: Path | None) -> tuple[list[Model | Folder], str | None]:
     """What the manifest to add to holds, and its text; None where there is none yet."""
     if output is None or not output.is_file() or output.stat().st_size == 0:
         return [], None
     # First, for the sentences: what is no manifest is not edited.
-    models = [entry.model for entry in load_manifests([output]).entries]
+    wanted = load_manifests([output])
+    models: list[Model | Folder] = [
+        *(entry.model for entry in wanted.entries),
+        *(entry.folder for entry in wanted.folders),
+    ]
     return models, output.read_text(encoding="utf-8-sig")
 
 

@@ -79,10 +79,12 @@ def read_workflows(files: Sequence[Path], table: LoaderTable, listener: Listener
 def _lines(name: str, found: WorkflowModels) -> Iterator[str]:
     yield printable(f"{name}: {count(len(found.models), 'model')}")
     for model in found.models:
-        yield printable(f"  {_path(model):<60}  {_about(model)}")
+        yield printable(f"  {model.path:<60}  {_about(model)}")
     for item in found.self_downloaded:
-        place = item.place if item.name is None else f"{item.name} at {item.place}"
-        yield printable(f"  {item.kind} (node {item.node}) fetches by itself: {place}")
+        place = item.place if item.name is None or item.name in item.place else f"{item.name} at {item.place}"
+        source = f", from {item.source}" if item.source else ""
+        unused = "" if item.required else "; not needed: it leads to no output"
+        yield printable(f"  {item.kind} (node {item.node}) fetches by itself: {place}{source}{unused}")
     for embedding in found.embeddings:
         yield printable(f"  a prompt names the embedding {embedding}")
     for unresolved in found.unresolved:
@@ -90,10 +92,7 @@ def _lines(name: str, found: WorkflowModels) -> Iterator[str]:
         yield printable(f"  NOT RESOLVED: {what} of {unresolved.kind} (node {unresolved.node}): {unresolved.reason}")
 
 
-def _path(model: WorkflowModel) -> str:
-    return f"models/{model.folder or '?'}/{model.name}"
-
-
 def _about(model: WorkflowModel) -> str:
     nodes = f"node {', '.join(model.nodes)}"
-    return nodes if model.required else f"{nodes}; not needed: it leads to no output"
+    anywhere = "; any sub-folder will do" if model.any_of else ""
+    return f"{nodes}{anywhere}" if model.required else f"{nodes}; not needed: it leads to no output"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from prefetch.comfyui.workflow.naming import AnyOf
+
 __all__ = ["SelfDownloaded", "Unresolved", "WorkflowModel", "WorkflowModels"]
 
 
@@ -14,7 +16,8 @@ class WorkflowModel:
 
     Attributes:
         folder: its folder below ComfyUI's ``models``, by its modern name; None where nobody knows (see `Unresolved`).
-        name: the file below that folder, with forward slashes.
+        name: the file below that folder, with forward slashes; or as much of it as its node is given.
+        any_of: the files that will do, where the node is given less than a file's whole name.
         url: where the workflow's own metadata says it is to be had.
         sha256: 64 lower-case hex digits, where the metadata tell them.
         nodes: ids of the nodes that load it; ``66:58`` is node 58 inside the subgraph instance 66.
@@ -27,6 +30,17 @@ class WorkflowModel:
     sha256: str | None
     nodes: tuple[str, ...]
     required: bool
+    any_of: AnyOf | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it stands below the volume: a file's path, or a pattern of several."""
+        whole = self.any_of is None or self.any_of.how == "file"
+        return f"models/{self.folder or '?'}/{self.name if whole else self.any_of}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of one model; ``any_of`` is a pattern below the folder, or null."""
+        return {**asdict(self), "any_of": None if self.any_of is None else str(self.any_of)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +50,19 @@ class SelfDownloaded:
     Attributes:
         kind: the node's class.
         node: its id.
-        name: the file; None where the workflow does not name it.
+        name: the file, or the directory; None where neither the workflow nor the table tells it.
+        place: where the node looks for it, below ComfyUI's folder; a directory ends with a slash, and ``<…>`` is a
+            part that nobody knows.
+        source: where the node fetches it from, as a manifest writes it; None where that is not known.
+        required: whether the node leads to an output.
     """
 
     kind: str
     node: str
     name: str | None
     place: str
+    source: str | None = None
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +100,16 @@ class WorkflowModels:
     def to_json(self) -> dict[str, Any]:
         """The object of ``prefetch workflow models --json``, without the file's own name."""
         return {
-            "models": [asdict(model) for model in self.models],
+            "models": [model.to_json() for model in self.models],
             "self_downloaded": [
-                {"class": item.kind, "node": item.node, "name": item.name, "place": item.place}
+                {
+                    "class": item.kind,
+                    "node": item.node,
+                    "name": item.name,
+                    "place": item.place,
+                    "source": item.source,
+                    "required": item.required,
+                }
                 for item in self.self_downloaded
             ],
             "unresolved": [

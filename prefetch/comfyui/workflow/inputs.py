@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from prefetch.comfyui.workflow.entry import Widget
 from prefetch.comfyui.workflow.following import MISSING, Wires
 from prefetch.comfyui.workflow.graph import Node
 from prefetch.comfyui.workflow.loaders import Loader, LoaderTable
 from prefetch.comfyui.workflow.names import unwrapped
 from prefetch.comfyui.workflow.rows import is_off, is_zero
-from prefetch.comfyui.workflow.tableform import Widget
 from prefetch.comfyui.workflow.widgets import Placed, first_text, named_values, place_values
 
 __all__ = ["Inputs", "Sent"]
@@ -105,4 +105,4 @@ def _row_number(found: Placed) -> int | None:
 
 
 def _switches_off(switch: Widget, value: object) -> bool:
-    return value is not None and value not in switch.values if switch.values else is_off(value)
+    return value is not None and str(value) not in switch.values if switch.values else is_off(value)

@@ -1,6 +1,7 @@
-"""The loader table: which inputs of which node classes name a model, and in which folder. Facts in ``loaders.yaml``.
+"""The loader table: which inputs of which node classes name models, and in which folder.
 
-A user's own tables are laid over it, class by class.
+Facts in ``loaders.yaml``, ``prompts.yaml`` (texts that load LoRAs) and ``downloads.yaml`` (what nodes fetch by
+themselves). A user's own tables are laid over them, class by class.
 """
 
 from __future__ import annotations
@@ -13,19 +14,20 @@ from importlib.resources import files
 from pathlib import Path
 
 from prefetch.comfyui.kinds import FOLDERS
-from prefetch.comfyui.workflow.tableform import Entry, Kind, Place, Table, read_table
+from prefetch.comfyui.workflow.downloads import Choice
+from prefetch.comfyui.workflow.entry import Entry, Kind
+from prefetch.comfyui.workflow.tableform import Table, read_table
 from prefetch.errors import UsageError
 from prefetch.yamlfile import MAX_BYTES, YamlError, parse_yaml
 
-__all__ = ["Loader", "LoaderTable", "Places", "load_table"]
+__all__ = ["Loader", "LoaderTable", "load_table"]
+
+_OWN = ("loaders.yaml", "prompts.yaml", "downloads.yaml")
 
 Loader = tuple[Entry, ...]
 """The inputs of one class that name models."""
 
-Places = tuple[Place, ...]
-"""Where nodes of one class look for what they fetch by themselves."""
-
-_PLACE = re.compile(r"models/([^{<]+)/")
+_PLACE = re.compile(r"models/([^{<]+)/[^/]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,14 @@ class LoaderTable:
     endings: tuple[str, ...]
     roles: Mapping[str, re.Pattern[str]]
     _loaders: Mapping[str, Loader]
-    _places: Mapping[str, Places]
-    _place_patterns: tuple[tuple[re.Pattern[str], Places], ...]
+    _prompts: Mapping[str, Loader]
+    _downloads: Mapping[str, tuple[Choice, ...]]
+    _download_patterns: tuple[tuple[re.Pattern[str], tuple[Choice, ...]], ...]
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """Every class that names files in its inputs or fetches some, as the tables write it."""
+        return frozenset({*self._loaders, *self._prompts, *self._downloads})
 
     def loader(self, kind: str) -> Loader | None:
         """The inputs of this class that name models; None for a class that is not in the table."""
@@ -60,11 +68,15 @@ class LoaderTable:
             found = next((self._loaders.get(kind.removesuffix(e)) for e in self.endings if kind.endswith(e)), None)
         return found
 
-    def places(self, kind: str) -> Places | None:
-        """Where a node of this class looks for what it fetches by itself; None if it fetches nothing."""
-        found = self._places.get(kind)
+    def inputs(self, kind: str) -> Loader:
+        """Every input of this class that names files: those of a loader, and prompts in which tags load LoRAs."""
+        return (*(self.loader(kind) or ()), *self._prompts.get(kind, ()))
+
+    def downloads(self, kind: str) -> tuple[Choice, ...] | None:
+        """What a node of this class fetches by itself; None if it is not known to fetch anything."""
+        found = self._downloads.get(kind)
         if found is None:
-            found = next((place for pattern, place in self._place_patterns if pattern.fullmatch(kind)), None)
+            found = next((said for pattern, said in self._download_patterns if pattern.fullmatch(kind)), None)
         return found
 
     def home(self, folder: str, name: str) -> str:
@@ -93,8 +105,9 @@ def load_table(extra: Sequence[Path] = ()) -> LoaderTable:
     Raises:
         UsageError: a file cannot be read or is no table; the sentence names file, line and what to do.
     """
-    own = files("prefetch.comfyui.workflow").joinpath("loaders.yaml").read_bytes()
-    return _united([_parsed(own, "loaders.yaml"), *(_parsed(_read(path), str(path)) for path in extra)])
+    folder = files("prefetch.comfyui.workflow")
+    own = [_parsed(folder.joinpath(name).read_bytes(), name) for name in _OWN]
+    return _united([*own, *(_parsed(_read(path), str(path)) for path in extra)])
 
 
 def _read(path: Path) -> bytes:
@@ -118,7 +131,7 @@ def _parsed(data: bytes, name: str) -> Table:
 def _united(tables: Sequence[Table]) -> LoaderTable:
     kinds = {key: Kind(folders) for key, folders in FOLDERS.items()}
     kinds |= {key: kind for table in tables for key, kind in table.kinds.items()}
-    places = {kind: place for table in tables for kind, place in table.self_downloaded.items()}
+    downloads = {kind: said for table in tables for kind, said in table.self_downloaded.items()}
     roles = {role: [kind for table in tables for kind in table.roles.get(role, ())] for role in tables[0].roles}
     return LoaderTable(
         kinds=kinds,
@@ -134,8 +147,9 @@ def _united(tables: Sequence[Table]) -> LoaderTable:
             for table in tables
             for kind, loader in table.loaders.items()
         },
-        _places=places,
-        _place_patterns=tuple((_pattern([kind]), place) for kind, place in places.items() if "*" in kind),
+        _prompts={kind: inputs for table in tables for kind, inputs in table.prompts.items()},
+        _downloads=downloads,
+        _download_patterns=tuple((_pattern([kind]), said) for kind, said in downloads.items() if "*" in kind),
     )
 
 
@@ -152,8 +166,11 @@ def _fixed(kinds: Mapping[str, Kind], tables: Iterable[Table]) -> Iterator[str]:
     for table in tables:
         joined = (said for loader in table.loaders.values() for entry in loader for said in entry.folders)
         yield from (said.removeprefix("models/") for said in joined if said.startswith("models/"))
-        fetched = (place.path for places in table.self_downloaded.values() for place in places)
-        directories = (match[1] for path in fetched if (match := _PLACE.match(path)))
+        chosen = (
+            said for choices in table.self_downloaded.values() for choice in choices for said in choice.of.values()
+        )
+        places = (download.place for downloads in chosen for download in downloads)
+        directories = (match[1] for place in places if (match := _PLACE.match(place)))
         yield from (directory for directory in directories if directory not in asked)
 
 

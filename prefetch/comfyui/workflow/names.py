@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from prefetch.volume.paths import check_model_path
 
-__all__ = ["doubt", "is_model_name", "plain_name", "unwrapped"]
+__all__ = ["ENDINGS", "doubt", "ending_of", "is_model_name", "plain_name", "unwrapped"]
 
-_ENDING = re.compile(r"\.(?:safetensors|sft|ckpt|pt|pt2|pth|bin|gguf|onnx|pkl|torchscript|engine)$", re.IGNORECASE)
+ENDINGS = (
+    *(".safetensors", ".ckpt", ".pt", ".bin", ".pth", ".sft", ".gguf", ".pt2", ".pkl", ".pickle", ".th", ".t7"),
+    *(".onnx", ".engine", ".trt", ".plan", ".torchscript", ".jit", ".patch", ".ipadpt", ".task", ".tflite"),
+    *(".h5", ".hdf5", ".keras", ".msgpack", ".npz", ".caffemodel", ".pdparams", ".weights", ".nemo", ".mlpackage"),
+)
+"""Every ending that a loader's folder is known to list as a model's; the usual ones first."""
+
+_ENDING = re.compile(rf"(?:{'|'.join(map(re.escape, ENDINGS))})$", re.IGNORECASE)
 _LONGEST = 300
 _UNLIKE = re.compile(r"[\n\r\t<>\"|?*]|://")
 _PLACEHOLDER = re.compile(
@@ -31,6 +39,12 @@ def is_model_name(value: object) -> bool:
     )
 
 
+def ending_of(name: str) -> str:
+    """The model's ending that a name has, with its dot; empty where it has none."""
+    found = _ENDING.search(name)
+    return found[0] if found else ""
+
+
 def unwrapped(value: object) -> object:
     """The value that stands inside what some nodes put around it: ``{content}``, ``{"__value__": …}``, ``[value]``."""
     for _ in range(_WRAPPINGS):
@@ -48,8 +62,12 @@ def plain_name(value: str) -> str:
     return value.strip().replace("\\", "/")
 
 
-def doubt(name: str, folder: str) -> str | None:
-    """Why a plain name cannot be a file below ``models/<folder>``; None if it can."""
+def doubt(name: str, folder: str, *, endings: Collection[str] = ()) -> str | None:
+    """Why a plain name cannot be a file below ``models/<folder>``; None if it can.
+
+    Args:
+        endings: what its loader lists beside `ENDINGS`, lower-case, with their dots.
+    """
     if len(name) > _LONGEST:
         return "it is too long for a file's name"
     if "://" in name:
@@ -62,6 +80,6 @@ def doubt(name: str, folder: str) -> str | None:
         check_model_path(f"models/{folder}/{name}")
     except ValueError as error:
         return str(error)
-    return (
-        None if _ENDING.search(name) else "it has no model's ending; it may be a folder, or a name made up by its node"
-    )
+    if ending_of(name) or name.lower().endswith(tuple(endings)):
+        return None
+    return "it has no model's ending; it may be a folder, or a name made up by its node"

@@ -2,63 +2,79 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from prefetch.comfyui.workflow.entry import Entry
+from prefetch.comfyui.workflow.fetched import fetched
 from prefetch.comfyui.workflow.findings import SelfDownloaded, Unresolved
 from prefetch.comfyui.workflow.following import Wires
 from prefetch.comfyui.workflow.graph import Node, Scope
 from prefetch.comfyui.workflow.inputs import Inputs
-from prefetch.comfyui.workflow.loaders import Loader, LoaderTable, Places
-from prefetch.comfyui.workflow.names import doubt, plain_name
+from prefetch.comfyui.workflow.loaders import LoaderTable
+from prefetch.comfyui.workflow.names import ENDINGS, doubt, plain_name
+from prefetch.comfyui.workflow.naming import PAGE, AnyOf, Reference, in_tags, references, tags_in
 from prefetch.comfyui.workflow.rows import names_in_rows
-from prefetch.comfyui.workflow.widgets import leftovers
+from prefetch.comfyui.workflow.texts import Texts, held_texts
+from prefetch.comfyui.workflow.widgets import Placed, leftovers
 
-__all__ = ["Finding", "Need", "Needs"]
+__all__ = ["Finding", "Need", "Needs", "Remark"]
 
 _UNKNOWN_CLASS = "folder unknown: its class is not in the loader table"
 _UNKNOWN_INPUT = "folder unknown: the loader table does not know this input of its class"
 _UNKNOWN_ROW = "folder unknown: which node of its group it belongs to cannot be told"
-_TAG = re.compile(r"<lora:([^:<>\n]{1,255})")
+
+
+_UNKNOWN_TAGS = "whether its class loads the LoRAs that its text names is not known"
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A file that one node names; ``folders`` is empty where it is unknown, else the likeliest first."""
+    """A file that one node names; ``folders`` is empty where it is unknown, else the likeliest first.
+
+    Attributes:
+        any_of: the files that will do, where the node is given less than a file's whole name.
+    """
 
     node: Node
     input: str | None
     folders: tuple[str, ...]
     name: str
+    any_of: AnyOf | None = None
 
 
-Finding = Need | SelfDownloaded | Unresolved
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A sentence on what a node may load, of which nothing shows that it does."""
+
+    text: str
+
+
+Finding = Need | SelfDownloaded | Unresolved | Remark
 
 
 class Needs:
     """Finds what each node of one workflow names."""
 
     def __init__(self, table: LoaderTable, wires: Wires) -> None:
-        self._table, self._inputs = table, Inputs(table, wires)
+        self._table, self._inputs, self._texts = table, Inputs(table, wires), Texts(table, wires)
 
     def of(self, node: Node) -> Iterator[Finding]:
         """The findings of one node that runs."""
         if node.inside is not None:
             yield from self._grouped(node, node.inside)
             return
-        loader, places = self._table.loader(node.kind), self._table.places(node.kind)
-        if places is not None:
-            yield from self._self_downloaded(node, places)
-        elif loader is not None:
-            yield from self._loaded(node, loader)
-        elif self._table.plays("tagged", node.kind):
-            yield from self._tagged(node)
-        elif not self._is_bystander(node):
+        entries, downloads = self._table.inputs(node.kind), self._table.downloads(node.kind)
+        if downloads is not None:
+            yield from fetched(node, downloads, self._inputs, self._table)
+        if entries:
+            yield from self._loaded(node, entries)
+        elif downloads is None and not self._is_bystander(node):
             yield from self._unknown(node, leftovers(node), _UNKNOWN_CLASS)
+            yield from self._unknown_tags(node)
 
     def _is_bystander(self, node: Node) -> bool:
-        roles = ("bystanders", "notes", "outputs", "constants", "getters", "setters", "reroutes", "inner")
+        roles = ("bystanders", "notes", "outputs", "constants", "texts", "getters", "setters", "reroutes", "inner")
         return any(self._table.plays(role, node.kind) for role in roles)
 
     def _unknown(self, node: Node, names: list[str], reason: str) -> Iterator[Finding]:
@@ -76,51 +92,60 @@ class Needs:
             taken = {name for inner in inside.nodes.values() for name in leftovers(inner)}
             yield from self._unknown(host, [name for name in leftovers(host) if name not in taken], _UNKNOWN_ROW)
 
-    def _tagged(self, node: Node) -> Iterator[Finding]:
-        values = node.values.values() if isinstance(node.values, Mapping) else node.values
-        names = [name for value in values if isinstance(value, str) for name in _TAG.findall(value)]
-        for name in map(plain_name, dict.fromkeys(names)):
-            yield from self._named(node, "text", ("loras",), name)
+    def _unknown_tags(self, node: Node) -> Iterator[Finding]:
+        if names := [name for text in held_texts(node) for name in tags_in(text)]:
+            yield Remark(f"{node.kind} (node {node.id}): {_UNKNOWN_TAGS}: {', '.join(dict.fromkeys(names))}.")
 
-    def _loaded(self, node: Node, loader: Loader) -> Iterator[Finding]:
-        placed = list(self._inputs.placed(node, loader))
+    def _loaded(self, node: Node, entries: tuple[Entry, ...]) -> Iterator[Finding]:
+        placed = list(self._inputs.placed(node, entries))
         taken: set[str] = set()
         for found in placed:
             taken.update(plain_name(name) for name in _texts(found.value))
-            if not self._inputs.is_on(found, node):
+            if found.entry.names == PAGE or not self._inputs.is_on(found, node):
+                continue
+            if in_tags(found.entry.names):
+                yield from self._tagged(node, found)
                 continue
             sent = self._inputs.sent(node, found)
             if sent.reason is not None:
                 yield Unresolved(node.id, node.kind, found.name, None, sent.reason)
             for name in _texts(sent.value):
                 taken.add(plain_name(name))
-                yield from self._named(node, found.name, found.entry.folders, name)
+                yield from self._named(node, found, name)
         loose = [name for name in leftovers(node) if plain_name(name) not in taken]
         yield from self._unknown(node, loose, _UNKNOWN_INPUT)
 
-    def _named(self, node: Node, where: str, folders: tuple[str, ...], text: str) -> Iterator[Finding]:
-        name = plain_name(text)
-        if name in self._table.none_values:
-            return
-        problem = self._table.stand_ins.get(name) or doubt(name, folders[0])
-        if problem is not None:
-            yield Unresolved(node.id, node.kind, where, name, problem)
-        else:
-            yield Need(node, where, (self._table.home(folders[0], name), *folders[1:]), name)
+    def _tagged(self, node: Node, found: Placed) -> Iterator[Finding]:
+        text = self._texts.of(node, found)
+        yield from self._named(node, found, "\n".join(text.parts))
+        for maker in text.makers:
+            reason = f"it comes from {maker.kind} (node {maker.id}) and is known only when that has run"
+            if found.entry.prompt:
+                yield Remark(
+                    f"{node.kind} (node {node.id}): {found.name}: {reason}; LoRAs that it names are not listed."
+                )
+            else:
+                yield Unresolved(node.id, node.kind, found.name, None, reason)
 
-    def _self_downloaded(self, node: Node, places: Places) -> Iterator[Finding]:
-        for place in places:
-            if place.input is None:
-                yield SelfDownloaded(node.kind, node.id, None, place.path)
+    def _named(self, node: Node, found: Placed, text: str) -> Iterator[Finding]:
+        """The files that a text of an input names."""
+        entry = found.entry
+        for reference in references(entry.names, text):
+            name = reference.name
+            if name in self._table.none_values:
                 continue
-            for found in self._inputs.placed(node, (place.input,)):
-                value = self._inputs.sent(node, found).value
-                for name in map(plain_name, _texts(value)):
-                    problem = doubt(f"{name}.bin", "x")
-                    if problem is not None:
-                        yield Unresolved(node.id, node.kind, found.name, name, problem)
-                    elif name not in self._table.none_values:
-                        yield SelfDownloaded(node.kind, node.id, name, place.filled(name))
+            problem = self._table.stand_ins.get(name) or self._doubt(reference, entry)
+            if problem is not None:
+                yield Unresolved(node.id, node.kind, found.name, name, problem)
+            else:
+                folders = (self._table.home(entry.folders[0], name), *entry.folders[1:])
+                yield Need(node, found.name, folders, name, reference.any_of)
+
+    def _doubt(self, reference: Reference, entry: Entry) -> str | None:
+        # A name that is no whole one stands for files that have an ending.
+        whole = reference.any_of is None or reference.any_of.how == "file"
+        name = reference.name if whole else f"{reference.name}{ENDINGS[0]}"
+        return doubt(name, entry.folders[0], endings=entry.endings)
 
 
 def _texts(value: object) -> list[str]:

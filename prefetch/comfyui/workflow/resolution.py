@@ -14,7 +14,8 @@ from prefetch.comfyui.workflow.graph import Graph, Node
 from prefetch.comfyui.workflow.loaders import LoaderTable, load_table
 from prefetch.comfyui.workflow.metadata import Metadata
 from prefetch.comfyui.workflow.names import is_model_name
-from prefetch.comfyui.workflow.needs import Need, Needs
+from prefetch.comfyui.workflow.naming import AnyOf
+from prefetch.comfyui.workflow.needs import Need, Needs, Remark
 from prefetch.comfyui.workflow.prompts import embeddings_in, noted_in
 from prefetch.comfyui.workflow.reach import reached
 
@@ -49,36 +50,44 @@ class _Resolution:
         needs = Needs(self._table, self._wires)
         active = [node for node in self._graph.top.walk() if node.active]
         findings = [finding for node in active for finding in needs.of(node)]
-        models = self._models([finding for finding in findings if isinstance(finding, Need)])
+        run = reached(self._graph, self._wires, self._table)
+        running = {node.id for node in run}
+        models = self._models([finding for finding in findings if isinstance(finding, Need)], run)
         placed = {(node, model.name) for model in models if model.folder is not None for node in model.nodes}
         return WorkflowModels(
             models=models,
-            self_downloaded=tuple(dict.fromkeys(f for f in findings if isinstance(f, SelfDownloaded))),
+            self_downloaded=tuple(
+                dict.fromkeys(replace(f, required=f.node in running) for f in findings if isinstance(f, SelfDownloaded))
+            ),
             unresolved=tuple(
                 dict.fromkeys(f for f in findings if isinstance(f, Unresolved) and (f.node, f.value) not in placed)
             ),
             embeddings=embeddings_in(active, self._table),
             noted=noted_in(self._graph, self._table),
-            warnings=(*self._graph.warnings, *map(_disagreement, filter(_disagrees, active))),
+            warnings=(
+                *self._graph.warnings,
+                *map(_disagreement, filter(_disagrees, active)),
+                *dict.fromkeys(f.text for f in findings if isinstance(f, Remark)),
+            ),
         )
 
-    def _models(self, needs: Sequence[Need]) -> tuple[WorkflowModel, ...]:
-        run = reached(self._graph, self._wires, self._table)
-        by_file: dict[tuple[str | None, str], list[Need]] = defaultdict(list)
+    def _models(self, needs: Sequence[Need], run: set[Node]) -> tuple[WorkflowModel, ...]:
+        by_file: dict[tuple[str | None, str, AnyOf | None], list[Need]] = defaultdict(list)
         for need in needs:
-            by_file[self._metadata.folder_of(need), need.name].append(need)
-        models = [self._model(folder, name, same, run) for (folder, name), same in by_file.items()]
+            by_file[self._metadata.folder_of(need), need.name, need.any_of].append(need)
+        models = [self._model(folder, same, run) for (folder, *_), same in by_file.items()]
         return tuple(sorted(models, key=lambda model: (model.folder or "", model.name)))
 
-    def _model(self, folder: str | None, name: str, needs: Sequence[Need], run: set[Node]) -> WorkflowModel:
+    def _model(self, folder: str | None, needs: Sequence[Need], run: set[Node]) -> WorkflowModel:
         stated = next(filter(None, (self._metadata.of(need, folder) for need in needs)), None)
         return WorkflowModel(
             folder=folder,
-            name=name,
+            name=needs[0].name,
             url=None if stated is None else stated.url,
             sha256=None if stated is None else stated.sha256,
             nodes=tuple(dict.fromkeys(need.node.id for need in needs)),
             required=any(need.node in run for need in needs),
+            any_of=needs[0].any_of,
         )
 
 

@@ -11,7 +11,7 @@ __all__ = ["is_off", "is_switched_off", "is_zero", "names_in_rows"]
 _FILES = ("lora", "lora_name", "name", "file_name", "model_name")
 _SWITCHES = ("on", "active", "enabled")
 _WEIGHTS = ("strength", "strengthTwo", "strength_model", "strength_clip", "clipStrength")
-_OFF = frozenset({"off", "false", "disabled", "disable", "no", "0"})
+_OFF = frozenset({"off", "false", "disabled", "disable", "disable loras", "no", "0"})
 
 
 def is_off(value: object) -> bool:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from prefetch.comfyui.workflow.entry import Entry
 from prefetch.comfyui.workflow.graph import Node
 from prefetch.comfyui.workflow.loaders import Loader
 from prefetch.comfyui.workflow.names import is_model_name, unwrapped
+from prefetch.comfyui.workflow.naming import in_tags, tags_in
 from prefetch.comfyui.workflow.rows import is_switched_off
-from prefetch.comfyui.workflow.tableform import Entry
 
 __all__ = ["Placed", "first_text", "leftovers", "named_values", "place_values"]
 
@@ -71,12 +72,24 @@ def place_values(node: Node, loader: Loader, none_values: Collection[str]) -> li
     placed = [found for entry in loader for found in _by_name(entry, named)]
     if not placed and isinstance(node.values, list):
         placed = [found for entry in loader for found in _by_position(entry, node.values)]
-    sound = [
-        found
-        for found in placed
-        if is_model_name(found.value) or (isinstance(found.value, str) and found.value in none_values)
-    ]
+        placed += _tagged_elsewhere(placed, loader, node.values)
+    sound = [found for found in placed if _is_sound(found, none_values)]
     return _mended(placed, sound, loader, node)
+
+
+def _is_sound(found: Placed, none_values: Collection[str]) -> bool:
+    if found.entry.names != "file" or is_model_name(found.value):
+        return True
+    return isinstance(found.value, str) and found.value in none_values
+
+
+def _tagged_elsewhere(placed: list[Placed], loader: Loader, values: Sequence[object]) -> Iterator[Placed]:
+    """Texts with tags where the table knows no input: a node's older form has its prompt at another position."""
+    entry = next((entry for entry in loader if in_tags(entry.names)), None)
+    if entry is not None:
+        known = [found.value for found in placed]
+        loose = (value for value in values if isinstance(value, str) and value not in known and tags_in(value))
+        yield from (Placed(entry, entry.name, None, value) for value in loose)
 
 
 def _by_name(entry: Entry, named: Mapping[str, object]) -> Iterator[Placed]:
@@ -107,7 +120,11 @@ def _mended(placed: list[Placed], sound: list[Placed], loader: Loader, node: Nod
     loose = [value for value in leftovers(node) if all(value != found.value for found in placed)]
     if not loose:
         return placed
-    open_entries = [entry for entry in loader if "*" not in entry.name and all(f.entry is not entry for f in sound)]
+    open_entries = [
+        entry
+        for entry in loader
+        if entry.names == "file" and "*" not in entry.name and all(f.entry is not entry for f in sound)
+    ]
     if len(open_entries) != len(loose) and len({entry.folders for entry in open_entries}) != 1:
         return placed
     return [

@@ -1,0 +1,124 @@
+"""How a text names model files: each by its own name, or shorter, or in ``<lora:…>`` tags among other words. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from prefetch.comfyui.workflow.names import ENDINGS, ending_of, plain_name
+
+__all__ = ["FORMS", "PAGE", "AnyOf", "Reference", "in_tags", "references", "tags_in"]
+
+_TAG = re.compile(r"<lora:([^<>\n]{1,400})>", re.IGNORECASE)
+_TORCH = frozenset({".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"})
+"""ComfyUI's own endings of models, as its ``folder_paths.supported_pt_extensions`` has them."""
+
+_SHOWN = "{" + ",".join(ending[1:] for ending in ENDINGS[:4]) + ",…}"
+_NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The files below a folder that a short name may mean; a node that has several takes the first it finds.
+
+    Attributes:
+        name: as much of the file's name as its node is given, with forward slashes.
+        how: ``stem``: any ending; ``file``: its own ending; ``beginning``: whatever follows. All in any sub-folder.
+    """
+
+    name: str
+    how: Literal["stem", "file", "beginning"]
+
+    def __str__(self) -> str:
+        """The files as a pattern below their folder, for people."""
+        return f"**/{self.name}{ {'stem': f'.{_SHOWN}', 'file': '', 'beginning': '*'}[self.how] }"
+
+    def choose(self, files: Iterable[str]) -> list[str]:
+        """Those of ``files``, paths below the folder, that are meant: one in the named sub-folder before all others."""
+        fitting = [file for file in files if self._fits(_base(file), _base(self.name))]
+        exact = [file for file in fitting if self._fits(file, self.name)] if "/" in self.name else []
+        return exact or fitting
+
+    def _fits(self, file: str, name: str) -> bool:
+        if self.how == "stem":
+            return bool(ending_of(file)) and file.removesuffix(ending_of(file)) == name
+        return file.startswith(name) if self.how == "beginning" else file == name
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A file as a text names it: by the name that it has below its folder, or any of those that a shorter one fits."""
+
+    name: str
+    any_of: AnyOf | None = None
+
+
+def _file(name: str) -> Reference:
+    return Reference(name)
+
+
+def _stem(name: str) -> Reference:
+    return Reference(name, AnyOf(name, "file" if ending_of(name) else "stem"))
+
+
+def _beginning(name: str) -> Reference:
+    return Reference(name, AnyOf(name, "file" if ending_of(name) else "beginning"))
+
+
+def _safetensors(name: str) -> Reference:
+    return Reference(f"{name}.safetensors", AnyOf(f"{name}.safetensors", "file"))
+
+
+def _torch(name: str) -> Reference:
+    dot, _, ending = name.rpartition(".")
+    return Reference(name, AnyOf(name, "file")) if dot and f".{ending}" in _TORCH else _safetensors(name)
+
+
+_Naming = Callable[[str], Reference]
+
+_PLAIN: Mapping[str, _Naming] = {"file": _file, "stem": _stem}
+_TAGGED: Mapping[str, _Naming] = {
+    "tags-file": _file,
+    "tags-stem": _stem,
+    "tags-beginning": _beginning,
+    "tags-torch": _torch,
+    "tags-safetensors": _safetensors,
+}
+PAGE = "page"
+FORMS = (*_PLAIN, *_TAGGED, PAGE)
+"""The forms in which an input names files, as the loader table writes them.
+
+``file``: by the whole name. ``stem``: without folder and ending. ``tags-…``: in tags, where ``torch`` has .safetensors
+added unless it has an ending, and ``safetensors`` always. ``page``: it only helps the page; no node reads it.
+"""
+
+
+def in_tags(form: str) -> bool:
+    """Whether the files of a form stand in tags among other words."""
+    return form in _TAGGED
+
+
+def references(form: str, text: str) -> Iterator[Reference]:
+    """The files that a text of a form names, each once."""
+    if form in _TAGGED:
+        yield from (_TAGGED[form](plain_name(name)) for name in tags_in(text))
+    else:
+        yield _PLAIN[form](plain_name(text))
+
+
+def tags_in(text: str) -> list[str]:
+    """The names in a text's ``<lora:NAME:WEIGHT…>`` tags, without those that weigh 0 and those in ``#`` lines."""
+    lines = (line for line in text.split("\n") if not line.lstrip().startswith("#"))
+    found = (tag.strip(":").split(":") for line in lines for tag in _TAG.findall(line))
+    return list(dict.fromkeys(name for name, *said in found if name.strip() and not _weighs_nothing(said)))
+
+
+def _weighs_nothing(said: Iterable[str]) -> bool:
+    weights = [float(part) for part in said if _NUMBER.fullmatch(part)]
+    return bool(weights) and not any(weights)
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
