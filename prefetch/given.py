@@ -99,23 +99,7 @@ def _model(item: str, number: int) -> dict[str, str]:
     match = _MODEL.fullmatch(item)
     if match is None:
         raise UsageError(f"Model {number} of {MODELS} is not SOURCE -> PATH.", remedy=_MODELS_FORM)
-    entry = {name: value for name, value in match.groupdict().items() if value is not None}
-    if entry["path"].endswith("/") and not entry["source"].endswith("/"):
-        # As cp does: into the directory, under its own name.
-        entry["path"] += _name_in(entry["source"])
-    return entry
-
-
-def _name_in(source: str) -> str:
-    if "://" not in source:
-        return ""
-    from urllib.parse import unquote, urlsplit
-
-    last = source.partition("?")[0].rpartition("/")[2]
-    if (urlsplit(source).hostname or "").endswith("civitai.com"):
-        # Its addresses name numbers and titles, and no file.
-        return ""
-    return last if source.startswith("hf://") else unquote(last)
+    return {name: value for name, value in match.groupdict().items() if value is not None}
 
 
 def _inline(text: str) -> Written:

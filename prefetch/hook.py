@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from prefetch.errors import PrefetchError, UsageError
 from prefetch.given import Given, Remote
 from prefetch.linking import link_nodes
-from prefetch.opening import find_manifests, open_volume, wanted_on
+from prefetch.opening import find_manifests, open_or_make_volume, open_volume, wanted_on
 from prefetch.report.humanize import count, enumerated
 from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
@@ -43,7 +43,7 @@ def ensure(settings: Settings, environ: Mapping[str, str], listener: Listener) -
     Returns:
         None if the command may start, else what is wrong.
     """
-    volume = open_volume(settings, create=True)
+    volume = open_or_make_volume(settings, listener)
     required = _required(settings)
     if (models := _standing(required, volume)) is not None:
         _in_place(models, settings, volume, listener)

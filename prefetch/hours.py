@@ -47,7 +47,7 @@ class Hours:
             return cls(settings, name, now, None)
         # Without a volume there is nothing to go by, and the work itself will say so.
         with suppress(PrefetchError):
-            earlier = read_job(open_volume(settings, create=True), name)
+            earlier = read_job(open_volume(settings), name)
             if earlier is not None and earlier.ended_ms is None:
                 began = min(earlier.began_ms, now)
             else:
@@ -97,7 +97,7 @@ def _stop(over: threading.Event) -> None:
 
 
 def _keep(settings: Settings, job: PodJob) -> None:
-    write_job(open_volume(settings, create=True), job)
+    write_job(open_volume(settings), job)
 
 
 def _now_ms() -> int:

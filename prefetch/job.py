@@ -20,7 +20,7 @@ from prefetch.report.events import Listener, RunStarted
 from prefetch.report.result import RunResult
 from prefetch.scores import Scores
 from prefetch.signals import interrupted
-from prefetch.survey import Standing, State, survey
+from prefetch.survey import Standing, State, obstruction, survey
 from prefetch.volume.applied import Applied, AppliedModel, read_applied, write_applied
 from prefetch.volume.history import PastRun, remember_run
 from prefetch.volume.inventory import Inventory
@@ -146,10 +146,15 @@ class Job:
         return adopted is not None
 
     def _is_refused(self, standing: Standing) -> bool:
-        refused = is_unpinned_pickle(standing.model) and not self._limits.allow_unpinned
-        if refused:
-            self._scores.failed(standing.path, unpinned_pickle(standing.model))
-        return refused
+        error: PrefetchError
+        if standing.state is State.OBSTRUCTED:
+            error = obstruction(standing)
+        elif is_unpinned_pickle(standing.model) and not self._limits.allow_unpinned:
+            error = unpinned_pickle(standing.model)
+        else:
+            return False
+        self._scores.failed(standing.path, error)
+        return True
 
     async def _fetch(self, absent: list[Standing]) -> None:
         # The network's libraries take half a second to import, which a run with nothing to do need not pay.

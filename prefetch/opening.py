@@ -10,28 +10,46 @@ from typing import TYPE_CHECKING
 from prefetch.errors import UsageError
 from prefetch.given import SYSTEM_MANIFEST, Given, Remote, Written, find_given
 from prefetch.limits import Limits, Patience
+from prefetch.report.humanize import enumerated
+from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
 from prefetch.volume.absent import NoVolume, UnmadeVolume
 from prefetch.volume.layout import Volume, find_volume
-from prefetch.volume.mounts import mounted_volume
+from prefetch.volume.mounts import may_be_made, mounted_volume
 
 if TYPE_CHECKING:
     from prefetch.manifest import Folder, Wanted
-    from prefetch.report.notice import Listener
     from prefetch.sources.listing import Listing
 
-__all__ = ["find_manifests", "limits_of", "none_given", "open_volume", "volume_to_plan_for", "wanted_of", "wanted_on"]
+__all__ = [
+    "find_manifests",
+    "limits_of",
+    "none_given",
+    "open_or_make_volume",
+    "open_volume",
+    "volume_to_plan_for",
+    "wanted_of",
+    "wanted_on",
+]
 
 
-def open_volume(settings: Settings, *, create: bool = False) -> Volume:
-    """The volume to work on; with ``create``, its last directory is made where it is missing."""
+def open_volume(settings: Settings) -> Volume:
+    """The volume to work on, which is there."""
+    return Volume.open(find_volume(settings.volume, require_mount=settings.require_mount))
+
+
+def open_or_make_volume(settings: Settings, listener: Listener) -> Volume:
+    """The volume to work on; its last directory is made where it is missing, and a notice says so.
+
+    Raises:
+        UsageError: the name of what is missing looks misspelt.
+    """
     root = find_volume(settings.volume, require_mount=settings.require_mount)
-    return Volume.open(root, create=create and _may_be_made(root))
-
-
-def _may_be_made(root: Path) -> bool:
-    # Only the last directory: a misspelt mount point must not become 37 GB on the container's disk.
-    return root.absolute().parent.is_dir()
+    missing = may_be_made(root)
+    volume = Volume.open(root, create=missing)
+    if missing:
+        listener(Notice("info", f"made {volume.root}, which was not there"))
+    return volume
 
 
 def volume_to_plan_for(settings: Settings) -> Volume:
@@ -39,7 +57,7 @@ def volume_to_plan_for(settings: Settings) -> Volume:
     if settings.volume is None and not settings.require_mount and mounted_volume() is None:
         return NoVolume()
     root = find_volume(settings.volume, require_mount=settings.require_mount)
-    if not os.path.lexists(root) and _may_be_made(root):
+    if may_be_made(root):
         return UnmadeVolume(root)
     return Volume.open(root)
 
@@ -81,17 +99,29 @@ def wanted_of(
     """The same of manifests that are at hand; raises what `wanted_on` does for those."""
     # YAML and pydantic take a fifth of a second to import, which a run with nothing to do need not pay.
     from prefetch.arranging import arranged
+    from prefetch.comfyui.placement import check_placement
     from prefetch.expansion import with_files
     from prefetch.manifest import load_manifests
+    from prefetch.manifest.load import commented_out
     from prefetch.pinning import pin, read_lock, require_locked
 
     wanted = load_manifests(manifests, groups=settings.group, allow_private=settings.allow_private)
+    check_placement(wanted.entries)
+    if not (wanted.entries or wanted.folders or wanted.open):
+        listener(_nothing_wanted(manifests, [path for manifest in manifests for path in commented_out(manifest)]))
     locks = list(map(read_lock, manifests))
     if wanted.folders:
         wanted = with_files(wanted, locks, volume, settings, listener=listener, learned=learned)
     if settings.locked:
         require_locked(wanted, locks)
     return arranged(pin(wanted, locks), settings.layout)
+
+
+def _nothing_wanted(manifests: Sequence[Path | Written], left_open: Sequence[str]) -> Notice:
+    names = ", ".join(each.name if isinstance(each, Written) else str(each) for each in manifests)
+    verb = "wants" if len(manifests) == 1 else "want"
+    comments = f": {enumerated(left_open)} stand there as comments" if left_open else ""
+    return Notice("warning", f"{names} {verb} no model{comments}")
 
 
 def _at_hand(given: Sequence[Given], volume: Volume, settings: Settings, listener: Listener) -> list[Path | Written]:

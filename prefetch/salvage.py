@@ -23,11 +23,11 @@ _PLAIN = re.compile(r"[A-Za-z][\w.+()/:@%-]*/[\w.+()/:@%-]*\w|[0-9a-f]{64}|[0-9]
 """Texts that YAML reads as themselves without quotes."""
 
 _LEFT = """\
-# Not resolved: the image has these models too, and this manifest does not bring them to the volume yet. For each, write
-# what is missing (a copy on the Hub, at an https:// address, or file:// where prefetch runs: the SHA-256 tells whether
-# it is the same) and take the first # off its lines. Delete the lines of what nobody needs."""
+# # Not resolved: the image has these models too, and this manifest does not bring them to the volume yet. Uncomment
+# # each, and write what is missing: a copy on the Hub, at an https:// address, or file:// where prefetch runs. The
+# # SHA-256 tells whether it is the same. Delete the lines of what nobody needs."""
 
-_PACKAGED = "# Of Python packages, which bring them along into any image:"
+_PACKAGED = "# # Of Python packages, which bring them along into any image:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,18 +151,16 @@ def _unknown(known: Mapping[str, Any]) -> str:
 def manifest_text(found: Salvage, image: str) -> str:
     """The manifest: its entries, and as comments what a person has to see to; ``image`` is the archive's name."""
     lines = [f"# The models of {_escaped(image)}, by prefetch image audit.", "version: 1"]
-    lines.append("models:" if found.entries else "models: []")
+    lines.append("models:")
     for entry in found.entries:
         lines += _entry_lines(entry)
     if found.left:
         lines += ["", _LEFT]
-        if not found.entries:
-            lines.append("# Take the [] off models: above then.")
     for left in found.left:
-        lines += ["#", f"#  # {_escaped(left.found)}: {_escaped(left.reason)}"]
-        lines += (f"#{line}" for line in _entry_lines({"path": "", "source": "", **left.entry}))
+        lines += ["#", f"#   # {_escaped(left.found)}: {_escaped(left.reason)}"]
+        lines += (f"# {line}" for line in _entry_lines({"path": "", "source": "", **left.entry}))
     if found.packaged:
-        lines += ["", _PACKAGED, *(f"#  # {_escaped(path)}" for path in found.packaged)]
+        lines += ["", _PACKAGED, *(f"#   # {_escaped(path)}" for path in found.packaged)]
     return "\n".join(lines) + "\n"
 
 

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from prefetch.errors import VolumeError
 from prefetch.manifest import Entry, Model
+from prefetch.sources.refs.source import file_name
 from prefetch.volume.applied import AppliedModel
 from prefetch.volume.inventory import Inventory, Record, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.looking import Looking
 
-__all__ = ["Standing", "State", "contents", "satisfies", "stands", "survey"]
+__all__ = ["Standing", "State", "contents", "obstruction", "satisfies", "stands", "survey"]
 
 
 class State(Enum):
@@ -26,6 +28,8 @@ class State(Enum):
     STRANGER = "stranger"
     """A file stands there that is not known to be what the manifest wants."""
     MISSING = "missing"
+    OBSTRUCTED = "obstructed"
+    """A directory stands where the file belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ def survey(
 
 def _look(entry: Entry, looking: Looking, inventory: Inventory, known: Mapping[str, Record]) -> Standing:
     stat = looking.stat(entry.model.path)
+    if stat is None and looking.is_directory(entry.model.path):
+        return Standing(entry, State.OBSTRUCTED, None, None)
     if stat is None:
         return Standing(entry, State.MISSING, None, None)
     record = known.get(entry.model.path)
@@ -74,6 +80,15 @@ def _state(model: Model, stat: os.stat_result, record: Record | None) -> State:
     if record is None or not satisfies(record, model):
         return State.STRANGER
     return State.PRESENT if matches(record, stat) and not record.suspect else State.CHANGED
+
+
+def obstruction(standing: Standing) -> VolumeError:
+    """Why nothing can be placed where a directory stands."""
+    name = file_name(standing.model.source) or "NAME"
+    return VolumeError(
+        f"{standing.path} is a directory, so no model can be placed there.",
+        remedy=f"Write {standing.path}/{name}, or move the directory away.",
+    )
 
 
 def contents(volume: Volume, inventory: Inventory) -> dict[str, str]:

@@ -14,7 +14,11 @@ __all__ = ["tell_of", "tell_retries"]
 
 
 def tell_of(paths: Sequence[str], unpinned: Sequence[str], *, layout: str, listener: Listener) -> None:
-    """Name the models that nothing pins, and those that the layout's image will not find."""
+    """Name the models that nothing pins, and those that ComfyUI, or the layout's image, will not find."""
+    if any(not path.startswith("models/") for path in paths):
+        from prefetch.comfyui.placement import warn_outside_models
+
+        warn_outside_models(paths, listener)
     if unpinned:
         from prefetch.pinning import tell_unpinned
 

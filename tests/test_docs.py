@@ -33,7 +33,7 @@ ROOMS = {
     "report": {"errors"},
     "monitor": {"errors", "net", "report", "settings", "signals", "values"},
     "demo": {"errors"},
-    "comfyui": {"errors", "manifest", "sources"},
+    "comfyui": {"errors", "manifest", "report", "sources"},
     "comfyui/workflow": {"errors", "volume", "yamlfile"},
     "image": {"errors", "report"},
     "runpod": {"errors", "net", "report", "sources"},

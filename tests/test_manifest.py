@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from prefetch.errors import ManifestError, UsageError
 from prefetch.manifest import Wanted, load_manifests
+from prefetch.volume.paths import check_model_path, corrected_path
 
 SHA = "2fc39d31359a4b0a64f55876d8ff7fa8d780956ae2cb13463b0223e15148976b"
 PATH_REMEDY = "Write a path with forward slashes, as in models/vae/NAME.safetensors."
@@ -111,7 +112,6 @@ BAD: list[tuple[str, str]] = [
     ("version: true", f"m.yaml:1: {OLD}"),
     ("version: '1'", f"m.yaml:1: {OLD}"),
     ("version: 1", 'm.yaml: the manifest names no model. List the files under "models:".'),
-    ("version: 1\nmodels:", f"m.yaml:2: models must be a list of entries, not nothing. {ENTRY_REMEDY}"),
     ("version: 1\nmodels: {a: b}", f"m.yaml:2: models must be a list of entries, not a mapping. {ENTRY_REMEDY}"),
     (
         "version: 1\nmodels: [x]",
@@ -249,8 +249,59 @@ def test_hostile_paths(tmp_path: Path, key: str, path: str) -> None:
     said = complaint(tmp_path)
     place = f"m.yaml:5: {AT}: node_path: " if other else "m.yaml:4: models[0]: "
     assert said.startswith(f"{place}the path ")
-    assert said.endswith(PATH_REMEDY)
+    assert said.endswith((PATH_REMEDY, f"; write {corrected_path(path)}."))
     assert said.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("C:\\ComfyUI\\models\\vae\\x.pt", "models/vae/x.pt"),
+        ("models\\vae\\x.pt", "models/vae/x.pt"),
+        ("/workspace/models/vae/x.pt", "models/vae/x.pt"),
+        ("/workspace/ComfyUI/models/vae/x.pt", "models/vae/x.pt"),
+        ("/runpod-volume/vae/x.pt", "vae/x.pt"),
+        ("./models/./vae//x.pt", "models/vae/x.pt"),
+        ("../ComfyUI/models/vae/x.pt", "models/vae/x.pt"),
+    ],
+)
+def test_a_refused_path_is_told_as_it_was_meant(tmp_path: Path, path: str, meant: str) -> None:
+    write(tmp_path, "m.yaml", f"{HEAD}  - source: hf://o/r/a\n    path: '{path}'\n")
+    assert complaint(tmp_path).endswith(f"; write {meant}.")
+    write(tmp_path, "m.yaml", f"{HEAD}  - source: hf://o/r/a\n    path: {meant}\n")
+    assert [entry.model.path for entry in load_manifests([tmp_path / "m.yaml"]).entries] == [meant]
+
+
+@given(st.text(max_size=60), st.sampled_from(["", "/", "C:\\", "/workspace/", "../", "models/"]))
+def test_what_a_path_is_corrected_to_is_accepted(text: str, before: str) -> None:
+    meant = corrected_path(before + text)
+    if meant is not None:
+        check_model_path(meant)
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("https://h.test/d/a%20b.pth?x=1", "models/vae/a b.pth"),
+        ("hf://a/b/c%20d.pth", "models/vae/c%20d.pth"),
+        ("hf://a/b@v1/deep/c.pth", "models/vae/c.pth"),
+        ("file:///srv/c.pth", "models/vae/c.pth"),
+    ],
+)
+def test_a_directory_takes_the_file_under_its_own_name(tmp_path: Path, source: str, path: str) -> None:
+    write(tmp_path, "m.yaml", f"{HEAD}  - path: models/vae/\n    source: {source}\n")
+    assert [entry.model.path for entry in load_manifests([tmp_path / "m.yaml"]).entries] == [path]
+
+
+def test_a_directory_for_a_source_that_names_no_file_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "m.yaml", f"{HEAD}  - path: models/vae/\n    source: civitai:7\n")
+    assert "the source names no file; write models/vae/NAME." in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("empty", ["models:", "models: []", "models:\n#  - path: models/vae/x"])
+def test_no_models_is_a_list_of_none(tmp_path: Path, empty: str) -> None:
+    write(tmp_path, "m.yaml", f"version: 1\n{empty}\n")
+    assert load_manifests([tmp_path / "m.yaml"]).entries == ()
 
 
 def test_errors_come_together_and_in_order(tmp_path: Path) -> None:

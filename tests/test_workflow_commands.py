@@ -107,10 +107,10 @@ def test_a_manifest_from_catalogs_of_every_kind(commands: Commands, tmp_path: Pa
     assert not any("size" in model for model in written(output))
     assert [m.get("node_path", "").casefold() for m in written(output)].count(RIFE.casefold()) == 1
     assert "KEY" not in output.read_text()
-    assert "#  - path: models/diffusion_models/Wan2.2-I2V-A14B-LowNoise-Q8_0.gguf" in output.read_text()
+    assert "#   - path: models/diffusion_models/Wan2.2-I2V-A14B-LowNoise-Q8_0.gguf" in output.read_text()
     again = commands.run("workflow", "manifest", *WORKFLOWS, "--catalog", MANIFESTS, "-o", output)
     assert again.returncode == 0, again.stderr
-    assert len(written(output)) == 7 and "LowNoise" in output.read_text() and "# Not resolved" not in output.read_text()
+    assert len(written(output)) == 7 and "LowNoise" in output.read_text() and "Not resolved" not in output.read_text()
 
 
 def test_sources_from_the_workflow_itself(commands: Commands, workflow: Path) -> None:
@@ -124,7 +124,7 @@ def test_sources_from_the_workflow_itself(commands: Commands, workflow: Path) ->
         },
         {"path": "models/loras/w/l.safetensors", "source": "hf://o/l/l.safetensors"},
     ]
-    assert "#  - path: models/vae/v.safetensors" in outcome.stdout
+    assert "#   - path: models/vae/v.safetensors" in outcome.stdout
     assert "1 file without a source" in outcome.stderr
 
 
@@ -152,10 +152,14 @@ def test_an_existing_manifest_keeps_all_that_was_written_in_it(
 def test_what_is_uncommented_is_a_manifest(commands: Commands, workflow: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "m.yaml"
     commands.run("workflow", "manifest", workflow, "-o", manifest)
-    text = manifest.read_text()
-    entry = "#  - path: models/vae/v.safetensors\n#    source:"
-    assert entry in text
-    manifest.write_text(text.replace(entry, entry.replace("#", "") + " hf://o/v/v.safetensors"))
+    lines = manifest.read_text().splitlines()
+    begin = next(number for number, line in enumerate(lines) if "Not resolved" in line)
+    # What an editor does with a selection: all of the block, its first and last line too.
+    manifest.write_text("\n".join([*lines[:begin], *(line.removeprefix("# ") for line in lines[begin:])]))
+    planned = commands.run("plan", manifest, "--json", env={"HF_ENDPOINT": "http://127.0.0.1:9"})
+    assert planned.returncode == 1, planned.stderr
+    assert "models/vae/v.safetensors has no source yet" in planned.models["models/vae/v.safetensors"]["error"]
+    manifest.write_text(manifest.read_text().replace("source:\n", "source: hf://o/v/v.safetensors\n"))
     assert written(manifest)[-1] == {"path": "models/vae/v.safetensors", "source": "hf://o/v/v.safetensors"}
     assert commands.run("workflow", "check", workflow, "--manifest", manifest).returncode == 0
 

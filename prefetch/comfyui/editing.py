@@ -15,8 +15,10 @@ from prefetch.errors import UsageError
 
 __all__ = ["edited", "new_text", "write_text"]
 
-_BEGIN = "# Not resolved: write a source, take the # away, or leave it. The next 'workflow manifest' writes this anew."
-_END = "# End of what is not resolved."
+# Each line begins with "# ", as editors write it: one keystroke takes that off a whole selection, and these two lines
+# are comments still.
+_BEGIN = "# # Not resolved: uncomment and write a source, or leave it. The next 'workflow manifest' writes this anew."
+_END = "# # End of what is not resolved."
 _BLOCK = re.compile(rf"\n*^{re.escape(_BEGIN)}$.*?^{re.escape(_END)}$\n*", re.MULTILINE | re.DOTALL)
 _PLAIN = re.compile(r"[\w.+()/-]+( [\w.+()/-]+)*")
 _DASH = re.compile(r"^( *)-( +)\S", re.MULTILINE)
@@ -41,25 +43,27 @@ def edited(text: str, draft: Draft) -> str:
         yaml.preserve_quotes, yaml.width = True, 4096
         yaml.indent(mapping=2, sequence=offset + 2, offset=offset)
         document = yaml.load(bare)
-        if document.get("models") is None:
-            document["models"] = CommentedSeq()
-        document["models"].extend(dict(entry) for entry in draft.entries)
+        if draft.entries:
+            document["models"] = document.get("models") or CommentedSeq()
+            document["models"].extend(dict(entry) for entry in draft.entries)
+        else:
+            # Left empty, so that the first entry uncommented below it stands in its place.
+            document["models"] = None
         out = io.StringIO()
         yaml.dump(document, out)
         bare = out.getvalue()
     if not draft.open:
         return bare
-    first = ["#  Before the first one, take the [] off models: above."] if "\nmodels: []" in bare else []
-    comments = [*first, *(line for item in draft.open for line in _comment(item, " " * offset))]
+    comments = [line for item in draft.open for line in _comment(item, " " * offset)]
     return "\n".join([bare.rstrip("\n"), "", _BEGIN, *comments, _END, ""])
 
 
 def _comment(item: Open, indent: str) -> Iterable[str]:
-    yield f"#{indent}# {_one_line(item.reason)}; wanted by {_one_line(', '.join(item.wanted_by))}"
-    yield f"#{indent}- path: {_scalar(item.path or f'models/FOLDER/{item.name}')}"
-    yield f"#{indent}  source:"
+    yield f"# {indent}# {_one_line(item.reason)}; wanted by {_one_line(', '.join(item.wanted_by))}"
+    yield f"# {indent}- path: {_scalar(item.path or f'models/FOLDER/{item.name}')}"
+    yield f"# {indent}  source:"
     if item.node_path:
-        yield f"#{indent}  node_path: {_scalar(item.node_path)}"
+        yield f"# {indent}  node_path: {_scalar(item.node_path)}"
 
 
 def _scalar(text: str) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from prefetch.blockfile import BlockDigests, Digests, blocks_path
 from prefetch.blocklists import read_blocks
+from prefetch.comfyui.placement import check_placement
 from prefetch.errors import ManifestError, PrefetchError, UsageError
 from prefetch.inputs import lock_path
 from prefetch.lockfile import Disagreement, Lock, LockedDirectory, LockedModel, compare, compare_blocks
 from prefetch.manifest import Wanted, load_manifests
-from prefetch.opening import limits_of, open_volume
+from prefetch.opening import limits_of, open_or_make_volume
 from prefetch.pinning import pin, read_lock
 from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import count, printable, verdict
@@ -66,6 +67,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
 
 def _wanted_of(manifest: Path, settings: Settings, listener: Listener) -> Wanted:
     wanted = load_manifests([manifest])
+    check_placement(wanted.entries)
     if not wanted.folders:
         return wanted
     from prefetch.expansion import to_be_locked
@@ -199,7 +201,7 @@ class _Locker:
         if self.settings.volume is None:
             return None
         check_system("lock --volume")
-        return open_volume(self.settings, create=True)
+        return open_or_make_volume(self.settings, self.listener)
 
 
 def _failures(failed: dict[str, PrefetchError]) -> list[str]:

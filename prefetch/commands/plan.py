@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prefetch.errors import PrefetchError
+from prefetch.comfyui.placement import warn_outside_models
+from prefetch.errors import PrefetchError, SpaceError
 from prefetch.opening import volume_to_plan_for, wanted_on
 from prefetch.pinning import is_unpinned_pickle, unpinned_pickle
 from prefetch.plan import Plan, make_plan
@@ -16,12 +17,12 @@ from prefetch.report.result import ModelResult, RunResult
 from prefetch.scores import summary_of
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
-from prefetch.survey import Standing, State, contents, survey
+from prefetch.survey import Standing, State, contents, obstruction, survey
 from prefetch.volume.absent import NoVolume, UnmadeVolume
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
-from prefetch.volume.space import measure
+from prefetch.volume.space import check_space, measure
 from prefetch.volume.waiting import find_unfinished, resumable_bytes
 
 __all__ = ["main"]
@@ -40,6 +41,11 @@ class _Missing:
     @property
     def path(self) -> str:
         return self.standing.path
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether no host has to be asked what it is."""
+        return self.sha256 is not None and self.size is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +66,46 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         listener(Notice("info", "no volume was named and none is mounted here: this plan is for an empty one"))
     inventory = Inventory(volume)
     wanted = wanted_on(volume, settings, listener)
+    warn_outside_models([entry.model.path for entry in wanted.entries], listener)
     standings = survey(wanted.entries, volume, inventory)
-    absent = [s for s in standings if s.state is not State.PRESENT or (settings.refresh and s.model.sha256 is None)]
-    answers = dict(wanted.unlisted) | {s.path: _from_manifest(s) for s in absent}
-    refused = [s for s in absent if is_unpinned_pickle(s.model) and not settings.allow_unpinned]
-    answers.update((s.path, unpinned_pickle(s.model)) for s in refused)
-    unknown = [s for s in absent if s not in refused and (s.model.sha256 is None or s.model.size is None)]
-    if unknown:
-        answers.update(run_until_signal(lambda: _ask(unknown, settings, listener)))
+    answers = dict(wanted.unlisted) | _resolved(standings, settings, listener)
     missing = [answer for answer in answers.values() if isinstance(answer, _Missing)]
     failures = {path: answer for path, answer in answers.items() if isinstance(answer, PrefetchError)}
     here = {**(contents(volume, inventory) if missing else {}), **_verified(standings)}
     plan = make_plan(missing, here=here, resumed=_resumed(volume, missing))
     results = _results(standings, missing, plan, failures)
     results += [ModelResult(path, "unresolved", error=str(error)) for path, error in wanted.unlisted.items()]
-    error = summary_of(list(failures.values()), models=len(results), how="cannot be resolved")
+    room = _room_on(volume, settings.quota)
+    unresolved = summary_of(list(failures.values()), models=len(results), how="cannot be resolved")
+    error = _does_not_fit(plan, room) or unresolved
     return RunResult(
-        exit_code=0 if error is None else 1,
+        exit_code=0 if error is None else 1 if error is unresolved else error.exit_code,
         volume=None if _is_nowhere(volume) else str(volume.root),
         seconds=time.monotonic() - began,
         models=results,
         error=error,
-        text=_table(results, plan, _room_on(volume, settings.quota)),
+        text=_table(results, plan, room),
     )
+
+
+def _resolved(
+    standings: Iterable[Standing], settings: Settings, listener: Listener
+) -> dict[str, _Missing | PrefetchError]:
+    """By path, what each model is that a run would fetch, or why it cannot."""
+    absent = [s for s in standings if s.state is not State.PRESENT or (settings.refresh and s.model.sha256 is None)]
+    answers = {s.path: _from_manifest(s, allow_unpinned=settings.allow_unpinned) for s in absent}
+    unknown = [s for s in absent if isinstance(known := answers[s.path], _Missing) and not known.is_pinned]
+    if unknown:
+        answers.update(run_until_signal(lambda: _ask(unknown, settings, listener)))
+    return answers
+
+
+def _does_not_fit(plan: Plan[_Missing], room: _Room) -> SpaceError | None:
+    try:
+        check_space(plan.bytes_to_fetch, room.free)
+    except SpaceError as error:
+        return error
+    return None
 
 
 def _room_on(volume: Volume, quota: int | None) -> _Room:
@@ -96,8 +119,12 @@ def _is_nowhere(volume: Volume) -> bool:
     return isinstance(volume, NoVolume) and not isinstance(volume, UnmadeVolume)
 
 
-def _from_manifest(standing: Standing) -> _Missing | PrefetchError:
+def _from_manifest(standing: Standing, *, allow_unpinned: bool) -> _Missing | PrefetchError:
     model = standing.model
+    if standing.state is State.OBSTRUCTED:
+        return obstruction(standing)
+    if is_unpinned_pickle(model) and not allow_unpinned:
+        return unpinned_pickle(model)
     return _Missing(standing, model.sha256, model.size, model.source, None)
 
 

@@ -10,7 +10,7 @@ from prefetch.comfyui.nodes import check_comfyui
 from prefetch.errors import Interrupted, PrefetchError
 from prefetch.linking import link_nodes
 from prefetch.monitor.asked import Asked, asked_of
-from prefetch.opening import find_manifests, open_volume
+from prefetch.opening import find_manifests, open_or_make_volume, open_volume
 from prefetch.report.events import Listener, RunStarted
 from prefetch.report.result import RunResult
 from prefetch.settings import Settings
@@ -46,7 +46,7 @@ def failure_left(asked: Asked | None, settings: Settings, listener: Listener) ->
 
 def _run(settings: Settings, asked: Asked | None, listener: Listener) -> RunResult:
     check_comfyui(settings.comfyui)
-    volume = open_volume(settings, create=True)
+    volume = open_or_make_volume(settings, listener)
     if asked is None and (models := _unchanged(settings, volume)) is not None:
         return _nothing_to_do(models, volume, settings, listener)
     from prefetch.running import run_on

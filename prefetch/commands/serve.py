@@ -9,7 +9,7 @@ from dataclasses import replace
 from prefetch.comfyui.nodes import check_comfyui
 from prefetch.commands.run import failure_left
 from prefetch.monitor.asked import asked_of
-from prefetch.opening import open_volume
+from prefetch.opening import open_or_make_volume
 from prefetch.report.events import Listener
 from prefetch.report.result import RunResult
 from prefetch.settings import Settings
@@ -33,7 +33,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     webhook = webhook_of(settings, os.environ)
     with failure_left(asked, settings, listener):
         check_comfyui(settings.comfyui)
-        volume = open_volume(settings, create=True)
+        volume = open_or_make_volume(settings, listener)
         from prefetch.sidecar.serving import serve_on
 
         return serve_on(volume, replace(settings, volume=volume.root), asked, webhook, listener)

@@ -10,7 +10,7 @@ from functools import partial
 
 from prefetch.errors import PrefetchError
 from prefetch.opening import find_manifests, open_volume, wanted_on
-from prefetch.report.events import Listener, ModelDone, ModelFailed, Notice, RunFinished, RunStarted, Verifying
+from prefetch.report.events import Listener, ModelDone, ModelFailed, RunFinished, RunStarted, Verifying
 from prefetch.report.humanize import count
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.settings import Settings
@@ -33,10 +33,8 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     inventory = Inventory(volume)
     subjects = _subjects(settings, volume, inventory, listener)
     listener(RunStarted(str(volume.root), len(subjects)))
-    if not subjects:
-        listener(Notice("info", "No manifest was given, and prefetch has placed no model here that it could verify."))
     verdicts: dict[str, Verdict] = {}
-    stopped: PrefetchError | None = None
+    stopped: PrefetchError | None = None if subjects else _nothing_to_verify(volume)
     try:
         if settings.quick:
             for subject in subjects:
@@ -48,6 +46,13 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         stopped = error
     found = [verdicts.get(subject.path) or _not_read(subject, stopped) for subject in subjects]
     return _result(volume, found, time.monotonic() - began, listener, stopped)
+
+
+def _nothing_to_verify(volume: Volume) -> PrefetchError:
+    return PrefetchError(
+        f"There is nothing to verify: no manifest wants a model, and prefetch has placed none on {volume.root}.",
+        remedy="Name the manifest, or the volume that was filled.",
+    )
 
 
 def _subjects(settings: Settings, volume: Volume, inventory: Inventory, listener: Listener) -> list[Subject]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,17 +11,18 @@ from pathlib import Path
 from prefetch.errors import ManifestError
 from prefetch.given import Written
 from prefetch.inputs import Included, Inputs, digest
-from prefetch.manifest.model import Folder, Manifest
+from prefetch.manifest.model import Folder, Manifest, OpenEntry
 from prefetch.manifest.problems import Place, Problem, manifest_error, shown
 from prefetch.manifest.strangers import check_fetched
 from prefetch.manifest.validate import validate
-from prefetch.manifest.wanted import Entry, FolderEntry, Wanted, merge, select
+from prefetch.manifest.wanted import Entry, FolderEntry, Unsourced, Wanted, merge, select
 from prefetch.yamlfile import MAX_BYTES, YamlError, line_of, parse_yaml
 
-__all__ = ["load_manifests"]
+__all__ = ["commented_out", "load_manifests"]
 
 _MAX_DEPTH = 8
 _MAX_FILES = 64
+_COMMENTED = re.compile(rb"""^\s*#[#\s]*-\s+path:\s*["']?([^\s"'#]+)""", re.MULTILINE)
 
 
 def load_manifests(
@@ -66,11 +68,11 @@ class _Loader:
         self._digests: dict[Path, str] = {}
         self._included: list[tuple[Path, Path]] = []
 
-    def entries(self, root: Path | Written) -> Iterator[Entry | FolderEntry]:
+    def entries(self, root: Path | Written) -> Iterator[Entry | FolderEntry | Unsourced]:
         """The entries of a manifest, then those of its includes."""
         return self._of_text(root) if isinstance(root, Written) else self._of_file(root, ())
 
-    def _of_text(self, text: Written) -> Iterator[Entry | FolderEntry]:
+    def _of_text(self, text: Written) -> Iterator[Entry | FolderEntry | Unsourced]:
         document = _parsed(text.data, text.name)
         manifest = validate(document, text.name)
         for index, name in enumerate(manifest.include):
@@ -81,7 +83,7 @@ class _Loader:
             check_fetched(manifest, document, text.name, allow_private=self._allow_private)
         yield from _entries(manifest, document, text.name, fetched=text.fetched)
 
-    def _of_file(self, path: Path, chain: tuple[Path, ...]) -> Iterator[Entry | FolderEntry]:
+    def _of_file(self, path: Path, chain: tuple[Path, ...]) -> Iterator[Entry | FolderEntry | Unsourced]:
         real = os.path.realpath(path)
         if real in self._read:
             self._digests.setdefault(path, self._read[real])
@@ -129,10 +131,17 @@ class _Loader:
             )
 
 
-def _entries(manifest: Manifest, document: object, file: str, *, fetched: bool) -> Iterator[Entry | FolderEntry]:
+def _entries(
+    manifest: Manifest, document: object, file: str, *, fetched: bool
+) -> Iterator[Entry | FolderEntry | Unsourced]:
     for index, model in enumerate(manifest.models):
         place = Place(file, line_of(document, ("models", index)))
-        yield FolderEntry(model, place) if isinstance(model, Folder) else Entry(model, place, fetched=fetched)
+        if isinstance(model, Folder):
+            yield FolderEntry(model, place)
+        elif isinstance(model, OpenEntry):
+            yield Unsourced(model, place)
+        else:
+            yield Entry(model, place, fetched=fetched)
 
 
 def _includes(manifest: Manifest, document: object, chain: tuple[Path, ...]) -> Iterator[_Include]:
@@ -150,6 +159,12 @@ def _read(path: Path) -> bytes:
         if str(path).startswith(("https:/", "http:/", "hf:/")):
             remedy = "To fetch a manifest, set PREFETCH_MANIFEST_URL to its address."
         raise manifest_error([Problem(Place(str(path)), message, remedy)]) from None
+
+
+def commented_out(manifest: str | Path | Written) -> list[str]:
+    """The paths of entries that stand in a manifest as comments: what a person or `workflow manifest` left open."""
+    data = manifest.data if isinstance(manifest, Written) else _read(Path(manifest))
+    return [match[1].decode(errors="replace") for match in _COMMENTED.finditer(data)]
 
 
 def _parsed(data: bytes, file: str) -> object:

@@ -14,14 +14,15 @@ from pydantic import (
     StrictInt,
     StrictStr,
     Tag,
+    field_validator,
     model_validator,
 )
 
 from prefetch.sources.refs.folder import names_folder, parse_folder
-from prefetch.sources.refs.source import parse_source
+from prefetch.sources.refs.source import file_name, parse_source
 from prefetch.volume.paths import check_model_path
 
-__all__ = ["Folder", "Manifest", "Model", "manifest_schema", "schema_json"]
+__all__ = ["Folder", "Manifest", "Model", "OpenEntry", "manifest_schema", "schema_json"]
 
 _LARGEST = 2**63 - 1
 
@@ -78,9 +79,9 @@ class Model(BaseModel):
     )
 
     path: ModelPath = Field(
-        description="Where the file belongs: a path below the volume's root, with forward slashes.",
+        description="Where the file belongs: a path below the volume's root, with forward slashes. One that ends with "
+        "a slash is a directory, in which the file keeps its source's name.",
         examples=["models/vae/wan_2.1_vae.safetensors"],
-        json_schema_extra={"pattern": "[^/]$"},
     )
     source: SourceText = Field(
         description="Where its bytes come from: hf://owner/repo[@revision]/path, https://, civitai:VERSION, or file://.",
@@ -109,6 +110,21 @@ class Model(BaseModel):
         description="Where a custom node insists on the file: a path below ComfyUI's folder.",
         examples=["custom_nodes/comfyui-frame-interpolation/ckpts/rife/rife47.pth"],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_in_its_directory(cls, entry: Any) -> Any:
+        path, source = (entry.get(key) for key in ("path", "source")) if isinstance(entry, dict) else (None, None)
+        if not (isinstance(path, str) and path.endswith("/") and isinstance(source, str)):
+            return entry
+        try:
+            name = file_name(source)
+        except ValueError:
+            # The source's own error says more than one about the path.
+            return entry
+        if name is None:
+            raise ValueError(f"the path {path[:80]!a} is a directory, and the source names no file; write {path}NAME.")
+        return {**entry, "path": path + name}
 
     @model_validator(mode="after")
     def _pinned_where_needed(self) -> Model:
@@ -165,10 +181,26 @@ class Folder(BaseModel):
     )
 
 
+class OpenEntry(BaseModel):
+    """A file that is wanted and whose source nobody has written yet, as `workflow manifest` leaves it to a person."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: ModelPath = Field(description="Where the file belongs: a path below the volume's root.")
+    source: None = Field(description="Left empty until somebody knows where the file is to be had.")
+    sha256: Sha256 | None = Field(default=None, description="The file's SHA-256, where it is known.")
+    size: Annotated[StrictInt, Field(ge=0, le=_LARGEST)] | None = Field(default=None, description="Its size in bytes.")
+    groups: tuple[GroupName, ...] = Field(default=(), description="Names by which `--group` selects this model.")
+    node_path: ModelPath | None = Field(default=None, description="Where a custom node insists on the file.")
+
+
 def _kind_of(entry: Any) -> str:
-    """Which of the two an entry is meant to be."""
-    texts = [entry.get(key) for key in ("path", "source")] if isinstance(entry, dict) else []
-    return "folder" if any(isinstance(text, str) and names_folder(text) for text in texts) else "file"
+    """Which of the three an entry is meant to be: its source tells, and where there is none, its path."""
+    known = entry if isinstance(entry, dict) else {}
+    if "source" in known and known["source"] is None:
+        return "open"
+    text = known.get("source", known.get("path"))
+    return "folder" if isinstance(text, str) and names_folder(text) else "file"
 
 
 class Manifest(BaseModel):
@@ -178,7 +210,11 @@ class Manifest(BaseModel):
 
     version: Literal[1] = Field(description="The version of this form.")
     models: tuple[
-        Annotated[Annotated[Model, Tag("file")] | Annotated[Folder, Tag("folder")], Discriminator(_kind_of)], ...
+        Annotated[
+            Annotated[Model, Tag("file")] | Annotated[Folder, Tag("folder")] | Annotated[OpenEntry, Tag("open")],
+            Discriminator(_kind_of),
+        ],
+        ...,
     ] = Field(default=(), description="The files, and directories of files, that are wanted.")
     include: tuple[IncludePath, ...] = Field(
         default=(),
@@ -186,6 +222,11 @@ class Manifest(BaseModel):
         description="Other manifests, relative to this file and inside the folder of the first one.",
         examples=[["extras.yaml"]],
     )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _left_empty(cls, models: Any) -> Any:
+        return () if models is None else models
 
 
 def manifest_schema() -> dict[str, Any]:

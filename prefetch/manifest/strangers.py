@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prefetch.manifest.model import Folder, Manifest
+from prefetch.manifest.model import Manifest, Model
 from prefetch.manifest.problems import Place, Problem, manifest_error
 from prefetch.net.urls import is_loopback_host
 from prefetch.sources.refs.file import FileRef
@@ -19,7 +19,7 @@ def check_fetched(manifest: Manifest, document: object, name: str, *, allow_priv
     """Raise ManifestError if any source is a file, or without ``allow_private`` an address, of this machine."""
     problems: list[Problem] = []
     for index, model in enumerate(manifest.models):
-        if isinstance(model, Folder):
+        if not isinstance(model, Model):
             continue
         place = Place(name, line_of(document, ("models", index)))
         for source in (model.source, *model.mirrors):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from prefetch.manifest.model import Folder, Manifest, Model
+from prefetch.manifest.model import Folder, Manifest, Model, OpenEntry
 from prefetch.manifest.problems import Place, Problem, manifest_error, nearest, printable, shown
 from prefetch.net.urls import redact
+from prefetch.volume.paths import corrected_path
 from prefetch.yamlfile import YamlMapping, line_of
 
 __all__ = ["validate"]
@@ -41,6 +42,9 @@ _RULES = {
     "include[]": ("text", "Write a file's path relative to this file, as in extras.yaml."),
 }
 """For each place of the form: what must stand there, and what to do if it does not."""
+
+
+_KINDS: dict[str, type[BaseModel]] = {"file": Model, "folder": Folder, "open": OpenEntry}
 
 
 def validate(document: object, file: str) -> Manifest:
@@ -100,7 +104,7 @@ def _spot(document: Any, location: tuple[int | str, ...]) -> _Spot:
     if len(location) < 2 or location[0] != "models":
         return _Spot("", location, tuple(Manifest.model_fields))
     index, keys = location[1], location[3:]
-    kind = Folder if location[2:3] == ("folder",) else Model
+    kind = _KINDS.get(str(location[2]) if len(location) > 2 else "", Model)
     entry = document["models"][index]
     path = entry.get("path") if isinstance(entry, dict) and keys != ("path",) else None
     named = f" ({printable(path)})" if isinstance(path, str) else ""
@@ -120,9 +124,17 @@ def _sentences(detail: ErrorDetails, spot: _Spot) -> tuple[str, str]:
         case "missing":
             return f'the key "{spot.name}" is missing.', spot.rule[1]
         case "value_error":
-            return _broken_rule(redact(str(detail["ctx"]["error"])), spot)
+            sentence = redact(str(detail["ctx"]["error"]))
+            meant = _meant(spot.name, detail["input"])
+            return _broken_rule(sentence if meant is None else f"{sentence}; write {printable(meant)}.", spot)
     expected, remedy = spot.rule
     return f"{spot.name or 'the entry'} must be {expected}, not {shown(detail['input'])}.", remedy
+
+
+def _meant(key: str, value: object) -> str | None:
+    """The path that was meant, where one was refused and that can be told."""
+    top = {"path": "models", "node_path": "custom_nodes"}.get(key)
+    return corrected_path(value, top=top) if top is not None and isinstance(value, str) else None
 
 
 def _broken_rule(sentence: str, spot: _Spot) -> tuple[str, str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from prefetch.errors import PrefetchError, UsageError
+from prefetch.errors import PrefetchError, SourceError, UsageError
 from prefetch.inputs import Inputs
-from prefetch.manifest.model import Folder, Model
+from prefetch.manifest.model import Folder, Model, OpenEntry
 from prefetch.manifest.problems import Place, Problem, manifest_error, nearest, shown
 
-__all__ = ["Entry", "FolderEntry", "Wanted", "merge", "select"]
+__all__ = ["Entry", "FolderEntry", "Unsourced", "Wanted", "merge", "select"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,28 @@ class FolderEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsourced:
+    """An entry whose source is not written yet, and its line of the manifest."""
+
+    entry: OpenEntry
+    place: Place
+
+    @property
+    def error(self) -> SourceError:
+        """Why it cannot be had."""
+        return SourceError(
+            f"{self.entry.path} has no source yet.", remedy=f"Write one below {self.place}, or take the entry out."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """The entries of a run in the manifests' order, no two with the same path.
 
     Attributes:
         folders: directories whose files are not among the entries yet.
-        unlisted: directories, by path, whose files are not known, and why.
+        open: entries without a source, of which no other names the path with one.
+        unlisted: by path, directories whose files are not known and entries without a source, and why.
         directories: those whose files are among the entries.
         inputs: the files they were read from, None where they came from elsewhere.
         locked: whether a lock pins every one of them.
@@ -52,6 +68,7 @@ class Wanted:
     inputs: Inputs | None = None
     locked: bool = False
     folders: tuple[FolderEntry, ...] = ()
+    open: tuple[Unsourced, ...] = ()
     unlisted: Mapping[str, PrefetchError] = field(default_factory=dict)
     directories: tuple[Folder, ...] = ()
 
@@ -59,14 +76,14 @@ class Wanted:
         """The same, for those who must know all that is wanted.
 
         Raises:
-            PrefetchError: the files of a directory are not known.
+            PrefetchError: the files of a directory, or the source of a model, are not known.
         """
         for error in self.unlisted.values():
             raise error
         return self
 
 
-def merge(entries: Iterable[Entry | FolderEntry]) -> Wanted:
+def merge(entries: Iterable[Entry | FolderEntry | Unsourced]) -> Wanted:
     """One entry a path: equal entries become one with the groups of both, and so do equal directories.
 
     Raises:
@@ -74,10 +91,14 @@ def merge(entries: Iterable[Entry | FolderEntry]) -> Wanted:
     """
     merged: dict[str, Entry] = {}
     folders: dict[Folder, FolderEntry] = {}
+    unsourced: list[Unsourced] = []
     problems: list[Problem] = []
     for entry in entries:
         if isinstance(entry, FolderEntry):
             _add_folder(folders, entry)
+            continue
+        if isinstance(entry, Unsourced):
+            unsourced.append(entry)
             continue
         first = merged.setdefault(entry.model.path, entry)
         if first is entry:
@@ -89,7 +110,8 @@ def merge(entries: Iterable[Entry | FolderEntry]) -> Wanted:
     problems.extend(_files_as_folders(merged))
     if problems:
         raise manifest_error(problems)
-    return Wanted(tuple(merged.values()), folders=tuple(folders.values()))
+    left_open = tuple(one for one in unsourced if one.entry.path not in merged)
+    return Wanted(tuple(merged.values()), folders=tuple(folders.values()), open=left_open)
 
 
 def select(wanted: Wanted, groups: Sequence[str]) -> Wanted:
@@ -99,16 +121,22 @@ def select(wanted: Wanted, groups: Sequence[str]) -> Wanted:
         UsageError: no entry has such a group.
     """
     if not groups:
-        return wanted
+        return _with_unlisted(wanted)
     known = {group for entry in wanted.entries for group in entry.model.groups}
     known |= {group for entry in wanted.folders for group in entry.folder.groups}
+    known |= {group for one in wanted.open for group in one.entry.groups}
     for group in groups:
         if group not in known:
             raise _unknown_group(group, sorted(known))
     chosen = tuple(entry for entry in wanted.entries if not set(groups).isdisjoint(entry.model.groups))
     folders = tuple(entry for entry in wanted.folders if not set(groups).isdisjoint(entry.folder.groups))
+    left_open = tuple(one for one in wanted.open if not set(groups).isdisjoint(one.entry.groups))
     inputs = wanted.inputs and replace(wanted.inputs, groups=tuple(groups))
-    return replace(wanted, entries=chosen, folders=folders, inputs=inputs)
+    return _with_unlisted(replace(wanted, entries=chosen, folders=folders, open=left_open, inputs=inputs))
+
+
+def _with_unlisted(wanted: Wanted) -> Wanted:
+    return replace(wanted, unlisted={**wanted.unlisted, **{one.entry.path: one.error for one in wanted.open}})
 
 
 def _add_folder(folders: dict[Folder, FolderEntry], entry: FolderEntry) -> None:

@@ -23,17 +23,26 @@ class Looking:
 
     def stat(self, path: str) -> os.stat_result | None:
         """The regular file at a model's path, through links that stay on the volume; None for anything else."""
+        found = self._lstat(path)
+        if found is not None and stat.S_ISLNK(found.st_mode):
+            return self._volume.stat(path)
+        return found if found is not None and stat.S_ISREG(found.st_mode) else None
+
+    def is_directory(self, path: str) -> bool:
+        """Whether a directory stands at a model's path."""
+        found = self._lstat(path)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def _lstat(self, path: str) -> os.stat_result | None:
+        """Whatever stands at a model's path, a link as itself; None where the way there leads off the volume."""
         parent, _, name = path.rpartition("/")
         if parent not in self._real:
             self._real[parent] = self._volume.real_directory(parent)
         if (real := self._real[parent]) is None:
             return None
         try:
-            found = os.lstat(f"{real}/{name}")
+            return os.lstat(f"{real}/{name}")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise from_os_error(error, what=f"looking at {path}") from error
-        if stat.S_ISLNK(found.st_mode):
-            return self._volume.stat(path)
-        return found if stat.S_ISREG(found.st_mode) else None

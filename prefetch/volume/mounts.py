@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from prefetch.errors import UsageError
 
-__all__ = ["find_volume", "mounted_volume"]
+__all__ = ["find_volume", "may_be_made", "mounted_volume"]
 
 _CANDIDATES = ("/runpod-volume", "/workspace")
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
@@ -53,6 +54,42 @@ def mounted_volume(
 ) -> Path | None:
     """The first candidate that is a mount point."""
     return _first(candidates, _mount_points(mountinfo))
+
+
+def may_be_made(root: Path) -> bool:
+    """Whether a volume's directory is missing, and may be made: the one above is there, and no other can be meant.
+
+    A misspelt mount point must not become 37 GB on the container's disk.
+
+    Raises:
+        UsageError: it would lie directly below the root directory, or beside a directory of nearly the same name.
+    """
+    parent = root.absolute().parent
+    if os.path.lexists(root) or not parent.is_dir():
+        return False
+    similar = _similar(root.name, parent)
+    if similar is None and parent != parent.parent:
+        return True
+    hint = "" if similar is None else f"Did you mean {parent / similar}? "
+    raise UsageError(
+        f"There is no directory {root}, and it is not made unasked: it looks like a misspelt volume.",
+        remedy=f"{hint}If it is meant, make it first: mkdir {root}",
+    )
+
+
+def _similar(name: str, parent: Path) -> str | None:
+    """The directory in ``parent`` with nearly this name; volume2 and volume-b are others than volume1 and volume-a."""
+    import difflib
+
+    known = [place.rpartition("/")[2] for place in _CANDIDATES] if parent == parent.parent else []
+    with suppress(OSError):
+        known += [entry.name for entry in os.scandir(parent) if entry.is_dir()]
+    others = [other for other in known if _words(other) != _words(name)]
+    return next(iter(difflib.get_close_matches(name, others, n=1, cutoff=0.8)), None)
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z]{3,}", name.lower())
 
 
 def _first(candidates: Sequence[str], mounted: set[str]) -> Path | None:

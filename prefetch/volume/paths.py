@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["STATE", "check_model_path"]
+__all__ = ["STATE", "check_model_path", "corrected_path"]
 
 STATE = ".prefetch"
 """The directory of our own state, below the volume's root."""
@@ -20,6 +20,21 @@ def check_model_path(path: str) -> None:
     if problem := _problem(path):
         shown = path if len(path) <= 80 else f"{path[:79]}…"
         raise ValueError(f"the path {shown!a} {problem}")
+
+
+def corrected_path(path: str, *, top: str = "models") -> str | None:
+    """The plain path that was probably meant by one that `check_model_path` refuses; None if nothing tells.
+
+    What a Windows or an absolute path has before the folder ``top``, or before what RunPod mounts, is not below the
+    volume.
+    """
+    names = [name for name in _DRIVE.sub("", path.replace("\\", "/"), count=1).split("/") if name not in ("", ".")]
+    if top in names[:-1]:
+        names = names[names.index(top) :]
+    elif names[:1] in (["workspace"], ["runpod-volume"]) and path.startswith("/"):
+        names = names[1:]
+    meant = "/".join(names)
+    return meant if meant != path and _problem(meant) is None else None
 
 
 def _problem(path: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import replace
+from urllib.parse import unquote
 
 from prefetch.sources.refs.civitai import (
     CIVITAI_HOSTS,
@@ -18,7 +19,7 @@ from prefetch.sources.refs.http import HttpRef, parse_address, parse_http
 from prefetch.sources.refs.hub import HUB_HOSTS, HuggingFaceRef, parse_hf, parse_hub_link
 from prefetch.sources.refs.shown import holds_control, shown
 
-__all__ = ["SourceRef", "parse_source", "pinned_to"]
+__all__ = ["SourceRef", "file_name", "parse_source", "pinned_to"]
 
 SourceRef = HuggingFaceRef | CivitaiRef | CivitaiModelRef | HttpRef | FileRef
 
@@ -59,6 +60,18 @@ def _parse_link(text: str) -> SourceRef:
     if url.host in CIVITAI_HOSTS:
         return parse_civitai_link(url)
     return parse_http(url)
+
+
+def file_name(source: str) -> str | None:
+    """The name of the file that a valid source leads to; None where its text tells none, as of a version on Civitai."""
+    match parse_source(source):
+        case HuggingFaceRef(path=path) | FileRef(path=path):
+            name = path
+        case HttpRef(url=url):
+            name = unquote(url.path)
+        case _:
+            name = ""
+    return name.rpartition("/")[2] or None
 
 
 def _unknown_scheme(text: str) -> str:
