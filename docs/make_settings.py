@@ -30,9 +30,9 @@ OTHERS = """\
 |---|---|
 | `HF_TOKEN` | the token for the Hub. It goes to no other host. `HUGGING_FACE_HUB_TOKEN` comes after it |
 | `HF_ENDPOINT` | the Hub's address, by default `https://huggingface.co`. The token then goes only there |
-| `CIVITAI_API_TOKEN` | the API key for Civitai. It goes to no other host |
+| `CIVITAI_API_TOKEN` | the API key for Civitai, which is civitai.com and civitai.red. It goes to no other host |
 | `HF_TOKEN_FILE`, `CIVITAI_API_TOKEN_FILE` | the same in a file, for container secrets |
-| `PREFETCH_CIVITAI_ENDPOINT` | another address than `https://civitai.com` |
+| `PREFETCH_CIVITAI_ENDPOINT` | another address than `https://civitai.com`; no other host is asked then |
 | `RUNPOD_API_KEY`, `RUNPOD_API_KEY_FILE` | the key for RunPod's API. It goes to no other host |
 | `PREFETCH_RUNPOD_ENDPOINT` | another address than `https://api.runpod.io` |
 | `PREFETCH_MANIFEST_URL`, `PREFETCH_MANIFEST_INLINE`, `PREFETCH_MODELS` | see [here](manifest.md#without-a-file) |

@@ -141,17 +141,19 @@ class _Finder:
 
     async def _resolve(self, model: Model, source: str, *, commit: str | None = None) -> RemoteFile:
         def retried(error: TransientError, attempt: int, delay: float) -> None:
-            event = Retried(model.path, _host(source), error.cause, error.message, attempt, delay)
+            event = Retried(model.path, host, error.cause, error.message, attempt, delay)
             self.listener(event)
 
         ref, sha256, size = pinned_to(parse_source(source), commit), model.sha256, model.size
+        host = self.resolver.host_of(ref)
         remote = await self.resolver.resolve(ref, source=source, sha256=sha256, size=size, on_retry=retried)
         if remote.remark:
             self.listener(Notice("info", f"{model.path}: {remote.remark}"))
         return remote
 
     def _lazy(self, model: Model, source: str, *, commit: str | None = None) -> LazyOrigin:
-        return LazyOrigin(partial(self._resolve, model, source, commit=commit), host=_host(source))
+        host = self.resolver.host_of(parse_source(source))
+        return LazyOrigin(partial(self._resolve, model, source, commit=commit), host=host)
 
 
 def _named_by_others(entries: Iterable[Entry]) -> set[SourceRef]:
@@ -160,10 +162,3 @@ def _named_by_others(entries: Iterable[Entry]) -> set[SourceRef]:
     for entry in entries:
         (theirs if entry.fetched else own).update(map(parse_source, (entry.model.source, *entry.model.mirrors)))
     return theirs - own
-
-
-def _host(source: str) -> str:
-    """The host to name before anything was asked: some sources have none of their own."""
-    if source.startswith("civitai:"):
-        return "civitai.com"
-    return "huggingface.co" if source.startswith("hf://") else source.split("/")[2]

@@ -44,15 +44,20 @@ __all__ = [
 
 
 class PrefetchError(Exception):
-    """The root: a failure with a sentence, a remedy and an exit code."""
+    """The root: a failure with a sentence, a remedy and an exit code.
+
+    Args:
+        status: the HTTP status by which a host refused; None for every other failure.
+    """
 
     exit_code = 1
     code = "failed"
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    def __init__(self, message: str, *, remedy: str = "", status: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.status = status
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".rstrip()

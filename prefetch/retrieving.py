@@ -125,7 +125,7 @@ def _lock_of(ref: HttpRef | HuggingFaceRef) -> HttpRef | HuggingFaceRef | None:
     """Where the lock is; None where an address with a query names this one file and nothing beside it."""
     if isinstance(ref, HuggingFaceRef):
         return replace(ref, path=_beside(ref.path))
-    if "?" in ref.url.reveal() or "#" in ref.url.reveal():
+    if ref.url.query:
         return None
     return HttpRef(ref.url.join(_beside(ref.url.path)))
 

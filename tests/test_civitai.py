@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,34 @@ from prefetch.sources.refs.civitai import CivitaiModelRef, CivitaiRef
 from prefetch.sources.refs.folder import names_folder
 from prefetch.sources.refs.source import parse_source
 from tests.support.commands import Commands, Outcome
-from tests.support.models import BLOCK, Wanted, assert_whole, wanted, write_manifest
+from tests.support.models import BLOCK, Wanted, assert_whole, sha256_of, wanted, write_manifest
 
-FREE, SECOND, MEMBERS, EARLY, OLD, NEW = wanted(2 * BLOCK + 77, 60_000, 50_000, 40_000, 30_000, 20_000)
+FREE, SECOND, MEMBERS, EARLY, OLD, NEW, FULL, PRUNED, VAE, QUANT, DEEP = wanted(
+    2 * BLOCK + 77, 60_000, 50_000, 40_000, 30_000, 20_000, 10_000, 11_000, 12_000, 13_000, 14_000
+)
+DOWNLOAD = "https://civitai.com/api/download/models/5"
+FIVE = [
+    CivitaiFile(51, FULL.name, FULL.content, metadata={"format": "SafeTensor", "size": "full", "fp": "fp32"}),
+    CivitaiFile(
+        52,
+        PRUNED.name,
+        PRUNED.content,
+        primary=False,
+        metadata={"format": "SafeTensor", "size": "pruned", "fp": "fp16"},
+    ),
+    CivitaiFile(
+        53,
+        VAE.name,
+        VAE.content,
+        primary=False,
+        type="VAE",
+        metadata={"format": "SafeTensor", "size": "pruned", "fp": "fp16"},
+        linked=True,
+    ),
+    CivitaiFile(54, QUANT.name, QUANT.content, primary=False, metadata={"format": "GGUF", "quantType": "Q4_K_M"}),
+    CivitaiFile(55, DEEP.name, DEEP.content, primary=False, metadata={"format": "GGUF", "quantType": "Q8_0"}),
+]
+"""Files of one version, told apart by all that a download link may say; the VAE is another version's."""
 PAGE = "https://civitai.com/models/9"
 TOKENS = {"civ_member": "member", "civ_buyer": "buyer"}
 
@@ -37,6 +62,7 @@ def origin() -> Iterator[DemoServer]:
         _version_of_nine(92, OLD, "2024-01-01T00:00:00.000Z"),
         _version_of_nine(91, NEW, "2024-06-01T00:00:00.000Z"),
         _version_of_nine(93, EARLY, "2024-07-01T00:00:00.000Z", early=True),
+        CivitaiVersion(id=5, files=FIVE, model=5),
         CivitaiVersion(id=4, files=[CivitaiFile(41, MEMBERS.name, MEMBERS.content)], login=True, page=True),
     ]
     with running_origin(versions=versions, tokens=TOKENS) as server:
@@ -63,22 +89,82 @@ def run(
     return commands.run(command, manifest, "--volume", tmp_path / "volume", "--json", *options, env=environment)
 
 
-@pytest.mark.parametrize(
-    ("source", "model"),
-    [
-        ("civitai:1", FREE),
-        ("civitai:1/12", SECOND),
-        ("https://civitai.com/models/9/some-name?modelVersionId=1", FREE),
-        ("https://civitai.com/api/download/models/1?fileId=12", SECOND),
-    ],
-)
-def test_a_version_is_fetched_and_verified(
-    commands: Commands, origin: DemoServer, tmp_path: Path, source: str, model: Wanted
-) -> None:
-    outcome = run(commands, origin, tmp_path, model, source)
+SELECTED = {
+    "civitai:1": FREE,
+    "civitai:1/12": SECOND,
+    "https://civitai.com/models/9/some-name?modelVersionId=1": FREE,
+    "https://civitai.com/api/download/models/1?fileId=12": SECOND,
+    "https://civitai.red/models/9?modelVersionId=1": FREE,
+    "https://www.civitai.red/api/download/models/1?fileId=12": SECOND,
+    "urn:air:sdxl:lora:civitai:1@1+12.safetensor": SECOND,
+    DOWNLOAD: FULL,
+    f"{DOWNLOAD}?type=VAE&format=SafeTensor&size=pruned&fp=fp16": VAE,
+    f"{DOWNLOAD}?type=Model&format=SafeTensor&size=pruned&fp=fp16": PRUNED,
+    f"{DOWNLOAD}?size=full": FULL,
+    f"{DOWNLOAD}?fp=FP32": FULL,
+    f"{DOWNLOAD}?format=GGUF&quantType=Q8_0": DEEP,
+    f"{DOWNLOAD}?fileId=54&type=Model": QUANT,
+}
+SEVERAL_OR_NONE = {
+    "type=Model&format=SafeTensor": "civitai:5 has 2 files that are type=Model, format=SafeTensor.",
+    "format=GGUF": "civitai:5 has 2 files that are format=GGUF.",
+    "type=Text+Encoder": "civitai:5 has no file that is type=Text Encoder.",
+    "format=SafeTensor&fp=bf16": "civitai:5 has no file that is format=SafeTensor, fp=bf16.",
+    "fileId=51&type=VAE": "civitai:5 has no file that is fileId=51, type=VAE.",
+    "fileId=99": "civitai:5 has no file 99.",
+}
+
+
+def unpinned(tmp_path: Path, sources: Iterable[str]) -> Path:
+    entries = ({"path": f"models/{number:02}.safetensors", "source": source} for number, source in enumerate(sources))
+    return write_manifest(tmp_path / "m.yaml", entries)
+
+
+def test_each_part_of_a_link_selects_the_file(commands: Commands, origin: DemoServer, tmp_path: Path) -> None:
+    environment = {"PREFETCH_CIVITAI_ENDPOINT": origin.civitai_endpoint}
+    outcome = commands.run(
+        "run", unpinned(tmp_path, SELECTED), "--volume", tmp_path / "volume", "--json", env=environment
+    )
     assert outcome.returncode == 0, outcome.stderr
-    assert_whole(tmp_path / "volume", [model])
+    found = [model["sha256"] for model in outcome.document["models"]]
+    assert dict(zip(SELECTED, found, strict=True)) == {
+        source: model.content.sha256 for source, model in SELECTED.items()
+    }
+    for number, model in enumerate(SELECTED.values()):
+        assert sha256_of(tmp_path / f"volume/models/{number:02}.safetensors") == model.content.sha256
     assert {request.method for request in origin.requests} == {"GET"}
+
+
+def test_where_several_files_fit_or_none_they_are_listed(
+    commands: Commands, origin: DemoServer, tmp_path: Path
+) -> None:
+    manifest = unpinned(tmp_path, (f"{DOWNLOAD}?{query}" for query in SEVERAL_OR_NONE))
+    environment = {"PREFETCH_CIVITAI_ENDPOINT": origin.civitai_endpoint}
+    outcome = commands.run("run", manifest, "--volume", tmp_path / "volume", "--json", env=environment)
+    assert outcome.returncode == 1
+    listed = f"Write civitai:5/FILE-ID with one of 51 ('{FULL.name}', Model, SafeTensor, full, fp32); 52 ("
+    for model, sentence in zip(outcome.document["models"], SEVERAL_OR_NONE.values(), strict=True):
+        assert sentence in model["error"]
+        assert listed in model["error"]
+    assert not any(request.path.startswith("/api/download/") for request in origin.requests)
+
+
+def test_a_hash_tells_a_file_from_others_that_fit(commands: Commands, origin: DemoServer, tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path / "m.yaml", [DEEP.entry(source=f"{DOWNLOAD}?format=GGUF")])
+    environment = {"PREFETCH_CIVITAI_ENDPOINT": origin.civitai_endpoint}
+    outcome = commands.run("run", manifest, "--volume", tmp_path / "volume", env=environment)
+    assert outcome.returncode == 0, outcome.stderr
+    assert_whole(tmp_path / "volume", [DEEP])
+
+
+def test_the_key_goes_to_civitai_for_a_link_of_its_other_name(
+    commands: Commands, origin: DemoServer, tmp_path: Path
+) -> None:
+    source = "https://civitai.red/api/download/models/2?type=Model&format=SafeTensor"
+    outcome = run(commands, origin, tmp_path, MEMBERS, source, CIVITAI_API_TOKEN="civ_member")
+    assert outcome.returncode == 0, outcome.stderr
+    assert_whole(tmp_path / "volume", [MEMBERS])
+    assert {request.server for request in origin.requests if request.authorized} == {"civitai"}
 
 
 def test_a_lock_takes_the_hash_from_the_version_and_the_size_from_one_byte(
@@ -197,7 +283,10 @@ def test_what_is_not_there_is_named(
     [
         ("civitai:7", CivitaiRef(7)),
         ("CIVITAI:7/8", CivitaiRef(7, 8)),
-        ("https://civitai.com/api/download/models/7?type=Model&format=SafeTensor", CivitaiRef(7)),
+        (
+            "https://civitai.com/api/download/models/7?type=Model&format=SafeTensor",
+            CivitaiRef(7, None, (("type", "Model"), ("format", "SafeTensor"))),
+        ),
         ("https://www.civitai.com/models/1?modelVersionId=7", CivitaiRef(7)),
         ("https://civitai.com/models/1", CivitaiModelRef(1)),
         ("https://www.civitai.com/models/1/some-name", CivitaiModelRef(1)),

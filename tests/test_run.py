@@ -12,6 +12,7 @@ import pytest
 from prefetch.demo.actions import IgnoreRange, NoLength
 from prefetch.demo.content import BytesFile
 from prefetch.demo.faults import Fault
+from prefetch.demo.repo import Repo
 from prefetch.demo.server import DemoServer
 from tests.support.commands import Commands, Outcome
 from tests.support.models import BLOCK, Wanted, assert_whole, repo_of, sent_bytes, wanted, write_manifest
@@ -224,3 +225,31 @@ def test_a_host_that_tells_no_size_is_read_to_its_end(run: Run, origin: DemoServ
     assert outcome.returncode == 0, outcome.stderr
     assert_whole(volume, [model])
     assert outcome.models[model.path]["size"] == size
+
+
+def test_links_without_an_owner_and_links_that_end_in_a_slash_are_files(
+    run: Run, volume: Path, origin: DemoServer
+) -> None:
+    large, _, small = MODELS
+    files = {"model.safetensors": large.content, "onnx/a.json": small.content}
+    origin.put(Repo(id="google-bert/bert-base-uncased", files=files, formerly=("bert-base-uncased",)))
+    link = "https://huggingface.co/bert-base-uncased"
+    seafile = origin.put_file("578df07c8fc04ffbadf3", small.content)
+    entries = [
+        {"path": "models/a/link.safetensors", "source": f"{link}/resolve/main/model.safetensors"},
+        {"path": "models/a/short.safetensors", "source": "hf://bert-base-uncased/model.safetensors"},
+        {"path": "models/bert-base-uncased/", "source": f"{link}/tree/main"},
+        {"path": "models/seafile.safetensors", "source": f"{seafile}/?dl=1"},
+        {"path": "models/folder.safetensors", "source": f"{seafile}/?p=%2Fckpts%2Flast.safetensors&dl=1"},
+    ]
+    outcome = run(entries=entries)
+    assert outcome.returncode == 0, outcome.stderr
+    found = {path: model["sha256"] for path, model in outcome.models.items()}
+    assert found == {
+        "models/a/link.safetensors": large.content.sha256,
+        "models/a/short.safetensors": large.content.sha256,
+        "models/bert-base-uncased/model.safetensors": large.content.sha256,
+        "models/bert-base-uncased/onnx/a.json": small.content.sha256,
+        "models/seafile.safetensors": small.content.sha256,
+        "models/folder.safetensors": small.content.sha256,
+    }

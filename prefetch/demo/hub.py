@@ -83,6 +83,10 @@ class Hub:
                 return self._plain(request, name)
             case ["api", "whoami-v2"]:
                 return self._whoami(request)
+            case ["api", ("models" | "datasets" | "spaces") as kind, name, *_] if (_KINDS[kind], name) in self._moved:
+                self._find(request, _KINDS[kind], name)
+            case [name, "resolve", *_] if ("model", name) in self._moved:
+                self._find(request, "model", name)
             case ["api", ("models" | "datasets" | "spaces") as kind, owner, name, *rest]:
                 return self._api(request, _KINDS[kind], f"{owner}/{name}", rest)
             case [("datasets" | "spaces") as kind, owner, name, "resolve", revision, *path]:

@@ -31,7 +31,7 @@ class Repo:
         gated: reading a file takes a token among ``readers``; listing takes none.
         private: without a token among ``readers`` it does not exist.
         disabled: nobody may read it.
-        formerly: ids it had before, which redirect to it.
+        formerly: ids it had before, which redirect to it; one from the first days has no owner.
         xet: answers name the Xet storage too, which a client without it reads through the bridge.
     """
 

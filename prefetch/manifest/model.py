@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from prefetch.sources.refs.folder import names_folder, parse_folder
-from prefetch.sources.refs.source import file_name, parse_source
+from prefetch.sources.refs.source import file_name, parse_source, parse_stored_source
 from prefetch.volume.paths import check_model_path
 
 __all__ = ["Folder", "Manifest", "Model", "OpenEntry", "manifest_schema", "schema_json"]
@@ -33,7 +33,7 @@ def _checked_path(text: str) -> str:
 
 
 def _checked_source(text: str) -> str:
-    parse_source(text)
+    parse_stored_source(text)
     return text
 
 

@@ -114,9 +114,12 @@ def _refusal(status: int, headers: Mapping[str, str], asked: Asked, now: float, 
             f"{asked.host} answered {status} for {asked.name}{says}.", cause=f"status_{status}", floor=floor
         )
     if status in _ACCESS:
-        return AccessError(f"{asked.host} refuses {asked.name} ({status}{says}).", remedy=asked.access_remedy)
+        return AccessError(
+            f"{asked.host} refuses {asked.name} ({status}{says}).", remedy=asked.access_remedy, status=status
+        )
     if status in _GONE:
-        return SourceError(f"{asked.host} has no {asked.name} ({status}{says}).", remedy="Check the source's spelling.")
+        remedy = "Check the source's spelling."
+        return SourceError(f"{asked.host} has no {asked.name} ({status}{says}).", remedy=remedy, status=status)
     if status == 416:
         return _unsatisfied(headers, asked)
     return SourceError(f"{asked.host} answered {status} for {asked.name}{says}.")

@@ -6,23 +6,43 @@ import re
 import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote_plus, urljoin, urlsplit
 
 if TYPE_CHECKING:
     import yarl
 
-__all__ = ["OriginKey", "SecretURL", "is_loopback_host", "origin_text", "redact", "same_origin"]
+__all__ = [
+    "OriginKey",
+    "SecretURL",
+    "is_loopback_host",
+    "is_secret_name",
+    "is_signing_name",
+    "origin_text",
+    "redact",
+    "same_origin",
+    "without_tokens",
+]
 
 OriginKey = tuple[str, str, int]
 """Scheme, lower-case host and port: what a credential belongs to."""
 
 _PORTS = {"http": 80, "https": 443}
 
+# A bearer of any of these may read what its owner may: tokens of every kind, and what signs an address at S3, Google,
+# Azure (sig) and CloudFront (Signature, Policy).
+_SENSITIVE = (
+    r"(?:[\w.-]*(?:token|signature|secret|password|passwd|api[_-]?key|access[_-]?key|credentials?)_*"
+    r"|sig|policy|auth|authorization|jwt)"
+)
+_IS_SENSITIVE = re.compile(_SENSITIVE, re.IGNORECASE)
+_SIGNING = frozenset({"sig", "signature", "policy"}) | {
+    f"x-{cloud}-{part}" for cloud in ("amz", "goog") for part in ("signature", "credential", "security-token")
+}
 _SECRETS = (
     (re.compile(r"(?i)\b([a-z][a-z\d+.-]*://)(?:[^\s/@'\"<>]+@)?([^\s?#'\"<>]*)(?:[?#][^\s'\"<>]*)?"), r"\1\2"),
     (re.compile(r"\b(hf_)\w{4,}"), r"\1…"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{4,}"), r"\1 …"),
-    (re.compile(r"(?i)\b([\w-]*(?:token|signature|secret|password|api_?key|credential)=)[^\s&;,'\"<>]+"), r"\1…"),
+    (re.compile(rf"(?i)(?<![\w.-])({_SENSITIVE}=)[^\s&;,'\"<>]+"), r"\1…"),
 )
 
 
@@ -73,9 +93,19 @@ class SecretURL:
         return self.origin[1]
 
     @property
+    def site(self) -> str:
+        """The host, and the port where it is not the usual one: another port is another site."""
+        return origin_text(self.origin).partition("://")[2]
+
+    @property
     def path(self) -> str:
         """The encoded path."""
         return urlsplit(self._text).path
+
+    @property
+    def query(self) -> str:
+        """The encoded query; it may hold secrets."""
+        return urlsplit(self._text).query
 
     @property
     def has_userinfo(self) -> bool:
@@ -123,6 +153,24 @@ def is_loopback_host(host: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether the value of a query's parameter of this name is a secret."""
+    return _IS_SENSITIVE.fullmatch(name) is not None
+
+
+def is_signing_name(name: str) -> bool:
+    """Whether such a parameter is a part of the address's own signature, without which it leads nowhere."""
+    return name.lower() in _SIGNING
+
+
+def without_tokens(address: str) -> str:
+    """An address that somebody else wrote down, without their tokens; every other parameter is kept as it is."""
+    bare, mark, query = address.partition("?")
+    names = ((part, unquote_plus(part.partition("=")[0])) for part in query.split("&"))
+    kept = [part for part, name in names if is_signing_name(name) or not is_secret_name(name)]
+    return bare + mark + "&".join(kept) if any(kept) else bare
 
 
 def redact(text: str) -> str:

@@ -15,6 +15,8 @@ __all__ = ["Access"]
 
 _HUB = "https://huggingface.co"
 _CIVITAI = "https://civitai.com"
+_CIVITAI_RED = "https://civitai.red"
+_CIVITAI_ENDPOINT = "PREFETCH_CIVITAI_ENDPOINT"
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _TRUE = frozenset({"1", "on", "yes", "true"})
 
@@ -28,6 +30,8 @@ class Access:
         hf_token: the token the environment gives for it.
         hf_login: whether the token that ``hf auth login`` stored may be used where the environment gives none.
         civitai_endpoint: where Civitai is, without a slash at its end.
+        civitai_other: its other name, which is asked for what the first one does not give; None where the user named
+            an endpoint, beside which no other is asked.
         civitai_token: the token the environment gives for it.
         own: the headers the user's settings give, each for one origin; they come after a host's usual token.
     """
@@ -36,6 +40,7 @@ class Access:
     hf_token: Token | None = None
     hf_login: bool = True
     civitai_endpoint: SecretURL = field(default_factory=lambda: SecretURL(_CIVITAI))
+    civitai_other: SecretURL | None = field(default_factory=lambda: SecretURL(_CIVITAI_RED))
     civitai_token: Token | None = None
     own: tuple[Credential, ...] = ()
 
@@ -48,12 +53,14 @@ class Access:
         Raises:
             UsageError: an endpoint that is no address, or a secret that no request can carry.
         """
+        other = None if environ.get(_CIVITAI_ENDPOINT, "").strip() else SecretURL(_CIVITAI_RED)
         implicit = environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() not in _TRUE
         return cls(
             _endpoint(environ, "HF_ENDPOINT", _HUB),
             read_token(environ, _TOKENS),
             hf_login=implicit,
-            civitai_endpoint=_endpoint(environ, "PREFETCH_CIVITAI_ENDPOINT", _CIVITAI),
+            civitai_endpoint=_endpoint(environ, _CIVITAI_ENDPOINT, _CIVITAI),
+            civitai_other=other,
             civitai_token=read_token(environ, ("CIVITAI_API_TOKEN",)),
             own=read_own_headers(environ),
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
 
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential
 from prefetch.net.http import HttpOrigin
 from prefetch.net.locations import Location
-from prefetch.net.urls import OriginKey, SecretURL, origin_text
+from prefetch.net.urls import OriginKey, origin_text
 from prefetch.sources.access import Access
 from prefetch.sources.document import Document, fetch_document
 from prefetch.sources.probe import Probed, probe
@@ -17,8 +16,6 @@ from prefetch.sources.refs.http import HttpRef
 from prefetch.sources.remote import RemoteFile
 
 __all__ = ["Http"]
-
-_SIGNATURES = frozenset({"x-amz-signature", "x-goog-signature", "signature", "sig"})
 
 
 class Http:
@@ -61,7 +58,7 @@ class Http:
             etag=probed.etag,
             ranges=probed.accepted.ranged,
         )
-        return RemoteFile(source, _public_url(ref.url), origin, size, etag=probed.etag)
+        return RemoteFile(source, str(ref.url) if ref.signed else ref.url.reveal(), origin, size, etag=probed.etag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +106,3 @@ class _HttpLocator:
             size=self.size,
             verified=self.verified,
         )
-
-
-def _public_url(url: SecretURL) -> str:
-    signed = _SIGNATURES & {key.lower() for key, _ in parse_qsl(urlsplit(url.reveal()).query)}
-    return str(url) if signed else url.reveal()

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import re
-
-from prefetch.sources.refs.hub import HuggingFaceRef, HuggingFolderRef
-from prefetch.sources.refs.shown import shown
-from prefetch.sources.refs.source import parse_source
+from prefetch.net.urls import SecretURL
+from prefetch.sources.refs.civitai import CIVITAI_SITES
+from prefetch.sources.refs.http import names_directory, parse_address
+from prefetch.sources.refs.hub import (
+    HUB_SITES,
+    HuggingFolderRef,
+    is_hub_folder_link,
+    parse_hf_folder,
+    parse_hub_folder_link,
+)
+from prefetch.sources.refs.shown import holds_control, shown
 
 __all__ = ["names_folder", "parse_folder"]
-
-_CIVITAI_LINK = re.compile(r"(?i)https://(?:www\.)?civitai\.com/")
-_TREE = re.compile(
-    r"(?i)(https://(?:www\.)?(?:huggingface\.co|hf\.co)/(?:(?:datasets|spaces)/)?[^/?#]+/[^/?#]+/)tree(?=/)"
-)
 
 
 def names_folder(text: str) -> bool:
     """Whether a source is meant to be a directory: it ends with a slash, or is a link to one on the Hub."""
-    return (text.endswith("/") and not _CIVITAI_LINK.match(text)) or bool(_TREE.match(text))
+    if text[:7].lower() not in ("https:/", "http://"):
+        return text.endswith("/")
+    try:
+        url = SecretURL(text)
+    except ValueError:
+        return False
+    return is_hub_folder_link(url) or (names_directory(url) and url.site not in CIVITAI_SITES)
 
 
 def parse_folder(text: str) -> HuggingFolderRef:
@@ -30,11 +37,11 @@ def parse_folder(text: str) -> HuggingFolderRef:
     form = "write hf://[datasets/|spaces/]owner/repo[@revision]/path/ with a slash at its end"
     if not names_folder(text):
         raise ValueError(f"{shown(text)} names no directory; {form}, or give the path a file's name.")
-    try:
-        # A file in it passes the same checks, and a link to a directory differs from one to a file by a word.
-        file = parse_source(_TREE.sub(r"\1resolve", text).rstrip("/") + "/x")
-    except ValueError as error:
-        raise ValueError(str(error).replace("/x'", "/'")) from None
-    if not isinstance(file, HuggingFaceRef):
-        raise ValueError(f"{shown(text)} is a directory, which only the Hub lists; {form}, or name one file.")
-    return HuggingFolderRef(file.repo, file.path.rpartition("/")[0], file.revision, file.kind)
+    if holds_control(text):
+        raise ValueError("The source holds a control character; write it on one line without any.")
+    scheme = text.partition(":")[0].lower()
+    if scheme == "hf":
+        return parse_hf_folder(text)
+    if scheme in ("https", "http") and (url := parse_address(text)).site in HUB_SITES:
+        return parse_hub_folder_link(text, url)
+    raise ValueError(f"{shown(text)} is a directory, which only the Hub lists; {form}, or name one file.")

@@ -7,23 +7,25 @@ import re
 from dataclasses import replace
 from urllib.parse import unquote
 
+from prefetch.net.urls import without_tokens
 from prefetch.sources.refs.civitai import (
-    CIVITAI_HOSTS,
+    CIVITAI_SITES,
     CivitaiModelRef,
     CivitaiRef,
+    parse_air,
     parse_civitai,
     parse_civitai_link,
 )
 from prefetch.sources.refs.file import FileRef, parse_file
 from prefetch.sources.refs.http import HttpRef, parse_address, parse_http
-from prefetch.sources.refs.hub import HUB_HOSTS, HuggingFaceRef, parse_hf, parse_hub_link
+from prefetch.sources.refs.hub import HUB_SITES, HuggingFaceRef, parse_hf, parse_hub_link
 from prefetch.sources.refs.shown import holds_control, shown
 
-__all__ = ["SourceRef", "file_name", "parse_source", "pinned_to"]
+__all__ = ["SourceRef", "file_name", "parse_listed_source", "parse_source", "parse_stored_source", "pinned_to"]
 
 SourceRef = HuggingFaceRef | CivitaiRef | CivitaiModelRef | HttpRef | FileRef
 
-_SCHEMES = ("hf://", "https://", "http://", "file://")
+_SCHEMES = ("hf://", "https://", "http://", "file://", "civitai:", "urn:air:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -45,7 +47,25 @@ def parse_source(text: str) -> SourceRef:
             return parse_file(text)
         case "civitai":
             return parse_civitai(text)
+        case "urn":
+            return parse_air(text)
     raise ValueError(_unknown_scheme(text))
+
+
+def parse_stored_source(text: str) -> SourceRef:
+    """As `parse_source`, for a text that stands in files: whoever reads one of them could use a signed address."""
+    ref = parse_source(text)
+    if isinstance(ref, HttpRef) and ref.signed:
+        raise ValueError(
+            f"{ref.url} carries a credential, its signature; take it out of the manifest, and name the file by an "
+            "address that is not signed."
+        )
+    return ref
+
+
+def parse_listed_source(text: str) -> SourceRef:
+    """As `parse_stored_source`, for an address from a list that others keep: their tokens are left out."""
+    return parse_stored_source(without_tokens(text))
 
 
 def pinned_to(ref: SourceRef, commit: str | None) -> SourceRef:
@@ -55,9 +75,9 @@ def pinned_to(ref: SourceRef, commit: str | None) -> SourceRef:
 
 def _parse_link(text: str) -> SourceRef:
     url = parse_address(text)
-    if url.host in HUB_HOSTS:
+    if url.site in HUB_SITES:
         return parse_hub_link(text, url)
-    if url.host in CIVITAI_HOSTS:
+    if url.site in CIVITAI_SITES:
         return parse_civitai_link(url)
     return parse_http(url)
 
@@ -82,6 +102,7 @@ def _unknown_scheme(text: str) -> str:
     if match is None:
         return f"{shown(text)} has no scheme; {known}. A file on the Hub is hf://owner/repo/path."
     scheme = match[1].lower()
-    nearest = difflib.get_close_matches(scheme, [known.removesuffix("://") for known in _SCHEMES], n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]}://?" if nearest else "."
+    names = {form.partition(":")[0]: form for form in _SCHEMES}
+    nearest = difflib.get_close_matches(scheme, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {names[nearest[0]]}?" if nearest else "."
     return f"Nothing is known of the scheme {scheme + ':'!r} in {shown(text)}; {known}{hint}"
