@@ -15,13 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prefetch.sources.refs.hub import HuggingFaceRef, RepoKind
+from prefetch.sources.refs.cached import CACHE_FOLDERS
+from prefetch.sources.refs.hub import HuggingFaceRef
 from prefetch.sources.refs.source import SourceRef
 
 __all__ = ["Copy", "Nearby", "cache_places"]
 
 _BLOB = re.compile(r"[0-9a-f]{64}")
-_KINDS: dict[RepoKind, str] = {"model": "models", "dataset": "datasets", "space": "spaces"}
 _RUNPOD = "huggingface-cache/hub"
 
 
@@ -72,7 +72,7 @@ class Nearby:
 
     def _by_name(self, ref: HuggingFaceRef, commit: str | None) -> Iterator[str]:
         """What stands at the file's name in a snapshot, which another program may have filled without blobs."""
-        repo = f"{_KINDS[ref.kind]}--{ref.repo.replace('/', '--')}"
+        repo = f"{CACHE_FOLDERS[ref.kind]}--{ref.repo.replace('/', '--')}"
         for place in self.places:
             snapshots = f"{place}/{repo}/snapshots"
             if snapshots not in self._snapshots:
@@ -84,7 +84,7 @@ class Nearby:
 
 def _blobs_in(place: Path) -> Iterator[tuple[str, str]]:
     for repo in _names_in(os.fspath(place)):
-        if repo.partition("--")[0] in _KINDS.values():
+        if repo.partition("--")[0] in CACHE_FOLDERS.values():
             blobs = f"{place}/{repo}/blobs"
             yield from ((name, f"{blobs}/{name}") for name in _names_in(blobs) if _BLOB.fullmatch(name))
 

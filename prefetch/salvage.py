@@ -11,6 +11,7 @@ from prefetch.comfyui.catalog import Catalog, Offer
 from prefetch.comfyui.homes import home_of, path_beside
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.image.accounts import ModelAccount
+from prefetch.sources.refs.cached import cached_file, is_cached
 from prefetch.volume.paths import check_model_path
 
 __all__ = ["Left", "Salvage", "manifest_text", "salvage"]
@@ -35,7 +36,7 @@ class Left:
     """A model of the image that a person has to see to.
 
     Attributes:
-        found: its path in the image.
+        found: its path in the image, or that of a link to it.
         entry: what its entry in a manifest would be, as far as it is known.
         reason: why it is none.
     """
@@ -61,12 +62,23 @@ class Salvage:
 
 
 def salvage(models: Iterable[ModelAccount], catalog: Catalog, table: LoaderTable) -> Salvage:
-    """What an image's models are as a manifest, each with its source where the catalog knows its hash."""
+    """What an image's models are as a manifest, each with its source where the catalog or the Hub's cache knows it."""
     state = _Sorting(catalog, table)
-    seen = sorted(((path, model) for model in models for path in model.paths), key=lambda pair: pair[0])
+    seen = sorted(((path, model) for model in models for path in _names(model)), key=lambda pair: pair[0])
     for path, model in seen:
         state.take(path, model)
     return Salvage(tuple(state.entries.values()), tuple(state.left), tuple(state.packaged))
+
+
+def _names(model: ModelAccount) -> list[str]:
+    """The names by which a model is wanted: those in a cache of the Hub only where none outside leads there."""
+    outside = [path for path in model.paths if not is_cached(path)]
+    outside += [link for link in model.links if not is_cached(link) and _top(link.split("/")) is not None]
+    return outside or sorted(_snapshots(model))[:1] or model.paths[:1]
+
+
+def _snapshots(model: ModelAccount) -> Iterator[str]:
+    return (name for name in (*model.paths, *model.links) if cached_file(name) is not None)
 
 
 @dataclass(slots=True)
@@ -86,11 +98,12 @@ class _Sorting:
         sha256 = model.sha256.hex()
         offer = self.catalog.content(sha256)
         place = dict(_place(parts, offer))
-        known = offer.fields if offer else self._by_name(place)
+        proven = offer.fields if offer else _by_cache(model)
+        known = proven or self._by_name(place)
         entry = {**place, **known, "sha256": sha256, "size": model.size}
         if self.entries.get(place.get("path", "")) == entry:
             return
-        if reason := self._hindrance(place) or ("" if offer else _unknown(known)):
+        if reason := self._hindrance(found, place) or ("" if proven else _unknown(known)):
             if all(left.entry != entry for left in self.left):
                 self.left.append(Left(found, entry, reason))
         else:
@@ -105,8 +118,12 @@ class _Sorting:
             return {}
         return {"source": offer.fields["source"]}
 
-    def _hindrance(self, place: Mapping[str, str]) -> str:
+    def _hindrance(self, found: str, place: Mapping[str, str]) -> str:
         """Why no entry can be at this place whatever its source; empty where one can."""
+        if "path" not in place and is_cached(found):
+            return (
+                "it lies in a cache of the Hub, and no link in a folder of models leads there to tell where it belongs"
+            )
         if "path" not in place:
             return "it lies in no folder of models, so nothing tells where it belongs"
         path = place["path"]
@@ -124,7 +141,7 @@ class _Sorting:
 
 def _place(parts: Sequence[str], offer: Offer | None) -> Iterator[tuple[str, str]]:
     """Where a file of the image belongs: its path below the volume, and where its node insists on it."""
-    top = next((number for number, part in enumerate(parts[:-1]) if part in ("models", "custom_nodes")), None)
+    top = None if is_cached("/".join(parts)) else _top(parts)
     if top is not None and parts[top] == "models":
         yield "path", "/".join(parts[top:])
     elif top is not None and len(parts) - top >= _NODE_FILE:
@@ -135,6 +152,16 @@ def _place(parts: Sequence[str], offer: Offer | None) -> Iterator[tuple[str, str
         yield "path", offer.home
         if offer.node_path is not None:
             yield "node_path", offer.node_path
+
+
+def _top(parts: Sequence[str]) -> int | None:
+    """At which part the path is that of a model or of a node's file."""
+    return next((number for number, part in enumerate(parts[:-1]) if part in ("models", "custom_nodes")), None)
+
+
+def _by_cache(model: ModelAccount) -> Mapping[str, Any]:
+    """The source as a cache of the Hub names it; its hash is that of the very bytes that were read."""
+    return next(({"source": str(cached_file(name))} for name in sorted(_snapshots(model))), {})
 
 
 def _above(path: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import random
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from prefetch.demo.content import SyntheticFile
 from prefetch.errors import ContentError, UsageError
 from prefetch.image.accounts import Accounts, LayerAccount, account
 from prefetch.image.archive import read_image
-from prefetch.image.contents import Contents, Directory, Link, Replacement, Stored, Whiteout
+from prefetch.image.contents import Contents, Directory, Link, Replacement, Stored, SymbolicLink, Whiteout
 from prefetch.image.reading import Reading
 from prefetch.image.recognise import model_format
 from prefetch.image.tarstream import Readable
@@ -241,6 +242,7 @@ entries = st.one_of(
     st.builds(Whiteout, paths, opaque=st.booleans()),
     st.builds(Directory, paths),
     st.builds(Replacement, paths),
+    st.builds(SymbolicLink, paths, st.sampled_from(["a", "../b", "/", "/a/b", "..", "."])),
 )
 
 
@@ -251,6 +253,34 @@ def test_whatever_the_layers_no_byte_is_counted_twice_or_lost(layers: list[Conte
         assert layer.stored == sum(entry.size for entry in contents if isinstance(entry, Stored))
         assert 0 <= max(layer.hidden, layer.duplicated) <= layer.wasted <= layer.hidden + layer.duplicated
         assert layer.wasted <= layer.stored
+
+
+links = st.tuples(
+    st.lists(st.sampled_from(["models", "b", "c"]), min_size=1, max_size=3).map("/".join),
+    st.lists(st.sampled_from(["..", ".", "models", "b", "c", "file"]), min_size=1, max_size=5).map("/".join),
+)
+
+
+@given(files=st.sets(paths.map(lambda path: f"models/{path}/file"), max_size=3), links=st.lists(links, max_size=5))
+def test_links_lead_where_the_system_has_them_lead(
+    tmp_path_factory: pytest.TempPathFactory, files: set[str], links: list[tuple[str, str]]
+) -> None:
+    root = tmp_path_factory.mktemp("root").resolve()
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(VAE + file.encode())
+    for path, target in links:
+        with suppress(OSError):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).symlink_to(target)
+    seen = {path: model.sha256 for model in audited(root).models for path in (*model.paths, *model.links)}
+    inside = {path for path in seen if os.path.realpath(root / path).startswith(f"{root}/")}
+    for path, sha256 in ((path, seen[path]) for path in inside):
+        assert hashlib.sha256((root / path).read_bytes()).digest() == sha256
+    shown = {str(path.relative_to(root)) for path in root.rglob("file") if path.is_file()}
+    shown |= {path for path, _ in links if (root / path).is_file()}
+    outside = {path for path in shown if not os.path.realpath(root / path).startswith(f"{root}/")}
+    assert shown - outside <= seen.keys()
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +21,10 @@ from hypothesis import strategies as st
 from prefetch.comfyui.catalog import Catalog, Offer
 from prefetch.comfyui.workflow import load_table
 from prefetch.demo.server import DemoServer, running_origin
-from prefetch.image.accounts import ModelAccount
+from prefetch.image.accounts import ModelAccount, account
+from prefetch.image.archive import read_image
 from prefetch.manifest import load_manifests
-from prefetch.salvage import Salvage, manifest_text, salvage
+from prefetch.salvage import Left, Salvage, manifest_text, salvage
 from tests.support.commands import Commands
 from tests.support.images import LayerMaker, docker_archive
 from tests.support.models import Wanted, repo_of, sha256_of, wanted, write_manifest
@@ -189,6 +192,113 @@ def sparse_archive(path: Path, *, size: int) -> Path:
         file.seek(size - 4 + 1024, os.SEEK_CUR)
         file.write(rest)
     return path
+
+
+# Models in a cache of the Hub -----------------------------------------------------------------------------------------
+
+COMMIT = "32bd64288804d66eefd0ccbe215aa642df71cc41"
+REPOSITORY = "models--openai--clip-vit-large-patch14"
+SOURCE = f"hf://openai/clip-vit-large-patch14@{COMMIT}/model.safetensors"
+LINK = "comfyui/models/clip_vision/clip.safetensors"
+
+
+def cached(hub: str, *, copied: bool = False) -> LayerMaker:
+    """A layer with a cache below ``hub``, as ``hf download`` leaves it, or as a copy that follows links does."""
+    folder, content = f"{hub}/{REPOSITORY}", body(VAE)
+    if copied:
+        return LayerMaker("COPY --from").file(f"{folder}/snapshots/{COMMIT}/model.safetensors", content)
+    blob = f"blobs/{VAE.content.sha256}"
+    layer = LayerMaker("RUN hf download").file(f"{folder}/{blob}", content)
+    return layer.symlink(f"{folder}/snapshots/{COMMIT}/model.safetensors", f"../../{blob}")
+
+
+def salvaged(folder: Path, *layers: LayerMaker) -> tuple[list[Any], list[Left]]:
+    """What the manifest of an image has, and what it leaves open."""
+    image = read_image(docker_archive(folder / "i.tar", layers))
+    found = salvage(account([layer.contents for layer in image]).models, Catalog(), TABLE)
+    return [*found.entries], [*found.left]
+
+
+HUBS = ["root/.cache/huggingface/hub", "workspace/hf/hub", "comfyui/models/hub", "opt/hub"]
+
+
+@pytest.mark.parametrize("hub", HUBS)
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("upwards", [False, True])
+@pytest.mark.parametrize("link_first", [False, True])
+def test_a_model_in_the_hubs_cache_stands_where_its_link_stands(
+    tmp_path: Path, hub: str, *, copied: bool, upwards: bool, link_first: bool
+) -> None:
+    target = f"{hub}/{REPOSITORY}/snapshots/{COMMIT}/model.safetensors"
+    link = LayerMaker("RUN ln -s").symlink(LINK, f"../../../{target}" if upwards else f"/{target}")
+    layers = [cached(hub, copied=copied), link]
+    added, left = salvaged(tmp_path, *(reversed(layers) if link_first else layers))
+    assert added == [VAE.entry(path="models/clip_vision/clip.safetensors", source=SOURCE)]
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        (LINK, f"/{HUBS[0]}/{REPOSITORY}/blobs/{VAE.content.sha256}"),
+        ("comfyui/models/clip_vision/x", f"/{HUBS[0]}/{REPOSITORY}/snapshots/{COMMIT}"),
+        ("comfyui/models/clip_vision", f"/{HUBS[0]}/{REPOSITORY}/snapshots/{COMMIT}/"),
+        (LINK, "/hub/./../snapshots/model"),
+    ],
+)
+def test_links_to_blobs_to_folders_and_over_links(tmp_path: Path, path: str, target: str) -> None:
+    more = LayerMaker().symlink("hub", f"{HUBS[0]}/{REPOSITORY}/snapshots/../snapshots")
+    more.symlink(f"{HUBS[0]}/{REPOSITORY}/snapshots/model", f"{COMMIT}/model.safetensors")
+    added, left = salvaged(tmp_path, cached(HUBS[0]), more, LayerMaker("RUN ln -s").symlink(path, target))
+    where = path.removeprefix("comfyui/")
+    expected = where if where.endswith(".safetensors") else f"{where}/model.safetensors"
+    assert (added, left) == ([VAE.entry(path=expected, source=SOURCE)], [])
+
+
+@pytest.mark.parametrize("hub", HUBS)
+def test_without_a_link_the_place_is_left_open_and_the_source_is_not(tmp_path: Path, hub: str) -> None:
+    layers = [cached(hub), LayerMaker().symlink(LINK, "/nowhere"), LayerMaker().delete(LINK)]
+    added, left = salvaged(tmp_path, *layers, LayerMaker().symlink("root/models.link", f"/{hub}"))
+    assert (added, len(left)) == ([], 1)
+    assert (left[0].entry.get("path"), left[0].entry["source"]) == (None, SOURCE)
+    assert "no link in a folder of models leads there" in left[0].reason
+
+
+def test_a_model_that_only_its_suffix_tells_is_found_by_its_link(tmp_path: Path) -> None:
+    content = b"\x08\x07\x12\x07pytorch" + bytes(2_000_000)
+    sha256 = hashlib.sha256(content).hexdigest()
+    folder = f"{HUBS[0]}/models--a--b"
+    layer = LayerMaker().file(f"{folder}/blobs/{sha256}", content).symlink("c/models/onnx/x.onnx", f"/{folder}/s")
+    added, _ = salvaged(
+        tmp_path,
+        layer.symlink(f"{folder}/s", f"snapshots/{COMMIT}/sub/x.onnx").symlink(
+            f"{folder}/snapshots/{COMMIT}/sub/x.onnx", f"../../../blobs/{sha256}"
+        ),
+    )
+    assert [(entry["path"], entry["source"]) for entry in added] == [
+        ("models/onnx/x.onnx", f"hf://a/b@{COMMIT}/sub/x.onnx")
+    ]
+
+
+def test_folders_linked_into_one_another_and_links_in_circles_end(tmp_path: Path) -> None:
+    layer = cached(HUBS[0]).symlink(LINK, f"/{HUBS[0]}/{REPOSITORY}/snapshots/{COMMIT}/model.safetensors")
+    for number in range(300):
+        layer.symlink(f"models/{number}", f"/models/{number + 1}").symlink(f"models/x/{number}", "..")
+        layer.symlink(f"models/y/{number}", "/").symlink(f"models/z/{number}", "a/../" * 800)
+    layer.symlink("models/300", "/models/0")
+    start = time.monotonic()
+    added, _ = salvaged(tmp_path, layer)
+    assert [entry["path"] for entry in added if "/y/" not in entry["path"]] == ["models/clip_vision/clip.safetensors"]
+    assert time.monotonic() - start < 20
+
+
+def test_an_image_with_a_cache_becomes_a_manifest_with_nothing_left_open(commands: Commands) -> None:
+    link = LayerMaker("RUN ln -s").symlink(LINK, f"/{HUBS[0]}/{REPOSITORY}/snapshots/{COMMIT}/model.safetensors")
+    archive, output = docker_archive(commands.home / "i.tar", [cached(HUBS[0]), link]), commands.home / "m.yaml"
+    outcome = commands.run("image", "audit", archive, "--manifest", output, "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    assert [entry.model.source for entry in load_manifests([output]).entries] == [SOURCE]
+    assert outcome.document["models"][0]["links"][0] == LINK
 
 
 # Where a file of an image belongs -------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from prefetch.image.contents import Contents, Directory, Link, Stored, Whiteout
-from prefetch.image.tree import Copy, Tree
+from prefetch.image.contents import Contents, Directory, Link, Stored, SymbolicLink, Whiteout
+from prefetch.image.links import linked
+from prefetch.image.recognise import model_format
+from prefetch.image.tree import Copy, Symlink, Tree
 
 __all__ = ["Accounts", "LayerAccount", "ModelAccount", "account"]
 
@@ -50,6 +52,7 @@ class ModelAccount:
         size: bytes of one copy.
         stored_at: every place that stores it, as (layer number from 0, path): one for each copy.
         paths: where it is seen in the end, sorted; empty where all of it is hidden.
+        links: where symbolic links show it besides, sorted.
     """
 
     sha256: bytes
@@ -57,6 +60,7 @@ class ModelAccount:
     format: str
     stored_at: list[tuple[int, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
 
     @property
     def stored(self) -> int:
@@ -76,12 +80,19 @@ def account(layers: Sequence[Contents]) -> Accounts:
     """What the layers come to, one laid over the other."""
     tree = Tree()
     copies = list(_lay(tree, layers))
+    links = list(linked(tree.root))
+    for path, copy in links:
+        _name(copy, path)
     models = _models(copies)
     for path, copy in tree.seen():
         if copy.file.format is not None:
             models[copy.file.sha256].paths.append(path)
+    for path, copy in links:
+        if copy.file.format is not None:
+            models[copy.file.sha256].links.append(path)
     for model in models.values():
         model.paths.sort()
+        model.links.sort()
     return Accounts(
         layers=_layers(copies, len(layers)),
         models=sorted(models.values(), key=lambda model: (-model.stored, model.sha256)),
@@ -99,10 +110,18 @@ def _lay(tree: Tree, layers: Sequence[Contents]) -> Iterator[Copy]:
                 yield tree.store(Copy(number, entry))
             elif isinstance(entry, Link):
                 tree.link(entry.path, entry.target)
+            elif isinstance(entry, SymbolicLink):
+                tree.replace(entry.path, Symlink(entry.target))
             elif isinstance(entry, Directory):
                 tree.make_directory(entry.path)
             elif not isinstance(entry, Whiteout):
                 tree.replace(entry.path)
+
+
+def _name(copy: Copy, path: str) -> None:
+    """The Hub's cache keeps files under their hashes: where only a suffix tells a model, it is the link's."""
+    if copy.file.format is None and (kind := model_format(path, b"", copy.file.size)):
+        copy.file = replace(copy.file, format=kind)
 
 
 def _layers(copies: Sequence[Copy], count: int) -> list[LayerAccount]:

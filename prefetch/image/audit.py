@@ -90,7 +90,7 @@ def _model_table(models: Sequence[ModelAccount]) -> str:
         return ""
     rows = [f"{'copies':>6} {'size':>10}  {'format':<11}  {'sha256':<12}  model"]
     for model in models:
-        where = model.paths or [f"{path} (hidden)" for _, path in model.stored_at]
+        where = [*model.paths, *model.links] or [f"{path} (hidden)" for _, path in model.stored_at]
         rows.append(
             f"{len(model.stored_at):>6} {bytes_text(model.size):>10}  {model.format:<11}  "
             f"{model.sha256.hex()[:12]}  " + printable(", ".join(dict.fromkeys(where)))
@@ -109,5 +109,6 @@ def _model_document(model: ModelAccount) -> dict[str, Any]:
         "format": model.format,
         "copies": len(model.stored_at),
         "paths": model.paths,
+        "links": model.links,
         "stored_at": [{"layer": layer + 1, "path": path} for layer, path in model.stored_at],
     }

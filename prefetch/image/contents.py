@@ -23,6 +23,7 @@ __all__ = [
     "Link",
     "Replacement",
     "Stored",
+    "SymbolicLink",
     "Through",
     "Whiteout",
     "read_layer",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
+_LONGEST_TARGET = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,21 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolicLink:
+    """A name that leads to ``target``, as the link says it: from the image's root, or from the folder it stands in."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Replacement:
-    """A symbolic link, device or pipe: holds no bytes, and replaces whatever lower layers have there."""
+    """A device or pipe: holds no bytes, and replaces whatever lower layers have there."""
 
     path: str
 
 
-Entry: TypeAlias = Stored | Link | Whiteout | Directory | Replacement
+Entry: TypeAlias = Stored | Link | Whiteout | Directory | SymbolicLink | Replacement
 Contents: TypeAlias = list[Entry]
 Through: TypeAlias = Callable[[Readable], Readable]
 """What every file is read through; it gives the same bytes."""
@@ -109,8 +119,15 @@ def read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
         return Link(path, normal(member.linkname))
     if member.isdir():
         return Directory(path)
+    if member.issym():
+        return _symbolic(path, member.linkname)
     body = archive.extractfile(member) if member.isfile() else None
     return Replacement(path) if body is None else _read(path, member.size, body)
+
+
+def _symbolic(path: str, target: str) -> SymbolicLink | Replacement:
+    # Linux makes no longer one, so it leads nowhere.
+    return SymbolicLink(path, target) if len(target) <= _LONGEST_TARGET else Replacement(path)
 
 
 def walk(root: Path, *, through: Through, gone: Gone) -> Contents:
@@ -153,10 +170,10 @@ def _pass_over(error: OSError, path: str, gone: Gone) -> None:
     gone(path)
 
 
-def _stands(
-    path: str, entry: os.DirEntry[str], first_names: dict[tuple[int, int], str], through: Through
-) -> Stored | Link | Directory | Replacement:
-    if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
+def _stands(path: str, entry: os.DirEntry[str], first_names: dict[tuple[int, int], str], through: Through) -> Entry:
+    if entry.is_symlink():
+        return _symbolic(path, os.fspath(Path(entry.path).readlink()))
+    if not (entry.is_dir() or entry.is_file()):
         return Replacement(path)
     return Directory(path) if entry.is_dir() else _file(path, entry, first_names, through)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from prefetch.image.contents import Stored
 
-__all__ = ["Copy", "Tree"]
+__all__ = ["Copy", "Folder", "Node", "Symlink", "Tree"]
 
 
 @dataclass(slots=True, eq=False)
@@ -25,15 +25,32 @@ class Copy:
         return self.names == 0
 
 
-_Folder: TypeAlias = "dict[str, _Node]"
-_Node: TypeAlias = "_Folder | Copy | None"
+@dataclass(frozen=True, slots=True)
+class Symlink:
+    """A symbolic link's text."""
+
+    target: str
+
+    @property
+    def absolute(self) -> bool:
+        """Whether it begins at the image's root."""
+        return self.target.startswith("/")
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names to go by, one after another."""
+        return [name for name in self.target.split("/") if name not in ("", ".")]
+
+
+Folder: TypeAlias = "dict[str, Node]"
+Node: TypeAlias = "Folder | Copy | Symlink | None"
 
 
 class Tree:
-    """What is seen so far. A node is a folder, a copy, or None for what has no bytes."""
+    """What is seen so far. A node is a folder, a copy, a link, or None for what else has no bytes."""
 
     def __init__(self) -> None:
-        self._root: _Folder = {}
+        self.root: Folder = {}
 
     def store(self, copy: Copy) -> Copy:
         """The copy is seen at its path from now on."""
@@ -44,11 +61,11 @@ class Tree:
         """What is seen at ``target`` is seen at ``path`` too."""
         folder, name = self._folder(target)
         node = folder.get(name)
-        self._put(path, node if isinstance(node, Copy) else None)
+        self._put(path, None if isinstance(node, dict) else node)
 
-    def replace(self, path: str) -> None:
-        """Something without bytes is seen at ``path``."""
-        self._put(path, None)
+    def replace(self, path: str, by: Symlink | None = None) -> None:
+        """A symbolic link, or something else without bytes, is seen at ``path``."""
+        self._put(path, by)
 
     def make_directory(self, path: str) -> None:
         """``path`` is a folder: the one that is there, or an empty one."""
@@ -61,29 +78,29 @@ class Tree:
         folder, name = self._folder(path)
         if not opaque:
             _release(folder.pop(name, None))
-        elif isinstance(below := folder.get(name) if name else self._root, dict):
+        elif isinstance(below := folder.get(name) if name else self.root, dict):
             _release(below)
             below.clear()
 
     def seen(self) -> Iterator[tuple[str, Copy]]:
         """Every path that leads to a copy."""
-        pending: list[tuple[str, _Node]] = [("", self._root)]
+        pending: list[tuple[str, Node]] = [("", self.root)]
         while pending:
             path, node = pending.pop()
             if isinstance(node, Copy):
                 yield path, node
-            elif node is not None:
+            elif isinstance(node, dict):
                 pending.extend((f"{path}/{name}" if path else name, below) for name, below in node.items())
 
-    def _put(self, path: str, node: _Node) -> None:
+    def _put(self, path: str, node: Node) -> None:
         folder, name = self._folder(path)
         if isinstance(node, Copy):
             node.names += 1
         _release(folder.get(name))
         folder[name] = node
 
-    def _folder(self, path: str) -> tuple[_Folder, str]:
-        folder = self._root
+    def _folder(self, path: str) -> tuple[Folder, str]:
+        folder = self.root
         *above, name = path.split("/")
         for part in above:
             below = folder.get(part)
@@ -94,11 +111,11 @@ class Tree:
         return folder, name
 
 
-def _release(node: _Node) -> None:
+def _release(node: Node) -> None:
     pending = [node]
     while pending:
         one = pending.pop()
         if isinstance(one, Copy):
             one.names -= 1
-        elif one is not None:
+        elif isinstance(one, dict):
             pending.extend(one.values())
