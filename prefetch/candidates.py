@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
+from prefetch.errors import AccessError, PatienceError, PrefetchError, SourceError, TransientError
 from prefetch.manifest import Entry, Model
 from prefetch.nearby import Copy, Nearby
 from prefetch.net.origin import Origin
+from prefetch.net.retry import FullJitter
 from prefetch.report.events import Listener, Notice, Resolving, Retried
 from prefetch.sources.file import FileOrigin
 from prefetch.sources.lazy import LazyOrigin
@@ -123,21 +124,44 @@ class _Finder:
         await self.resolver.ask_together(refs, on_retry=retried)
 
     async def find(self, standing: Standing) -> Candidate | PrefetchError:
+        try:
+            return await self._first_of(standing)
+        except PatienceError as error:
+            # Nothing else is left: who wanted a longer pause than a host may have is asked again after that.
+            self.listener(
+                Notice("warning", f"{standing.path}: {error.message} It is asked again in {error.floor:.0f} s.")
+            )
+            await asyncio.sleep(error.floor + FullJitter().spread())
+        except (AccessError, SourceError, TransientError) as error:
+            return error
+        try:
+            return await self._first_of(standing)
+        except (AccessError, SourceError, TransientError) as error:
+            return error
+
+    async def _first_of(self, standing: Standing) -> Candidate:
+        """The first of the model's sources that tells of it.
+
+        Raises:
+            PatienceError: all failed, and one of them because it wants a pause.
+            AccessError, SourceError, TransientError: all failed; what the first said.
+        """
         model = standing.model
-        sources = (model.source, *model.mirrors)
-        commits = (standing.entry.commit, *(None for _ in model.mirrors))
-        first_error: PrefetchError | None = None
-        for number, (source, commit) in enumerate(zip(sources, commits, strict=True)):
+        sources = ((model.source, standing.entry.commit), *((mirror, None) for mirror in model.mirrors))
+        failed: list[PrefetchError] = []
+        paused: list[Origin] = []
+        for number, (source, commit) in enumerate(sources):
             try:
                 remote = await self._resolve(model, source, commit=commit)
             except (AccessError, SourceError, TransientError) as error:
-                # A mirror that fails too says less than the source that was meant.
-                first_error = first_error or error
+                failed.append(error)
+                if isinstance(error, PatienceError):
+                    paused.append(self._lazy(model, source, commit=commit))
                 continue
-            mirrors = (self._lazy(model, mirror) for mirror in sources[number + 1 :])
-            return await self._preferring_copy(Candidate(standing, remote, (remote.origin, *mirrors)))
-        assert first_error is not None
-        return first_error
+            mirrors = (self._lazy(model, mirror) for mirror, _ in sources[number + 1 :])
+            return await self._preferring_copy(Candidate(standing, remote, (remote.origin, *mirrors, *paused)))
+        # A mirror that fails too says less than the source that was meant.
+        raise next((error for error in failed if isinstance(error, PatienceError)), failed[0])
 
     async def _resolve(self, model: Model, source: str, *, commit: str | None = None) -> RemoteFile:
         def retried(error: TransientError, attempt: int, delay: float) -> None:

@@ -13,6 +13,7 @@ PrefetchError                     1  some model failed
 │   └── ContentError              1  what was received is not the file that was asked for
 │       └── HashMismatch          1  all bytes are there and their SHA-256 is another
 ├── TransientError                1  worth another try: a reset, a cut, a stall, 429, 5xx
+│   └── PatienceError             1  the host wants a longer pause, or is slower, than it may: others are asked first
 ├── ModelsFailed                  ·  several models failed: the code they share, else 1
 └── Interrupted                 130  SIGINT or SIGTERM
 
@@ -32,6 +33,7 @@ __all__ = [
     "ManifestError",
     "ModelsFailed",
     "OutgrownError",
+    "PatienceError",
     "PrefetchError",
     "RevisionError",
     "SourceError",
@@ -143,6 +145,13 @@ class TransientError(PrefetchError):
         super().__init__(message, remedy=remedy)
         self.cause = cause
         self.floor = floor
+
+
+class PatienceError(TransientError):
+    """A host costs more time than one host may; it is asked again only where no other is left.
+
+    Its ``floor`` is how many seconds later that may be: never more than the host's bound.
+    """
 
 
 class ModelsFailed(PrefetchError):

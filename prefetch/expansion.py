@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from prefetch.errors import ContentError, PrefetchError, TransientError, UsageError
 from prefetch.lockfile import Lock
 from prefetch.manifest import Entry, Folder, FolderEntry, Model, Wanted, merge
+from prefetch.net.bounds import HostBounds
 from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import enumerated
 from prefetch.settings import Settings
@@ -176,7 +177,11 @@ def _list_now(
     wanted = list(dict.fromkeys(folders))
 
     async def ask() -> list[Listing | PrefetchError]:
-        async with open_session(connections=settings.connections, allow_private=settings.allow_private) as session:
+        async with open_session(
+            connections=settings.connections,
+            allow_private=settings.allow_private,
+            bounds=HostBounds(settings.host_patience),
+        ) as session:
             resolver = Resolver(session, Access.from_environment(os.environ))
             return await asyncio.gather(*(_ask(resolver, folder, listener) for folder in wanted))
 

@@ -82,8 +82,10 @@ class Fetching:
         Raises:
             SpaceError: what is missing does not fit.
         """
-        private = self._limits.allow_private
-        async with open_session(connections=self._limits.connections, allow_private=private) as session:
+        limits = self._limits
+        async with open_session(
+            connections=limits.connections, allow_private=limits.allow_private, bounds=limits.host
+        ) as session:
             nearby = Nearby(cache_places(os.environ, self._volume.root))
             resolver = Resolver.from_environment(session)
             found = await find(absent, resolver, listener=self._listener, nearby=nearby)
@@ -177,6 +179,7 @@ class Fetching:
             memory=self._limits.memory,
             range_size=self._limits.range_size,
             limit_rate=self._limits.limit_rate,
+            bounds=self._limits.host,
             flow=self._flow,
             fail_fast=self._limits.fail_fast,
             listener=self._hear,

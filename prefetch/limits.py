@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prefetch.net.bounds import HostBounds
+
 __all__ = ["Limits", "Patience"]
 
 
@@ -33,6 +35,7 @@ class Limits:
         fail_fast: begin nothing new after the first failure.
         allow_private: let sources lead to private and link-local addresses.
         allow_unpinned: fetch files that can run code when loaded though nothing pins them.
+        host: what one host may cost.
         patience: how others that fetch the same models are waited for.
     """
 
@@ -44,4 +47,5 @@ class Limits:
     fail_fast: bool
     allow_private: bool
     allow_unpinned: bool
+    host: HostBounds
     patience: Patience

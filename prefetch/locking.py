@@ -100,7 +100,8 @@ class Locking:
             return await self._fetch(await self._find(session, entries), "block digests", {})
 
     def _session(self) -> AbstractAsyncContextManager[Session]:
-        return open_session(connections=self._limits.connections, allow_private=self._limits.allow_private)
+        limits = self._limits
+        return open_session(connections=limits.connections, allow_private=limits.allow_private, bounds=limits.host)
 
     async def _find(self, session: Session, entries: Iterable[Entry]) -> Mapping[str, Candidate | PrefetchError]:
         standings = [Standing(entry, State.MISSING, None, None) for entry in entries]
@@ -160,7 +161,7 @@ class Locking:
         def retried(error: TransientError, attempt: int, delay: float) -> None:
             self._listener(Retried(candidate.path, origin.host, error.cause, error.message, attempt, delay))
 
-        retrying = metadata_retrying(on_retry=retried, wait=FullJitter())
+        retrying = metadata_retrying(on_retry=retried, wait=FullJitter(patience=self._limits.host.patience))
         reading: _Reading = await retrying(_hash_once, candidate)
         return reading
 

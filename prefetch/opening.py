@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prefetch.errors import UsageError
 from prefetch.given import SYSTEM_MANIFEST, Given, Remote, Written, find_given
 from prefetch.limits import Limits, Patience
+from prefetch.net.bounds import HostBounds
 from prefetch.report.humanize import enumerated
 from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
@@ -159,5 +160,6 @@ def limits_of(settings: Settings) -> Limits:
         fail_fast=settings.fail_fast,
         allow_private=settings.allow_private,
         allow_unpinned=settings.allow_unpinned,
+        host=HostBounds(settings.host_patience, settings.min_rate),
         patience=Patience(0.0 if settings.no_wait else settings.wait_timeout, settings.claim_ttl),
     )

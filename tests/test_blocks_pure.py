@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from prefetch.blockfile import BlockDigests, Digests, parse_blocks
 from prefetch.errors import ManifestError
+from prefetch.net.bounds import HostBounds
 from prefetch.net.origin import Body
 from prefetch.transfer.expected import Expected, Verdict
 from prefetch.transfer.mirrors import Mirrors
@@ -123,7 +124,7 @@ def connections(*origins: Host) -> Any:
 
 def measured(*, a: float | None = None, b: float | None = None) -> Mirrors:
     """Two hosts, of which a speed is known or not."""
-    mirrors = Mirrors((A, B), together=True)
+    mirrors = Mirrors((A, B), together=True, bounds=HostBounds())
     for origin, speed in ((A, a), (B, b)):
         for second in range(4 if speed is not None else 0):
             brought = SimpleNamespace(origin=origin, connected=True, received=int(second * (speed or 0)))
@@ -151,7 +152,7 @@ def test_the_host_that_brings_most(why: str, speeds: dict[str, float], at_work: 
 
 
 def test_hosts_one_after_another() -> None:
-    mirrors = Mirrors((A, B), together=False)
+    mirrors = Mirrors((A, B), together=False, bounds=HostBounds())
     assert [mirrors.pick(connections(A)) for _ in range(3)] == [A] * 3
     assert mirrors.drop(A)
     assert mirrors.pick([], but={B}) is B, "the only one is asked in any case"
@@ -161,19 +162,19 @@ def test_hosts_one_after_another() -> None:
 def test_a_host_that_wants_a_pause_is_passed_over() -> None:
     paused = Host("paused")
     paused.pause = 3.0
-    assert Mirrors((paused, B), together=True).pick(connections(B, B, B)) is B
-    assert Mirrors((paused,), together=True).pick([]) is paused
+    assert Mirrors((paused, B), together=True, bounds=HostBounds()).pick(connections(B, B, B)) is B
+    assert Mirrors((paused,), together=True, bounds=HostBounds()).pick([]) is paused
 
 
 def test_a_host_without_ranges_serves_alone_or_not_at_all() -> None:
     whole = Host("whole", ranges=False)
-    assert Mirrors((whole, B), together=True).live == [B]
-    assert Mirrors((whole,), together=True).live == [whole]
-    assert Mirrors((whole, B), together=False).live == [whole]
+    assert Mirrors((whole, B), together=True, bounds=HostBounds()).live == [B]
+    assert Mirrors((whole,), together=True, bounds=HostBounds()).live == [whole]
+    assert Mirrors((whole, B), together=False, bounds=HostBounds()).live == [whole]
 
 
 def test_a_host_that_failed_twice_is_not_tried_first_any_more_until_bytes_come_from_it() -> None:
-    mirrors = Mirrors((A, B), together=True)
+    mirrors = Mirrors((A, B), together=True, bounds=HostBounds())
     at_work = connections(B, B)
     assert mirrors.pick(at_work) is A
     mirrors.failed(A)

@@ -37,15 +37,16 @@ ROOMS = {
     "comfyui/workflow": {"errors", "volume", "yamlfile"},
     "image": {"errors", "report"},
     "runpod": {"errors", "net", "report", "sources"},
-    "settings": {"comfyui", "runpod", "values"},
+    "settings": {"comfyui", "net", "runpod", "values"},
 }
 """For each room the rooms it may know: docs/architecture.md."""
 
 SEAMS = {
-    ("transfer", "net"): {"prefetch.net.origin", "prefetch.net.retry"},
+    ("transfer", "net"): {"prefetch.net.bounds", "prefetch.net.origin", "prefetch.net.retry"},
     ("volume", "report"): {"prefetch.report.humanize"},
     ("image", "report"): {"prefetch.report.humanize"},
     ("settings", "comfyui"): {"prefetch.comfyui.paths"},
+    ("settings", "net"): {"prefetch.net.bounds"},
     ("settings", "runpod"): {"prefetch.runpod.options"},
     ("runpod", "report"): {"prefetch.report.events", "prefetch.report.humanize"},
     ("runpod", "sources"): {"prefetch.sources.tokens"},

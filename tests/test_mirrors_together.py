@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from prefetch.net.bounds import HostBounds
 from prefetch.net.origin import Origin
 from prefetch.transfer.mirrors import Mirrors
 from prefetch.transfer.peers import Connection, Peers
@@ -81,7 +82,7 @@ class Transfer:
         self.left = size
         self.now = 0.0
         self.hosts = hosts
-        self.mirrors = Mirrors(hosts, together=True)
+        self.mirrors = Mirrors(hosts, together=True, bounds=HostBounds())
         self.peers = Peers()
         self.segments: set[Range] = set()
         self.cut: Counter[str] = Counter()

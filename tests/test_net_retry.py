@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefetch.errors import SourceError, TransientError
+from prefetch.errors import PatienceError, SourceError, TransientError
+from prefetch.net.bounds import PATIENCE
 from prefetch.net.retry import FullJitter, Outage, metadata_retrying
 
 
@@ -32,10 +33,17 @@ def test_the_window_of_a_delay(cause: str, floor: float, attempt: int, shortest:
     assert FullJitter(uniform=lambda: 1.0).delay(error, attempt) == longest
 
 
-@given(st.floats(0, 1000), st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+@given(st.floats(0, PATIENCE), st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_never_before_the_floor_nor_long_after(floor: float, attempt: int, drawn: float) -> None:
     delay = FullJitter(uniform=lambda: drawn).delay(TransientError("x", cause="cut", floor=floor), attempt)
     assert floor <= delay <= floor + 60
+
+
+def test_more_than_its_bound_is_not_waited_for() -> None:
+    asks = TransientError("a.test answered 429 for f.", cause="status_429", floor=999_999.0)
+    with pytest.raises(PatienceError, match="pause of 999999 s, longer than the 20 s of --host-patience") as raised:
+        FullJitter(patience=20.0).delay(asks, 1)
+    assert raised.value.floor == 20.0
 
 
 def outcome(

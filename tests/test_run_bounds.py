@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from prefetch.demo.actions import IgnoreRange, NoLength
+from prefetch.demo.actions import Action, IgnoreRange, NoLength, Status, TooMany, Trickle
 from prefetch.demo.content import ZeroFile
 from prefetch.demo.faults import Fault
 from prefetch.demo.messages import Reply, Request
@@ -15,7 +17,7 @@ from prefetch.demo.server import DemoServer, running_origin
 from prefetch.volume.layout import Volume
 from prefetch.volume.space import used_bytes
 from tests.support.commands import Commands
-from tests.support.models import BLOCK, assert_whole, journals, repo_of, wanted
+from tests.support.models import BLOCK, Wanted, assert_whole, journals, repo_of, wanted
 from tests.support.runs import Runs
 
 MODELS = wanted(5 * BLOCK, 70_000)
@@ -77,3 +79,87 @@ def test_a_model_of_unknown_size_that_fits_exactly_is_there(runs: Runs, origin: 
     outcome = runs.run("--quota", str(used + room), entries=[entry])
     assert outcome.returncode == 0, outcome.stderr
     assert (runs.volume / "models/unsized.dat").stat().st_size == room
+
+
+# Time ------------------------------------------------------------------------------------------------------------
+
+FOREVER = 999_999
+
+
+def elsewhere(origin: DemoServer, model: Wanted) -> str:
+    """A mirror of the model at another host name."""
+    origin.put_file(model.name, model.content)
+    return origin.endpoint.replace("127.0.0.1", "localhost") + f"/files/{model.name}"
+
+
+@pytest.mark.parametrize(
+    ("met", "pause"),
+    [
+        ("hub", TooMany(FOREVER)),
+        ("cdn", TooMany(FOREVER, "ratelimit")),
+        ("cdn", Status(500, {"Retry-After": str(FOREVER)})),
+    ],
+)
+def test_a_host_that_wants_days_is_left_for_the_mirror_at_once(
+    runs: Runs, origin: DemoServer, met: Any, pause: Action
+) -> None:
+    origin.add_faults(Fault(do=pause, server=met, path="*acme/models/*", method="*", times=None))
+    entries = [model.entry(mirrors=[elsewhere(origin, model)]) for model in MODELS]
+    began = time.monotonic()
+    outcome = runs.run(entries=entries)
+    assert outcome.returncode == 0, outcome.stderr
+    assert time.monotonic() - began < 15
+    assert_whole(runs.volume, MODELS)
+
+
+@pytest.mark.parametrize("met", ["hub", "cdn"])
+def test_without_a_mirror_it_is_asked_once_more_and_the_model_fails_with_that_sentence(
+    runs: Runs, origin: DemoServer, met: Any
+) -> None:
+    origin.add_faults(Fault(do=TooMany(FOREVER), server=met, method="*", times=None))
+    outcome = runs.of(MODELS[0]).run("--host-patience", "1")
+    assert outcome.returncode == 1, outcome.stderr
+    assert (
+        f"asks for a pause of {FOREVER} s, longer than the 1 s of --host-patience"
+        in outcome.document["error"]["message"]
+    )
+    refused = [entry for entry in origin.requests if entry.status == 429]
+    assert 2 <= len(refused) <= 4
+
+
+def test_a_pause_that_was_too_long_may_be_over_sooner(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(*(Fault(do=TooMany(FOREVER), server=met, method="*") for met in ("hub", "cdn")))
+    outcome = runs.of(MODELS[0]).run("--host-patience", "1")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "It is asked again in 1 s." in outcome.stderr
+    assert_whole(runs.volume, MODELS[:1])
+
+
+def test_a_host_that_was_left_is_asked_again_when_the_mirror_has_nothing(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(Fault(do=TooMany(FOREVER), server="cdn", path="*acme/models/*", times=1))
+    gone = origin.endpoint.replace("127.0.0.1", "localhost") + "/files/gone.safetensors"
+    outcome = runs.of(MODELS[0]).run("--host-patience", "1", entries=[MODELS[0].entry(mirrors=[gone])])
+    assert outcome.returncode == 0, outcome.stderr
+    assert_whole(runs.volume, MODELS[:1])
+
+
+def test_a_byte_a_second_is_left_for_the_mirror(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(Fault(do=Trickle(1), server="cdn", times=None))
+    model = MODELS[0]
+    outcome = runs.run("--host-patience", "2", entries=[model.entry(mirrors=[elsewhere(origin, model)])])
+    assert outcome.returncode == 0, outcome.stderr
+    assert "gave less than 1000 bytes a second" in outcome.stderr
+    assert_whole(runs.volume, [model])
+
+
+def test_a_byte_a_second_and_no_mirror_is_a_failure(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(Fault(do=Trickle(1), server="cdn", times=None))
+    outcome = runs.of(MODELS[0]).run("--host-patience", "2")
+    assert outcome.returncode == 1, outcome.stderr
+    assert f"gave less than 1000 bytes a second of {MODELS[0].path} for 2 s" in outcome.document["error"]["message"]
+
+
+def test_what_is_slow_and_of_use_is_waited_for(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(Fault(do=Trickle(50_000), server="cdn", times=None))
+    outcome = runs.of(MODELS[1]).run("--host-patience", "1", env={"PREFETCH_MIN_RATE": "5K"})
+    assert outcome.returncode == 0, outcome.stderr

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prefetch.comfyui.placement import warn_outside_models
 from prefetch.errors import PrefetchError, SpaceError
+from prefetch.net.bounds import HostBounds
 from prefetch.opening import volume_to_plan_for, wanted_on
 from prefetch.pinning import is_unpinned_pickle, unpinned_pickle
 from prefetch.plan import Plan, make_plan
@@ -141,7 +142,11 @@ async def _ask(
             return answer
         return _Missing(answer.standing, answer.sha256, answer.size, answer.remote.url, answer.remote.etag)
 
-    async with open_session(connections=settings.connections, allow_private=settings.allow_private) as session:
+    async with open_session(
+        connections=settings.connections,
+        allow_private=settings.allow_private,
+        bounds=HostBounds(settings.host_patience),
+    ) as session:
         found = await find(standings, Resolver.from_environment(session), listener=listener)
     return {path: missing(answer) for path, answer in found.items()}
 

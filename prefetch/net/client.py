@@ -13,6 +13,7 @@ import aiohttp
 from prefetch import __version__
 from prefetch.errors import UsageError
 from prefetch.net.addresses import AddressGuard
+from prefetch.net.bounds import HostBounds
 from prefetch.net.pauses import Pauses
 from prefetch.net.urls import OriginKey, SecretURL
 
@@ -24,15 +25,21 @@ _CONNECT_TIMEOUT = 15.0
 _READ_BUFFERS = 16 << 20  # bytes for all connections together
 _READ_BUFFER = (64 << 10, 1 << 20)  # the least and the most of them for one
 _DNS_CACHE_SECONDS = 60
+_USUAL = HostBounds()
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open aiohttp session, the guard of every address it connects to, and what hosts said of their limits."""
+    """An open aiohttp session, the guard of every address it connects to, and what hosts said of their limits.
+
+    Attributes:
+        bounds: what one host may cost.
+    """
 
     http: aiohttp.ClientSession
     guard: AddressGuard
     pauses: Pauses = field(default_factory=Pauses)
+    bounds: HostBounds = _USUAL
     _proxies: dict[OriginKey, SecretURL | None] = field(default_factory=dict, repr=False)
 
     def proxy_for(self, url: SecretURL) -> SecretURL | None:
@@ -45,7 +52,9 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(*, connections: int, allow_private: bool = False) -> AsyncIterator[Session]:
+async def open_session(
+    *, connections: int, allow_private: bool = False, bounds: HostBounds = _USUAL
+) -> AsyncIterator[Session]:
     """A session for the length of a run.
 
     Bodies arrive as the host sent them (no decompression), there is no total time limit (a stall is the engine's to
@@ -55,6 +64,7 @@ async def open_session(*, connections: int, allow_private: bool = False) -> Asyn
         connections: how many the caller means to have open at once; it bounds the memory for bytes on their way, not
             the connections themselves, which are the caller's to count.
         allow_private: whether private and link-local addresses may be connected to.
+        bounds: what one host may cost.
     """
     guard = AddressGuard(allow_private=allow_private)
     connector = aiohttp.TCPConnector(
@@ -71,7 +81,7 @@ async def open_session(*, connections: int, allow_private: bool = False) -> Asyn
         trust_env=False,
     )
     async with http:
-        yield Session(http, guard)
+        yield Session(http, guard, Pauses(longest=bounds.patience), bounds)
 
 
 def proxy_for(url: SecretURL) -> SecretURL | None:

@@ -11,12 +11,18 @@ from dataclasses import dataclass
 
 import tenacity
 
-from prefetch.errors import TransientError
+from prefetch.errors import PatienceError, TransientError
+from prefetch.net.bounds import PATIENCE
 
-__all__ = ["FullJitter", "Outage", "RetryListener", "metadata_retrying"]
+__all__ = ["WORTH_ANOTHER_TRY", "FullJitter", "Outage", "RetryListener", "metadata_retrying", "too_long"]
 
 RetryListener = Callable[[TransientError, int, float], None]
 """Told of a failure that is tried again: the error, the number of the try that failed, seconds until the next."""
+
+WORTH_ANOTHER_TRY = tenacity.retry_if_exception_type(TransientError) & tenacity.retry_if_not_exception_type(
+    PatienceError
+)
+"""Whether the same host should be asked once more."""
 
 _OVERLOAD = frozenset({"status_429", "status_503"})
 _PATIENCE = {"dns": 10.0, "connect": 10.0, "timeout": 30.0}  # seconds; a slow host deserves more than an absent one
@@ -30,16 +36,24 @@ class FullJitter:
         base: the first window in seconds.
         overload_base: the first window after 429 and 503, where the host itself says it has too much to do.
         cap: the widest window in seconds; the floor comes on top of it.
+        patience: the highest floor in seconds.
         uniform: draws from ``[0, 1)``.
     """
 
     base: float = 1.0
     overload_base: float = 5.0
     cap: float = 60.0
+    patience: float = PATIENCE
     uniform: Callable[[], float] = random.random
 
     def delay(self, error: TransientError, attempt: int) -> float:
-        """Seconds to wait after the ``attempt``-th try (1 is the first) failed with ``error``."""
+        """Seconds to wait after the ``attempt``-th try (1 is the first) failed with ``error``.
+
+        Raises:
+            PatienceError: the host asked for more than its bound.
+        """
+        if error.floor > self.patience:
+            raise too_long(error.message.rstrip("."), error.floor, self.patience, again=self.patience) from error
         base = self.overload_base if error.cause in _OVERLOAD else self.base
         window = min(self.cap, base * 2.0 ** min(attempt - 1, 32))
         return error.floor + self.uniform() * window
@@ -52,6 +66,16 @@ class FullJitter:
         """The same as a tenacity ``wait``."""
         error = state.outcome.exception() if state.outcome else None
         return self.delay(error, state.attempt_number) if isinstance(error, TransientError) else 0.0
+
+
+def too_long(who: str, asked: float, patience: float, *, again: float) -> PatienceError:
+    """The error for a pause of ``asked`` seconds that ``who`` wants: more than ``patience``; ``again`` are left."""
+    return PatienceError(
+        f"{who}, and asks for a pause of {asked:.0f} s, longer than the {patience:.0f} s of --host-patience.",
+        cause="pause",
+        floor=again,
+        remedy="Run it again later, add a mirror to its entry, or set a longer --host-patience.",
+    )
 
 
 class Outage(tenacity.stop.stop_base):
@@ -100,7 +124,7 @@ def metadata_retrying(
             on_retry(error, state.attempt_number, state.upcoming_sleep)
 
     return tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception_type(TransientError),
+        retry=WORTH_ANOTHER_TRY,
         wait=wait,
         stop=tenacity.stop_any(tenacity.stop_after_attempt(attempts), outage or Outage()),
         sleep=sleep,

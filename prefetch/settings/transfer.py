@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from prefetch import values
+from prefetch.net.bounds import PATIENCE, RATE
 from prefetch.settings.option import option, switch
 
 __all__ = ["Transfer"]
@@ -39,6 +40,21 @@ class Transfer:
         metadata=option(
             values.size("a number of bytes a second above 0", "50M", "RATE"),
             "most bytes a second, over all connections: 50M is 50,000,000 bytes a second",
+        ),
+    )
+    host_patience: float = field(
+        default=PATIENCE,
+        metadata=option(
+            values.seconds(1, 86400, example="300"),
+            "seconds that one host may cost a model, by a pause it asks for or by bringing next to nothing, before its "
+            "mirrors are asked; without any, the model fails",
+        ),
+    )
+    min_rate: int = field(
+        default=RATE,
+        metadata=option(
+            values.size("a number of bytes a second above 0", "10K", "RATE"),
+            "bytes a second of a model below which its host brings next to nothing",
         ),
     )
     quota: int | None = field(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from prefetch.errors import PatienceError
 from prefetch.net.origin import Body, Origin
 from prefetch.sources.remote import RemoteFile
 
@@ -20,6 +22,7 @@ class LazyOrigin:
         self._host = host
         self._lock = asyncio.Lock()
         self._origin: Origin | None = None
+        self._not_before = 0.0
 
     @property
     def host(self) -> str:
@@ -31,7 +34,7 @@ class LazyOrigin:
 
     @property
     def pause(self) -> float:
-        return self._origin.pause if self._origin is not None else 0.0
+        return self._origin.pause if self._origin is not None else max(0.0, self._not_before - time.monotonic())
 
     def open(self, start: int, stop: int | None) -> AbstractAsyncContextManager[Body]:
         return self._open(start, stop)
@@ -40,6 +43,13 @@ class LazyOrigin:
     async def _open(self, start: int, stop: int | None) -> AsyncIterator[Body]:
         async with self._lock:
             if self._origin is None:
-                self._origin = (await self._resolve()).origin
+                self._origin = await self._find()
         async with self._origin.open(start, stop) as body:
             yield body
+
+    async def _find(self) -> Origin:
+        try:
+            return (await self._resolve()).origin
+        except PatienceError as error:
+            self._not_before = time.monotonic() + error.floor
+            raise

@@ -59,7 +59,7 @@ class Resolver:
         self._http = Http(session, access)
         self._guard = session.guard
         self._places = asyncio.Semaphore(_AT_ONCE)
-        self._wait = wait or FullJitter()
+        self._wait = wait or FullJitter(patience=session.bounds.patience)
         self._sleep = sleep
         self._attempts = attempts
         self._outages: defaultdict[str, Outage] = defaultdict(Outage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial as bound
 
-from prefetch.errors import ContentError, PrefetchError, SourceError, SpaceError
+from prefetch.errors import ContentError, PatienceError, PrefetchError, SourceError, SpaceError
 from prefetch.net.origin import Origin
 from prefetch.report.events import ModelVerified, Notice, Repaired
 from prefetch.transfer.assembly import Assembly
@@ -48,7 +48,8 @@ class Download:
         self._means = means
         self._listed = Listed(order, means.listener)
         begin = bound(Segment, self)
-        self.ranges = Ranges(order, partial, self._listed, begin=begin, over=self.over, now=means.clock())
+        now, bounds = means.clock(), means.bounds
+        self.ranges = Ranges(order, partial, self._listed, begin=begin, over=self.over, now=now, bounds=bounds)
         self._work = self.ranges.work
         if self.ranges.whole_only:
             self._listed.drop()
@@ -132,8 +133,7 @@ class Download:
         if origin not in self.ranges.mirrors.live or self.over.is_set():
             # Another of its connections was first to say so.
             return
-        if not self.ranges.mirrors.drop(origin):
-            self.fail(error)
+        if not self._goes_on_without(origin, error):
             return
         self._means.listener(
             Notice("warning", f"{error.message} {self.order.path} goes on from {self.ranges.mirrors.hosts}.")
@@ -144,6 +144,32 @@ class Download:
         self.ranges.whole_only = self.partial.identity.size is None
         self._work.abandon_connections(of=origin)
         self._means.changed()
+
+    def _goes_on_without(self, origin: Origin, error: PrefetchError) -> bool:
+        """Whether other hosts are asked instead of ``origin``. Without any, it is waited for, or the download fails."""
+        mirrors, now = self.ranges.mirrors, self._means.clock()
+        costly = isinstance(error, PatienceError)
+        if costly and mirrors.waits_for(origin, now):
+            # Another of its connections was refused for the same pause.
+            return False
+        if not (mirrors.set_aside(origin, now) if costly else mirrors.drop(origin)):
+            self.fail(error)
+        elif origin in mirrors.live:
+            text = f"{self.order.path}: {error.message} It is asked again in {origin.pause:.0f} s."
+            self._means.listener(Notice("warning", text))
+        return origin not in mirrors.live
+
+    def give_slow_hosts_up(self, seconds: float) -> None:
+        """Ask no host any longer that has brought next to nothing for too long, these last ``seconds`` included."""
+        origin = self.ranges.mirrors.overdrawn(self._work.segments, seconds)
+        if origin is not None:
+            bounds = self._means.bounds
+            message = (
+                f"{origin.host} gave less than {bounds.rate} bytes a second of {self.order.path} for "
+                f"{bounds.patience:.0f} s."
+            )
+            remedy = "Run it again later, add a mirror to its entry, or set a lower --min-rate."
+            self.origin_failed(origin, PatienceError(message, cause="slow", remedy=remedy))
 
     async def read_whole(self, origin: Origin, keeper: Segment | None) -> None:
         """A host sends no ranges: fetch the file over one connection, ``keeper``'s if that reads from the start."""

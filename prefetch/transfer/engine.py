@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from prefetch.errors import BusyError, OutgrownError, PrefetchError, SpaceError
+from prefetch.net.bounds import HostBounds
 from prefetch.report.events import Listener, ModelStarted
 from prefetch.signals import interrupted
 from prefetch.transfer.buffers import Buffers, Shares
@@ -42,6 +43,7 @@ class Engine:
             to the volume, or kept for the hash.
         range_size: bytes to ask for in one request, None to learn what suits each host.
         limit_rate: bytes a second over all connections, None for no cap.
+        bounds: what one host may cost a model.
         flow: takes what is moved, over all transfers of a run.
         fail_fast: begin nothing new after the first failure.
         place: gives what is finished its name.
@@ -55,6 +57,7 @@ class Engine:
         memory: int,
         range_size: int | None,
         limit_rate: int | None,
+        bounds: HostBounds,
         flow: Flow,
         fail_fast: bool,
         listener: Listener,
@@ -66,6 +69,7 @@ class Engine:
         self._connections = min(connections, blocks // 2)
         self._budget = Budget(self._connections)
         shares = Shares.of(blocks, connections=self._budget.target, writers=WRITERS, hashers=HASHERS)
+        self._bounds = bounds
         self._fail_fast = fail_fast
         self._listener = listener
         self._on_outcome = on_outcome
@@ -82,6 +86,7 @@ class Engine:
             flow=flow,
             peers=self._peers,
             limit=RateLimit(limit_rate, clock=clock) if limit_rate else None,
+            patience=bounds.patience,
             listener=listener,
             clock=clock,
         )
@@ -131,6 +136,7 @@ class Engine:
             listener=self._listener,
             changed=self._scheduler.changed,
             clock=self._clock,
+            bounds=self._bounds,
         )
 
     async def _until_ended(self) -> None:

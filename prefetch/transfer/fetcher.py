@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 
 from prefetch.errors import AccessError, SourceError, TransientError
 from prefetch.net.origin import Body, RangesUnsupported
-from prefetch.net.retry import FullJitter
+from prefetch.net.retry import WORTH_ANOTHER_TRY, FullJitter
 from prefetch.report.events import Listener, Retried
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.flow import Flow
@@ -44,6 +44,7 @@ class Fetcher:
         flow: Flow,
         peers: Peers,
         limit: RateLimit | None,
+        patience: float,
         listener: Listener,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -54,6 +55,7 @@ class Fetcher:
         self._flow = flow
         self._peers = peers
         self._limit = limit
+        self._jitter = FullJitter(patience=patience)
         self._listener = listener
         self._clock = clock
         self._sleep = sleep
@@ -71,9 +73,9 @@ class Fetcher:
 
     async def _until_progress(self, segment: Segment) -> None:
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(TransientError),
+            retry=WORTH_ANOTHER_TRY,
             stop=stop_after_attempt(ATTEMPTS),
-            wait=partial(_wait, segment),
+            wait=partial(self._wait, segment),
             sleep=self._sleep,
             before_sleep=partial(self._announce, segment),
             reraise=True,
@@ -185,6 +187,16 @@ class Fetcher:
             self._block_done(segment)
         await segment.download.assembly.learn_size(segment.position)
 
+    def _wait(self, segment: Segment, state: RetryCallState) -> float:
+        """Seconds until the next try: none where another host can be asked meanwhile."""
+        if segment.refused_by:
+            return 0.0
+        error = state.outcome and state.outcome.exception()
+        if isinstance(error, TransientError) and error.cause.startswith("cdn_") and (pause := segment.origin.pause):
+            # The file's next address is tried by one connection for all, and the wait for it grows with each.
+            return pause
+        return self._jitter(state)
+
     def _announce(self, segment: Segment, state: RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()
         assert isinstance(error, TransientError)
@@ -193,14 +205,3 @@ class Fetcher:
 
 def _retried(segment: Segment, error: TransientError, *, attempt: int, delay: float) -> Retried:
     return Retried(segment.download.order.path, segment.origin.host, error.cause, error.message, attempt, delay)
-
-
-def _wait(segment: Segment, state: RetryCallState) -> float:
-    """Seconds until the next try: none where another host can be asked meanwhile."""
-    if segment.refused_by:
-        return 0.0
-    error = state.outcome and state.outcome.exception()
-    if isinstance(error, TransientError) and error.cause.startswith("cdn_") and (pause := segment.origin.pause):
-        # The file's next address is tried by one connection for all, and the wait for it grows with each.
-        return pause
-    return FullJitter()(state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from prefetch.net.bounds import HostBounds
 from prefetch.report.events import Listener
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.flow import Flow
@@ -25,6 +26,7 @@ class Means:
         reading: for blocks that are read back. Others again: those of the network are waited for by every connection.
         spawn: starts a coroutine whose failure ends the transfer.
         changed: to be called when something may have become possible that was not.
+        bounds: what each host of a model may cost.
     """
 
     writers: Threads
@@ -36,3 +38,4 @@ class Means:
     listener: Listener
     changed: Callable[[], None]
     clock: Callable[[], float]
+    bounds: HostBounds

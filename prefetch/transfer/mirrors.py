@@ -6,9 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
+from prefetch.net.bounds import HostBounds
 from prefetch.net.origin import Origin
 from prefetch.transfer.segment import Segment
-from prefetch.transfer.stalls import PATIENCE, Speedometer, is_worth_replacing
+from prefetch.transfer.stalls import PATIENCE, Credit, Speedometer, is_worth_replacing
 
 __all__ = ["Mirrors"]
 
@@ -29,13 +30,17 @@ class Mirrors:
     Args:
         origins: in the order they are to be tried.
         together: whether all of them may serve the file at once.
+        bounds: what each of them may cost.
     """
 
-    def __init__(self, origins: Sequence[Origin], *, together: bool) -> None:
+    def __init__(self, origins: Sequence[Origin], *, together: bool, bounds: HostBounds) -> None:
         self._origins = list(origins)
         self._together = together
+        self._bounds = bounds
         self._paces: dict[Origin, _Pace] = {}
         self._failures: Counter[Origin] = Counter()
+        self._aside: list[Origin] = []
+        self._asked_again: dict[Origin, float] = {}
         if together:
             ranged = [origin for origin in origins if origin.ranges is not False]
             self._origins = ranged or self._origins[:1]
@@ -58,7 +63,7 @@ class Mirrors:
     @property
     def has_more(self) -> bool:
         """Whether there is another host than the first."""
-        return len(self._origins) > 1
+        return len(self._origins) + len(self._aside) > 1
 
     def pick(self, segments: Iterable[Segment], *, but: Collection[Origin] = ()) -> Origin:
         """The host for one more connection beside ``segments``, none of ``but`` if there is another."""
@@ -72,10 +77,54 @@ class Mirrors:
 
     def drop(self, origin: Origin) -> bool:
         """Ask ``origin`` no more; False, and without effect, if it is the last one."""
-        if len(self._origins) == 1:
+        if not self.has_more:
             return False
         self._origins.remove(origin)
+        self._bring_back()
         return True
+
+    def set_aside(self, origin: Origin, now: float) -> bool:
+        """Ask ``origin``, which costs too much, only when no other host is left, and then once more.
+
+        Returns:
+            False, without effect, if there is no other host, or this was its second time, and it was the last one.
+        """
+        second = origin in self._asked_again
+        self._asked_again[origin] = now + origin.pause
+        if second:
+            return self.drop(origin)
+        if not self.has_more:
+            # One that is slow had its time; one that wants a pause is asked once more when the bound is over.
+            return origin.pause > 0
+        self._origins.remove(origin)
+        self._aside.append(origin)
+        self._bring_back()
+        return True
+
+    def waits_for(self, origin: Origin, now: float) -> bool:
+        """Whether it is known that ``origin`` wants a pause, which is not over yet."""
+        return now < self._asked_again.get(origin, 0.0)
+
+    def overdrawn(self, segments: Collection[Segment], seconds: float) -> Origin | None:
+        """A host that has brought next to nothing for too long, these last ``seconds`` included; None for none.
+
+        Time counts while one of its connections waits for bytes; a pause that it wants counts where another host could
+        be asked meanwhile.
+        """
+        for origin in self.live:
+            own = [segment for segment in segments if segment.origin is origin]
+            waited = any(each.connected and each.waiting for each in own)
+            paused = bool(own) and self.has_more and origin.pause > 0
+            arriving = sum(segment.received for segment in own)
+            if self._pace(origin).charge(arriving, seconds if waited or paused else 0.0):
+                return origin
+        return None
+
+    def _bring_back(self) -> None:
+        if not self._origins:
+            self._origins, self._aside = self._aside, []
+            for origin in self._origins:
+                self._pace(origin).credit = Credit(self._bounds)
 
     def broke(self, segment: Segment) -> None:
         """The segment's connection did: another host is asked first, where there is one that did not fail it."""
@@ -142,7 +191,9 @@ class Mirrors:
         return unknown if speed is None else speed / connections
 
     def _pace(self, origin: Origin) -> _Pace:
-        return self._paces.setdefault(origin, _Pace())
+        if origin not in self._paces:
+            self._paces[origin] = _Pace(Credit(self._bounds))
+        return self._paces[origin]
 
 
 class _Pace:
@@ -151,14 +202,23 @@ class _Pace:
     Attributes:
         ended: bytes over connections that have ended.
         speed: bytes a second while there were connections of late; None as long as it is not known.
+        credit: how long it may still bring next to nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, credit: Credit) -> None:
         self.ended = 0
+        self.credit = credit
         self.speed: float | None = None
         self._meter: Speedometer | None = None
         self._base = 0
         self._seen = 0
+        self._charged = 0
+
+    def charge(self, arriving: int, seconds: float) -> bool:
+        """Note ``seconds`` of waiting, and what came over open connections; whether its credit is used up."""
+        total, before = self.ended + arriving, self._charged
+        self._charged = total
+        return self.credit.is_spent(seconds, total - before)
 
     def mark(self, now: float, arriving: int, *, at_work: bool) -> bool:
         """Note what came up to ``now``, of it ``arriving`` over open connections; whether that is more than before."""

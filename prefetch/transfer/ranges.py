@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Container
 
+from prefetch.net.bounds import HostBounds
 from prefetch.net.origin import Origin
 from prefetch.transfer.listed import Listed
 from prefetch.transfer.mirrors import Mirrors
@@ -25,6 +26,7 @@ class Ranges:
     Args:
         begin: makes the segment of the bytes ``[start, stop)`` that a host is asked for.
         over: set once nothing is to be fetched any more.
+        bounds: what each host may cost.
 
     Attributes:
         mirrors: the file's hosts.
@@ -42,8 +44,9 @@ class Ranges:
         begin: Callable[[Origin, int, int | None], Segment],
         over: asyncio.Event,
         now: float,
+        bounds: HostBounds,
     ) -> None:
-        self.mirrors = Mirrors(order.origins, together=order.digests is not None)
+        self.mirrors = Mirrors(order.origins, together=order.digests is not None, bounds=bounds)
         self.work = Worklist()
         self.meter = Speedometer(now)
         self.whole_only = partial.size is None or self.mirrors.live[0].ranges is False

@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
-__all__ = ["PATIENCE", "Speedometer", "is_stalled", "is_worth_replacing"]
+from prefetch.net.bounds import HostBounds
+
+__all__ = ["PATIENCE", "Credit", "Speedometer", "is_stalled", "is_worth_replacing"]
 
 SILENCE = 30.0
 """Seconds without a byte after which a connection with no moving sibling is given up."""
@@ -47,6 +49,19 @@ class Speedometer:
         """Bytes a second; 0 before time has passed."""
         (since, before), (now, total) = self._marks[0], self._marks[-1]
         return (total - before) / (now - since) if now > since else 0.0
+
+
+class Credit:
+    """How long a host may still bring next to nothing: seconds are taken off, and bytes at the least rate earn them."""
+
+    def __init__(self, bounds: HostBounds) -> None:
+        self._bounds = bounds
+        self._left = bounds.patience
+
+    def is_spent(self, seconds: float, received: int) -> bool:
+        """Note ``seconds`` in which ``received`` bytes came, none of them counted before; whether nothing is left."""
+        self._left = min(self._bounds.patience, self._left - seconds + received / self._bounds.rate)
+        return self._left <= 0
 
 
 def is_stalled(

@@ -58,6 +58,7 @@ class Watch:
         self._moving = budget.target
         self._load = LoadMeter(clock(), idle_seconds())
         self._flushed: dict[Download, float] = {}
+        self._looked = clock()
 
     async def run(self) -> None:
         """Look and act until cancelled."""
@@ -67,6 +68,7 @@ class Watch:
             self._give_lost_up()
             self._measure(now)
             self._give_stalled_up(now)
+            self._give_slow_hosts_up(now)
             self._flush(now)
             self._report()
 
@@ -99,6 +101,12 @@ class Watch:
             laggard = ranges.mirrors.laggard(ranges.segments, idle=self._scheduler.has_idle)
             if laggard is not None:
                 laggard.abandon_connection()
+
+    def _give_slow_hosts_up(self, now: float) -> None:
+        # A process that was stopped for a while has waited for nobody meanwhile.
+        seconds, self._looked = min(now - self._looked, 2 * TICK), now
+        for download in list(self._scheduler.downloads):
+            download.give_slow_hosts_up(seconds)
 
     def _is_stuck(self, segment: Segment, silent: float) -> bool:
         own, judged, siblings = segment.meter, segment.judged, self._siblings(segment)

@@ -42,7 +42,7 @@ VOLUME: tuple[Command, ...] = (
         help="tell what run would fetch, and whether it would fit",
         about="Compares the manifest with the volume, or where there is none with an empty one, and asks the hosts for "
         "sizes and hashes. Touches nothing.",
-        options=(*WHAT, "refresh", "connections", "quota", "locked", *TRUST, *OUTPUT),
+        options=(*WHAT, "refresh", "connections", "host_patience", "quota", "locked", *TRUST, *OUTPUT),
         examples=(("prefetch plan models.yaml --volume /workspace", "what is missing, and how many bytes"),),
         load="prefetch.commands.plan:main",
     ),
