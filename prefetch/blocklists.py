@@ -13,6 +13,7 @@ from prefetch.manifest import Wanted
 from prefetch.pinning import read_lock
 from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import count
+from prefetch.volume.reading import read_file
 
 __all__ = ["blocks_beside", "read_blocks"]
 
@@ -25,8 +26,7 @@ def read_blocks(manifest: Path) -> BlockDigests | None:
     """
     path = blocks_path(manifest)
     try:
-        with path.open("rb") as file:
-            return parse_blocks(file.read(MAX_BYTES + 1), file=str(path))
+        return parse_blocks(read_file(path, most=MAX_BYTES), file=str(path))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from prefetch.given import Given, Remote, Written
+from prefetch.volume.reading import Unfit, read_file
 
 __all__ = ["MAX_BYTES", "Included", "Inputs", "digest", "lock_path", "read_includes", "read_inputs", "unchanged"]
 
@@ -112,12 +112,11 @@ def _of_lock(manifest: Given) -> str | None:
 
 
 def _of_file(path: Path) -> str | None:
-    """None where nothing is there; OSError for what is no regular file: a pipe would be empty for the next reader."""
+    """None where nothing is there; OSError for what cannot be read again: a pipe is empty for the next reader."""
     try:
         status = path.stat()
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{os.fspath(path)} is no regular file")
-    with path.open("rb") as file:
-        return digest(file.read(MAX_BYTES + 1))
+        raise Unfit("it is no regular file")
+    return digest(read_file(path, most=MAX_BYTES))

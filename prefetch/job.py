@@ -21,6 +21,7 @@ from prefetch.report.result import RunResult
 from prefetch.scores import Scores
 from prefetch.signals import interrupted
 from prefetch.survey import Standing, State, obstruction, survey
+from prefetch.telling import tell_set_aside
 from prefetch.volume.applied import Applied, AppliedModel, read_applied, write_applied
 from prefetch.volume.history import PastRun, remember_run
 from prefetch.volume.inventory import Inventory
@@ -83,6 +84,7 @@ class Job:
                 self._scores.left(entry.model.path, stopped, size=entry.model.size, sha256=entry.model.sha256)
         result = self._scores.finish(str(self._volume.root), stopped)
         self._remember_run(result)
+        tell_set_aside(self._volume, self._listener)
         return result
 
     def _remember_run(self, result: RunResult) -> None:

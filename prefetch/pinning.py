@@ -13,6 +13,7 @@ from prefetch.inputs import MAX_BYTES, lock_path
 from prefetch.lockfile import Lock, LockedModel, parse_lock
 from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import enumerated
+from prefetch.volume.reading import read_file
 
 if TYPE_CHECKING:
     from prefetch.manifest import Entry, Model, Wanted
@@ -32,8 +33,7 @@ def read_lock(manifest: Path | Written) -> Lock | None:
         return None if manifest.lock is None else parse_lock(manifest.lock, file=f"the lock of {manifest.name}")
     path = lock_path(manifest)
     try:
-        with path.open("rb") as file:
-            return parse_lock(file.read(MAX_BYTES + 1), file=str(path))
+        return parse_lock(read_file(path, most=MAX_BYTES), file=str(path))
     except FileNotFoundError:
         return None
     except OSError as error:

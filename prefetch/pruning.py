@@ -18,6 +18,7 @@ from prefetch.volume.inventory import Inventory, Record, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_partials
 from prefetch.volume.owner import Owner
+from prefetch.volume.strangers import Stranger, find_strangers, remove_stranger
 from prefetch.volume.waiting import Unfinished, find_unfinished
 
 __all__ = ["Find", "Pruning"]
@@ -35,6 +36,7 @@ class Find:
         why: why it is kept; None if it may be removed.
         record: what is known of a model that stands under its name.
         partial: what is known of a model that was begun.
+        stranger: what it is in the state directory, where it is nothing of ours.
     """
 
     path: str
@@ -43,6 +45,7 @@ class Find:
     why: str | None
     record: Record | None = None
     partial: Unfinished | None = None
+    stranger: Stranger | None = None
 
 
 class Pruning:
@@ -69,12 +72,23 @@ class Pruning:
         paths = sorted(path for path in kept.rglob("*") if not path.is_dir() or path.is_symlink())
         return [Find(str(path.relative_to(self._volume.root)), path.lstat().st_size, None, None) for path in paths]
 
+    def find_strangers(self) -> list[Find]:
+        """Everything in the state directory that is nothing of ours, and that nobody goes by."""
+        state = self._volume.state.name
+        return [
+            Find(f"{state}/{each.path}", each.size, None, None, stranger=each) for each in find_strangers(self._volume)
+        ]
+
     def remove(self, find: Find) -> str | None:
         """Remove what may be removed; why it was kept after all, None if it is gone."""
         if find.record is not None:
             return self._remove_model(find.record)
         if find.partial is not None:
             return None if clear_partials(self._volume, find.partial.identity) else "somebody else has taken it over"
+        if find.stranger is not None:
+            return (
+                None if remove_stranger(self._volume, find.stranger.path) else "it is a document of prefetch's by now"
+            )
         self._remove_replaced(find.path)
         return None
 

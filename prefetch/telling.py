@@ -1,16 +1,18 @@
-"""What a person should know: of the wanted models before a run, and of questions that are asked again."""
+"""What a person should know: of the wanted models, of the volume's state, and of questions that are asked again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from prefetch.report.humanize import count, enumerated, shorten
 from prefetch.report.notice import Listener, Notice
 
 if TYPE_CHECKING:
     from prefetch.errors import TransientError
+    from prefetch.volume.layout import Volume
 
-__all__ = ["tell_of", "tell_retries"]
+__all__ = ["tell_of", "tell_retries", "tell_set_aside"]
 
 
 def tell_of(paths: Sequence[str], unpinned: Sequence[str], *, layout: str, listener: Listener) -> None:
@@ -27,6 +29,20 @@ def tell_of(paths: Sequence[str], unpinned: Sequence[str], *, layout: str, liste
         from prefetch.arranging import tell_unseen
 
         tell_unseen(paths, listener)
+
+
+def tell_set_aside(volume: Volume, listener: Listener) -> None:
+    """Name once what was met below ``.prefetch`` that nobody goes by: it is torn, forged or somebody else's."""
+    if volume.set_aside:
+        names = enumerated([shorten(name, 48) for name in sorted(volume.set_aside)])
+        one = len(volume.set_aside) == 1
+        message = (
+            f"{count(len(volume.set_aside), 'file')} in {volume.state} cannot be prefetch's and "
+            f"{'is' if one else 'are'} ignored: {names}. 'prefetch prune MANIFEST… --yes' removes "
+            f"{'it' if one else 'them'}."
+        )
+        volume.set_aside.clear()
+        listener(Notice("warning", message))
 
 
 def tell_retries(listener: Listener) -> Callable[[TransientError, int, float], None]:

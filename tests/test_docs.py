@@ -25,15 +25,15 @@ BY_NAME = {command.name: command for command in COMMANDS}
 
 ROOMS = {
     "net": {"errors"},
-    "sources": {"errors", "net"},
+    "sources": {"errors", "net", "volume"},
     "sources/refs": {"net"},
     "manifest": {"errors", "given", "inputs", "net", "sources", "volume", "yamlfile"},
     "transfer": {"errors", "loop", "net", "report", "signals", "volume"},
     "volume": {"errors", "inputs", "report", "system"},
     "report": {"errors"},
-    "monitor": {"errors", "net", "report", "settings", "signals", "values"},
+    "monitor": {"errors", "net", "report", "settings", "signals", "values", "volume"},
     "demo": {"errors"},
-    "comfyui": {"errors", "manifest", "report", "sources"},
+    "comfyui": {"errors", "manifest", "report", "sources", "volume"},
     "comfyui/workflow": {"errors", "volume", "yamlfile"},
     "image": {"errors", "report"},
     "runpod": {"errors", "net", "report", "sources"},
@@ -53,10 +53,13 @@ SEAMS = {
     ("monitor", "net"): {"prefetch.net.credentials", "prefetch.net.daemon", "prefetch.net.urls"},
     ("sources/refs", "net"): {"prefetch.net.urls"},
     ("comfyui", "sources"): {"prefetch.sources.refs.source"},
-    ("comfyui/workflow", "volume"): {"prefetch.volume.paths"},
+    ("comfyui", "volume"): {"prefetch.volume.reading"},
+    ("comfyui/workflow", "volume"): {"prefetch.volume.paths", "prefetch.volume.reading"},
     ("manifest", "net"): {"prefetch.net.urls"},
     ("manifest", "sources"): {f"prefetch.sources.refs.{name}" for name in ("file", "folder", "http", "source")},
-    ("manifest", "volume"): {"prefetch.volume.paths"},
+    ("manifest", "volume"): {"prefetch.volume.paths", "prefetch.volume.reading"},
+    ("monitor", "volume"): {"prefetch.volume.reading"},
+    ("sources", "volume"): {"prefetch.volume.reading"},
 }
 """Where a room knows another only by a few of its modules."""
 

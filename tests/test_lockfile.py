@@ -27,7 +27,7 @@ models = st.builds(
         f"models/{name}.bin", f"hf://acme/models/{name}.bin", None, commit, size, digit * 64
     ),
     names,
-    st.integers(0, 2**63),
+    st.integers(0, 2**53),
     st.sampled_from("0123456789abcdef"),
     st.sampled_from([None, "0" * 40]),
 )

@@ -180,11 +180,10 @@ def test_refresh_asks_again(runs: Runs) -> None:
     assert len(runs.origin.requests) > before
 
 
-def test_a_manifest_that_can_be_read_only_once_is(runs: Runs) -> None:
-    pipe = runs.commands.home / "pipe"
-    os.mkfifo(pipe)
-    with runs.commands.start("run", pipe, "--volume", runs.volume, "--json", env=runs.environment()) as process:
-        write_manifest(pipe, [FIRST.entry()])
-        stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 0, stderr
-    assert [model["status"] for model in json.loads(stdout)["models"]] == ["present"]
+@pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
+def test_a_manifest_that_can_be_read_only_once_is(runs: Runs, name: str) -> None:
+    text = write_manifest(runs.commands.home / "m.yaml", [FIRST.entry()]).read_text()
+    words = ("run", name, "--volume", runs.volume, "--json")
+    outcome = runs.commands.run(*words, env=runs.environment(), stdin=text)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.models[FIRST.path]["status"] == "present"

@@ -98,6 +98,23 @@ def test_a_broken_manifest_is_said_everywhere_and_changes_nothing(runs: Runs) ->
     assert_whole(runs.volume, [ONE, TWO])
 
 
+@pytest.mark.parametrize("name", ["m.yaml", "m.lock.json", "m.blocks"])
+def test_a_pipe_in_the_place_of_a_document_holds_up_nothing(runs: Runs, name: str) -> None:
+    manifest = runs.manifest([ONE.entry()])
+    with sidecar(runs, manifest=manifest) as serving:
+        serving.until_at_rest(runs.volume / ONE.path)
+        os.mkfifo(manifest.with_name("pipe"))
+        manifest.with_name("pipe").replace(manifest.with_name(name))
+        if name != "m.yaml":
+            edit(manifest, ONE.entry(), TWO.entry())
+        serving.until_said("it is no regular file")
+        manifest.with_name(name).unlink()
+        edit(manifest, ONE.entry(), TWO.entry(), THREE.entry())
+        serving.process.send_signal(signal.SIGHUP)
+        serving.until_at_rest(runs.volume / TWO.path, runs.volume / THREE.path)
+        assert serving.end()["exit_code"] == 0
+
+
 def test_a_stop_in_the_middle_goes_on_next_time(runs: Runs) -> None:
     manifest = runs.manifest([LARGE.entry()])
     with sidecar(runs, "--limit-rate", "4M", "--connections", "1", manifest=manifest) as serving:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefetch.volume import journal as form
 from prefetch.volume.blocks import BLOCK_SIZE, block_count
 from prefetch.volume.identity import Identity
-from prefetch.volume.journal import RELEASED, claim_line, claim_lines, forget_line, header_line, parse
+from prefetch.volume.journal import RELEASED, Journal, claim_line, claim_lines, forget_line, header_line
 from prefetch.volume.owner import Owner
+from prefetch.volume.reading import Unfit
 
 SIZE = 5 * BLOCK_SIZE + 3
 IDENTITY = Identity("models/x", SIZE, "ab" * 32, "https://host.test/x", '"tag"')
@@ -21,6 +24,14 @@ OWNER = Owner("host", "boot", 1, 2, 3)
 HEADER = header_line(IDENTITY, OWNER)
 DIGESTS = {index: bytes([index]) * 16 for index in range(6)}
 WHOLE = HEADER + claim_lines(DIGESTS, size=SIZE)
+
+
+def parse(text: bytes) -> Journal | None:
+    """What it says; None as well for what is no journal."""
+    try:
+        return form.parse(io.BytesIO(text))
+    except Unfit:
+        return None
 
 
 def claims(text: bytes) -> dict[int, bytes]:
@@ -89,6 +100,13 @@ def change(**fields: Any) -> Callable[[dict[str, Any]], object]:
         change(block_size=1 << 20),
         change(size=-1),
         change(size="1"),
+        change(path=".prefetch/x"),
+        change(path="models/../../x"),
+        change(path="/etc/passwd"),
+        change(path="models/\x1b[2J"),
+        change(path="models/\ud800"),
+        change(size=2**53 + 1),
+        change(size=10**400),
         change(sha256="../../x"),
         change(sha256="AB" * 32),
         change(url=None),

@@ -421,10 +421,29 @@ def test_things_that_are_no_files_are_not_opened(volume: Volume) -> None:
     os.mkfifo(path_of(volume, 1, "journal"))
     path_of(volume, 2, "journal").symlink_to("/etc/passwd")
     path_of(volume, 3, "journal").mkdir()
-    path_of(volume, 10**40 - 1, "journal").touch()
     with closing(Partial.open(volume, IDENTITY)) as partial:
         write(partial, DATA)
-    assert path_of(volume, 10**40, "data").stat().st_size == len(DATA)
+    assert path_of(volume, 4, "data").stat().st_size == len(DATA)
+
+
+@pytest.mark.parametrize("number", [10**9 - 2, 10**9 - 1, 10**9, 10**18 - 1, int("9" * 182)])
+def test_a_number_that_nobody_counts_to_costs_nothing(volume: Volume, number: int) -> None:
+    volume.prepare()
+    (volume.state / "partial").mkdir()
+    path_of(volume, number, "journal").touch()
+    for _ in range(3):
+        with closing(Partial.open(volume, IDENTITY)) as partial:
+            write(partial, DATA)
+            partial.check_whole()
+
+
+@pytest.mark.parametrize("kind", ["data", "journal"])
+def test_a_directory_with_the_last_number_gives_way(volume: Volume, kind: str) -> None:
+    path_of(volume, 10**9 - 1, kind).mkdir(parents=True)
+    (path_of(volume, 10**9 - 1, kind) / "x").touch()
+    with closing(Partial.open(volume, IDENTITY)) as partial:
+        write(partial, DATA)
+    assert path_of(volume, 1, "data").stat().st_size == len(DATA)
 
 
 def test_a_link_for_data_is_not_followed(volume: Volume, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from prefetch.comfyui.workflow.naming import AnyOf
 from prefetch.errors import UsageError
 from prefetch.manifest import Model, Wanted, load_manifests
 from prefetch.sources.refs.source import parse_source
+from prefetch.volume.reading import read_file
 
 __all__ = ["Catalog", "Offer", "read_catalog"]
 
@@ -146,8 +147,7 @@ def _offers(file: Path, table: LoaderTable, load: Callable[[Path], Wanted]) -> I
 
 def _text(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            return opened.read(_MAX_BYTES).decode("utf-8-sig")
+        return read_file(file, most=_MAX_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UsageError(f"The catalog {file} cannot be read: {reason}.", remedy="Check its path and rights.") from None

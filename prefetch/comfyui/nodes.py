@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from prefetch.errors import UsageError
+from prefetch.volume.reading import read_file
 
 __all__ = ["COMFYUI", "NodeModel", "check_comfyui", "find_comfyui", "link_models"]
 
@@ -21,6 +22,9 @@ COMFYUI = (Path("/comfyui"), Path("/workspace/ComfyUI"))
 
 NODES = "custom_nodes"
 ASIDE = "before-prefetch"
+
+_MOST_TOML = 1 << 20
+"""Bytes of a node's pyproject.toml."""
 
 _SAME = re.compile(r"[-_. ]+")
 _DATA = frozenset(
@@ -115,8 +119,9 @@ def _registered(folder: Path) -> str:
     import tomllib
 
     try:
-        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project")
-    except (OSError, ValueError):
+        text = read_file(folder / "pyproject.toml", most=_MOST_TOML).decode()
+        project = tomllib.loads(text).get("project")
+    except (OSError, ValueError, RecursionError):
         return ""
     name = project.get("name") if isinstance(project, dict) else None
     return name if isinstance(name, str) else ""

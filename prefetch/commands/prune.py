@@ -27,7 +27,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         )
     volume = open_volume(settings)
     pruning = Pruning(wanted_on(volume, settings, listener).whole(), volume)
-    finds = [*pruning.find(), *(pruning.find_replaced() if settings.replaced else ())]
+    finds = [*pruning.find(), *pruning.find_strangers(), *(pruning.find_replaced() if settings.replaced else ())]
     errors: list[PrefetchError] = []
     models = _removed(finds, pruning, errors) if settings.yes else [_result(find) for find in finds]
     error = summary_of(errors, models=len(models), how="could not be removed")
@@ -51,13 +51,22 @@ def _removed(finds: Sequence[Find], pruning: Pruning, errors: list[PrefetchError
         except PrefetchError as error:
             errors.append(error)
             why = str(error)
-        models.append(ModelResult(find.path, "removed" if why is None else "kept", find.size, find.sha256, error=why))
+        models.append(
+            ModelResult(_named(find), "removed" if why is None else "kept", find.size, find.sha256, error=why)
+        )
     pruning.forget(gone)
     return models
 
 
 def _result(find: Find) -> ModelResult:
-    return ModelResult(find.path, "removable" if find.why is None else "kept", find.size, find.sha256, error=find.why)
+    return ModelResult(
+        _named(find), "removable" if find.why is None else "kept", find.size, find.sha256, error=find.why
+    )
+
+
+def _named(find: Find) -> str:
+    """Its path as text: a stranger's file may have a name that is none."""
+    return find.path.encode("utf-8", "backslashreplace").decode()
 
 
 def _table(models: Sequence[ModelResult]) -> str:

@@ -11,6 +11,7 @@ from prefetch.report import humanize
 from prefetch.report.events import Listener
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.settings import Settings
+from prefetch.telling import tell_set_aside
 from prefetch.volume.inventory import Inventory, Record, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.waiting import Unfinished, find_unfinished
@@ -23,8 +24,13 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     """List what was placed here, and what is on its way; or what was done here."""
     began = time.monotonic()
     volume = open_volume(settings)
-    if settings.history:
-        return history(volume, began=began)
+    try:
+        return history(volume, began=began) if settings.history else _status(volume, began)
+    finally:
+        tell_set_aside(volume, listener)
+
+
+def _status(volume: Volume, began: float) -> RunResult:
     here = [_standing(record, volume) for record in sorted(Inventory(volume).all(), key=lambda record: record.path)]
     coming = find_unfinished(volume)
     owners = who_is_at_work(volume)

@@ -15,6 +15,7 @@ from prefetch.report.humanize import count
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
+from prefetch.telling import tell_set_aside
 from prefetch.transfer.threads import Threads
 from prefetch.verification import Subject, Verdict, inspect, verify
 from prefetch.volume.inventory import Inventory
@@ -44,6 +45,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
             run_until_signal(lambda: _verify_all(subjects, volume, inventory, listener, verdicts))
     except PrefetchError as error:
         stopped = error
+    tell_set_aside(volume, listener)
     found = [verdicts.get(subject.path) or _not_read(subject, stopped) for subject in subjects]
     return _result(volume, found, time.monotonic() - began, listener, stopped)
 

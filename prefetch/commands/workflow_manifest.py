@@ -17,6 +17,8 @@ from prefetch.manifest import Folder, Model, load_manifests
 from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import count, printable
 from prefetch.settings import Settings
+from prefetch.volume.reading import read_file
+from prefetch.yamlfile import MAX_BYTES
 
 __all__ = ["Written", "main"]
 
@@ -80,7 +82,7 @@ def _existing(output: Path | None) -> tuple[list[Model | Folder], str | None]:
         *(entry.model for entry in wanted.entries),
         *(entry.folder for entry in wanted.folders),
     ]
-    return models, output.read_text(encoding="utf-8-sig")
+    return models, read_file(output, most=MAX_BYTES).decode("utf-8-sig")
 
 
 def _tell(made: Draft, output: Path | None, listener: Listener) -> None:

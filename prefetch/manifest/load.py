@@ -16,6 +16,7 @@ from prefetch.manifest.problems import Place, Problem, manifest_error, shown
 from prefetch.manifest.strangers import check_fetched
 from prefetch.manifest.validate import validate
 from prefetch.manifest.wanted import Entry, FolderEntry, Unsourced, Wanted, merge, select
+from prefetch.volume.reading import read_file
 from prefetch.yamlfile import MAX_BYTES, YamlError, line_of, parse_yaml
 
 __all__ = ["commented_out", "load_manifests"]
@@ -151,8 +152,7 @@ def _includes(manifest: Manifest, document: object, chain: tuple[Path, ...]) -> 
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        return read_file(path, most=MAX_BYTES)
     except OSError as error:
         message = f"the manifest cannot be read: {error.strerror}."
         remedy = "Check its path and rights."

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prefetch.errors import UsageError
 from prefetch.net.credentials import Secret
+from prefetch.volume.reading import read_file
 
 __all__ = ["BASIC", "TOKEN", "Access", "read_secret"]
 
@@ -91,8 +92,7 @@ def read_secret(environ: Mapping[str, str], name: str, file: Path | None) -> Sec
 
 def _in_file(file: Path, name: str) -> str:
     try:
-        with file.open("rb") as opened:
-            text = opened.read(_LONGEST).decode("ascii", "replace").strip()
+        text = read_file(file, most=_LONGEST).decode("ascii", "replace").strip()
     except OSError as error:
         raise UsageError(
             f"The file that {name}_FILE names cannot be read: {error.strerror}.",

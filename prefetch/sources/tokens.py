@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from prefetch.errors import UsageError
 from prefetch.net.credentials import Secret, Token
+from prefetch.volume.reading import read_file
 
 __all__ = ["read_text", "read_token"]
 
@@ -45,8 +45,7 @@ def read_text(environ: Mapping[str, str], name: str) -> tuple[str, str]:
     if text or not path:
         return text, name
     try:
-        with Path(path).open("rb") as opened:
-            return opened.read(_LONGEST).decode("utf-8", "replace").strip(), file
+        return read_file(path, most=_LONGEST).decode("utf-8", "replace").strip(), file
     except OSError as error:
         raise UsageError(
             f"The file that {file} names cannot be read: {error.strerror}.", remedy="Mount the secret, or unset it."

@@ -7,18 +7,19 @@ library.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict, cast
 
 from prefetch.inputs import Included
-from prefetch.volume import files
-from prefetch.volume.documents import keep_newest, newest_first, read_document, write_document
+from prefetch.volume import documents, files
+from prefetch.volume.documents import Kind
 from prefetch.volume.layout import Volume
-from prefetch.volume.paths import check_model_path
+from prefetch.volume.paths import is_model_path
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
 
 __all__ = [
+    "APPLIED",
     "Applied",
     "AppliedModel",
     "applied_keys",
@@ -28,7 +29,6 @@ __all__ = [
     "write_applied",
 ]
 
-_VERSION = 2
 _KEPT = 64
 _KEY = re.compile(r"[0-9A-Za-z_-]{1,128}")
 _FIELDS: dict[str, Kinds] = {"includes": list, "locked": bool, "models": list}
@@ -83,63 +83,53 @@ class Applied:
 def write_applied(volume: Volume, key: str, applied: Applied) -> None:
     """Record what was applied by the inputs that ``key`` (letters, digits, ``-`` and ``_``) stands for."""
     document = {
-        "version": _VERSION,
         "includes": list(map(asdict, applied.includes)),
         "locked": applied.locked,
         "models": applied.models,
     }
-    write_document(volume, "applied", _name(key), document)
-    keep_newest(volume, "applied", _KEPT)
+    documents.write(volume, APPLIED, _name(key), document)
+    documents.keep_newest(volume, APPLIED, _KEPT)
 
 
 def read_applied(volume: Volume, key: str) -> Applied | None:
     """What `write_applied` recorded; None if there is none, or any part of it cannot be trusted."""
-    document = read_document(volume, "applied", _name(key))
-    if document is None or document.get("version") != _VERSION or not has_fields(document, _FIELDS):
+    return documents.read(volume, APPLIED, _name(key))
+
+
+def applied_keys(volume: Volume) -> list[str]:
+    """The keys of everything that was applied, the latest first."""
+    with files.os_errors("reading what was applied"), volume.reading("applied") as directory:
+        names = [] if directory is None else documents.newest_first(APPLIED, directory)
+    return [name.removesuffix(".json") for name in names]
+
+
+def forget_applied(volume: Volume) -> None:
+    """Drop every record of what was applied: something that was thought to stand does not."""
+    _remove(volume, documents.names(volume, APPLIED))
+
+
+def forget_applied_of(volume: Volume, paths: Iterable[str]) -> None:
+    """Drop the records of what was applied that name any of these models."""
+    gone = set(paths)
+    found = documents.read_all(volume, APPLIED)
+    _remove(volume, [name for name, applied in found if any(model["path"] in gone for model in applied.models)])
+
+
+def _remove(volume: Volume, names: Iterable[str]) -> None:
+    with files.os_errors("forgetting what was applied"), volume.reading("applied") as directory:
+        if directory is not None:
+            for name in names:
+                files.remove(name, dir_fd=directory)
+
+
+def _parse(name: str, document: Mapping[str, Any]) -> Applied | None:
+    if not has_fields(document, _FIELDS):
         return None
     includes, models = document["includes"], document["models"]
     if not all(map(_is_include, includes)) or not all(map(_is_model, models)):
         return None
     named = tuple(Included(**{name: include[name] for name in _OF_INCLUDE}) for include in includes)
     return Applied(named, document["locked"], cast(list[AppliedModel], models))
-
-
-def applied_keys(volume: Volume) -> list[str]:
-    """The keys of everything that was applied, the latest first."""
-    with files.os_errors("reading what was applied"), volume.reading("applied") as directory:
-        names = [] if directory is None else newest_first(directory)
-    return [key for name in names if _KEY.fullmatch(key := name.removesuffix(".json"))]
-
-
-def forget_applied(volume: Volume) -> None:
-    """Drop every record of what was applied: something that was thought to stand does not."""
-    with files.os_errors("forgetting what was applied"), volume.reading("applied") as directory:
-        if directory is not None:
-            _remove_all(directory)
-
-
-def forget_applied_of(volume: Volume, paths: Iterable[str]) -> None:
-    """Drop the records of what was applied that name any of these models."""
-    gone = set(paths)
-    with files.os_errors("forgetting what was applied"), volume.reading("applied") as directory:
-        if directory is not None:
-            for name in _names(directory):
-                if not gone.isdisjoint(_paths_in(volume, name.removesuffix(".json"))):
-                    files.remove(name, dir_fd=directory)
-
-
-def _paths_in(volume: Volume, key: str) -> set[str]:
-    applied = read_applied(volume, key) if _KEY.fullmatch(key) else None
-    return {model["path"] for model in applied.models} if applied is not None else set()
-
-
-def _names(directory: int) -> list[str]:
-    return files.names(directory)
-
-
-def _remove_all(directory: int) -> None:
-    for name in _names(directory):
-        files.remove(name, dir_fd=directory)
 
 
 def _name(key: str) -> str:
@@ -149,21 +139,15 @@ def _name(key: str) -> str:
 
 
 def _is_include(document: Any) -> bool:
-    return isinstance(document, dict) and has_fields(document, _OF_INCLUDE) and _are_paths(document["name"])
+    return isinstance(document, dict) and has_fields(document, _OF_INCLUDE) and is_model_path(document["name"])
 
 
 def _is_model(document: Any) -> bool:
     if not isinstance(document, dict) or not has_fields(document, _OF_MODEL):
         return False
     groups = all(isinstance(group, str) for group in document["groups"])
-    return groups and _are_paths(document["path"], document["node_path"])
+    node_path = document["node_path"]
+    return groups and is_model_path(document["path"]) and (node_path is None or is_model_path(node_path))
 
 
-def _are_paths(*paths: str | None) -> bool:
-    try:
-        for path in paths:
-            if path is not None:
-                check_model_path(path)
-    except ValueError:
-        return False
-    return True
+APPLIED = Kind("applied", re.compile(r"[0-9A-Za-z_-]{1,128}\.json"), _parse, version=2)

@@ -9,100 +9,93 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from prefetch.volume import files
-from prefetch.volume.documents import encode, read_document
+from prefetch.volume import documents, files
+from prefetch.volume.documents import Kind
 from prefetch.volume.layout import Volume
 
-__all__ = ["Batches"]
+if TYPE_CHECKING:
+    from prefetch.volume.inventory import Record
+
+__all__ = ["NAMES", "Batches"]
 
 FULL = 64
-"""Records that are written together at the latest."""
+"""Records that are written together at most."""
 
-_NAME = re.compile(r"batch\.([0-9]{12})\.[0-9a-f]{16}\.json")
+NAMES = re.compile(r"batch\.([0-9]{12})\.[0-9a-f]{16}\.json")
+"""A batch begins with its number: of two that know a model, the higher one is the newer."""
 
 
 class Batches:
-    """The batches in one directory of a volume's state. Safe to use from many threads."""
+    """The batches of a volume. Safe to use from many threads.
 
-    def __init__(self, volume: Volume, directory: str) -> None:
+    Args:
+        kind: the document that a batch is: records by their models' paths.
+    """
+
+    def __init__(self, volume: Volume, kind: Kind[Mapping[str, Record]]) -> None:
         self._volume = volume
-        self._directory = directory
+        self._kind = kind
         self._lock = threading.Lock()
-        self._waiting: dict[str, Mapping[str, Any]] = {}
-        self._known: dict[str, Mapping[str, Any]] | None = None
+        self._waiting: dict[str, Record] = {}
+        self._known: dict[str, Record] | None = None
 
-    def add(self, path: str, document: Mapping[str, Any]) -> None:
-        """Have the record of the model at ``path`` written with others, by `flush` at the latest."""
+    def add(self, record: Record) -> None:
+        """Have a record written with others, by `flush` at the latest."""
         with self._lock:
-            self._waiting[path] = document
+            self._waiting[record.path] = record
             if len(self._waiting) >= FULL:
-                self._write()
+                self._write_waiting()
 
     def flush(self) -> None:
         """Write what is waiting."""
         with self._lock:
             if self._waiting:
-                self._write()
+                self._write_waiting()
 
-    def get(self, path: str) -> Mapping[str, Any] | None:
-        """The record of the model at ``path``; nothing in it is checked."""
+    def get(self, path: str) -> Record | None:
+        """The record of the model at ``path``."""
         with self._lock:
             return self._waiting.get(path) or self._loaded().get(path)
 
-    def records(self) -> Mapping[str, Mapping[str, Any]]:
-        """Every record by its model's path, the newest where there are several; nothing in it is checked."""
+    def records(self) -> Mapping[str, Record]:
+        """Every record by its model's path, the newest where there are several."""
         with self._lock:
             return {**self._loaded(), **self._waiting}
 
     def remove(self, paths: Collection[str]) -> None:
         """Forget the models at ``paths``."""
-        kept = {path: record for path, record in self.records().items() if path not in paths}
+        kept = [record for path, record in self.records().items() if path not in paths]
         with self._lock, files.os_errors("rewriting records"):
             old = self._names()
-            self._waiting, self._known = kept, {}
-            if kept:
-                self._write()
-            # After the new one: killed in between, both are there, and the newer is believed.
-            with self._volume.writing(self._directory) as directory:
+            self._waiting, self._known = {}, {record.path: record for record in kept}
+            for start in range(0, len(kept), FULL):
+                self._write(kept[start : start + FULL])
+            # After the new ones: killed in between, both are there, and the newer are believed.
+            with self._volume.writing(self._kind.directory) as directory:
                 for name in old:
                     files.remove(name, dir_fd=directory)
 
-    def _write(self) -> None:
-        number = max((int(match[1]) for name in self._names() if (match := _NAME.fullmatch(name))), default=0) + 1
-        name = f"batch.{number:012}.{secrets.token_hex(8)}.json"
-        document = encode({"records": list(self._waiting.values())})
-        with (
-            files.os_errors("recording models"),
-            self._volume.writing(self._directory) as directory,
-            self._volume.writing("tmp") as temporary,
-        ):
-            files.replace(name, document, dir_fd=directory, temporary=temporary)
+    def _write_waiting(self) -> None:
+        self._write(self._waiting.values())
         if self._known is not None:
             self._known.update(self._waiting)
         self._waiting = {}
 
-    def _loaded(self) -> Mapping[str, Mapping[str, Any]]:
+    def _write(self, records: Iterable[Record]) -> None:
+        number = max((int(match[1]) for name in self._names() if (match := NAMES.fullmatch(name))), default=0) + 1
+        # A stranger's may have the last number there is: then which of two is newer is a matter of luck.
+        name = f"batch.{min(number, 10**12 - 1):012}.{secrets.token_hex(8)}.json"
+        documents.write(self._volume, self._kind, name, {"records": list(map(asdict, records))})
+
+    def _loaded(self) -> Mapping[str, Record]:
         if self._known is None:
-            self._known = self._read()
+            found = documents.read_all(self._volume, self._kind, self._names())
+            self._known = {path: record for _, records in found for path, record in records.items()}
         return self._known
 
     def _names(self) -> list[str]:
-        with files.os_errors("reading the inventory"), self._volume.reading(self._directory) as directory:
-            return [] if directory is None else _batches(directory)
-
-    def _read(self) -> dict[str, Mapping[str, Any]]:
-        found: dict[str, Mapping[str, Any]] = {}
-        for name in self._names():
-            document = read_document(self._volume, self._directory, name) or {}
-            records = document.get("records")
-            for record in records if isinstance(records, list) else ():
-                if isinstance(record, dict) and isinstance(record.get("path"), str):
-                    found[record["path"]] = record
-        return found
-
-
-def _batches(directory: int) -> list[str]:
-    return sorted(name for name in files.names(directory) if _NAME.fullmatch(name))
+        return sorted(documents.names(self._volume, self._kind))

@@ -14,7 +14,8 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,9 +23,11 @@ from typing import Any
 from prefetch.volume import files
 from prefetch.volume.identity import Identity
 from prefetch.volume.owner import Owner
+from prefetch.volume.paths import is_model_path
+from prefetch.volume.reading import Unfit, read_below
 from prefetch.volume.untrusted import OPTIONAL_COUNT, Kinds, decode, has_fields
 
-__all__ = ["DIRECTORY", "Claim", "Own", "Seen", "beat", "held", "highest", "key_of", "read", "release", "sweep", "take"]
+__all__ = ["DIRECTORY", "Claim", "Own", "Seen", "beat", "fits", "held", "highest", "key_of", "read", "release", "take"]
 
 DIRECTORY = "claims"
 
@@ -34,7 +37,9 @@ SMALL_KEYS = 16
 _LIMIT = 64 * 1024
 _TOKEN = 32
 _SPARE = 128
-_NAME = re.compile(r"([0-9a-z-]{1,80})\.([1-9][0-9]{0,17})")
+LAST = 10**9 - 1
+"""The highest number of a claim: with one a second on the same content it is reached in thirty years."""
+_NAME = re.compile(r"([0-9a-z-]{1,80})\.([1-9][0-9]{0,8})")
 _FIELDS: dict[str, Kinds] = {
     "path": str,
     "size": OPTIONAL_COUNT,
@@ -88,6 +93,8 @@ class Seen:
         owner = Owner.from_json(document.get("owner")) if document is not None else None
         if document is None or owner is None or not has_fields(document, _FIELDS):
             return None
+        if not is_model_path(document["path"]):
+            return None
         return Claim(owner=owner, **{name: document[name] for name in _FIELDS})
 
     @property
@@ -139,9 +146,17 @@ def held(directory: int) -> list[Seen]:
 
 
 def read(directory: int, key: str, number: int) -> Seen | None:
-    """A claim's file; None if it has gone."""
-    content = files.read_small(f"{key}.{number}", dir_fd=directory, limit=_LIMIT)
+    """A claim's file; None if it has gone. What is no such file is as a claim whose owner has not written it yet."""
+    try:
+        content = read_below(f"{key}.{number}", directory=directory, most=_LIMIT)
+    except Unfit:
+        content = b""
     return None if content is None else Seen(key, number, content)
+
+
+def fits(name: str, status: os.stat_result) -> bool:
+    """Whether what has this name and status can be a claim, or one that is being written."""
+    return bool(_NAME.fullmatch(name)) and stat.S_ISREG(status.st_mode) and status.st_size <= _LIMIT
 
 
 def take(directory: int, key: str, claim: Claim, *, outbid: Seen | None = None) -> Own | Seen | None:
@@ -161,6 +176,10 @@ def take(directory: int, key: str, claim: Claim, *, outbid: Seen | None = None) 
             return seen
         before = seen.claim
         former = before.path if before is not None else None
+    if number == LAST:
+        # Nobody counts that far: a stranger wrote it, and there is no number above it that could be ours.
+        files.remove_all((f"{key}.{LAST}",), dir_fd=directory)
+        number = highest(directory).get(key, 0)
     own = Own(key, number + 1, claim, former)
     if not _create(directory, own):
         return None
@@ -186,13 +205,6 @@ def release(directory: int, own: Own) -> None:
         return
     for key, number in _all(directory):
         if key == own.key and number < own.number:
-            files.remove(f"{key}.{number}", dir_fd=directory)
-
-
-def sweep(directory: int, is_old: Callable[[str], bool]) -> None:
-    """Delete every claim of which ``is_old(name)`` says that nobody has written it for so long that nobody will."""
-    for key, number in _all(directory):
-        if is_old(f"{key}.{number}"):
             files.remove(f"{key}.{number}", dir_fd=directory)
 
 

@@ -30,8 +30,8 @@ __all__ = [
     "os_errors",
     "pin_modified",
     "read_into",
-    "read_small",
     "remove",
+    "remove_all",
     "replace",
     "write_at",
 ]
@@ -194,26 +194,6 @@ def read_into(number: int, view: memoryview, offset: int) -> bool:
     return True
 
 
-def read_small(name: str, *, dir_fd: int, limit: int) -> bytes | None:
-    """The content of a small regular file; None if there is none, or something else, or more than ``limit`` bytes."""
-    # Whoever can write to the volume can put a link or a pipe there: the one leads away, the other hangs.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        number = os.open(name, flags, dir_fd=dir_fd)
-    except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
-            return None
-        raise
-    try:
-        status = os.fstat(number)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-            return None
-        with open(number, "rb", closefd=False) as file:
-            return file.read()
-    finally:
-        os.close(number)
-
-
 def replace(name: str, data: bytes, *, dir_fd: int, temporary: int) -> None:
     """Write a small file whole or not at all, through a file of a random name in the directory ``temporary``."""
     draft = f"{name}.{os.urandom(8).hex()}"
@@ -235,3 +215,15 @@ def remove(name: str, *, dir_fd: int) -> None:
     """Unlink, if it is there."""
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=dir_fd)
+
+
+def remove_all(names: Iterable[str], *, dir_fd: int) -> None:
+    """Remove whatever stands under these names, a directory with all that is in it; no link is followed."""
+    for name in names:
+        status = lstat(name, dir_fd=dir_fd)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            import shutil  # for what a stranger put there
+
+            shutil.rmtree(name, dir_fd=dir_fd)
+        else:
+            remove(name, dir_fd=dir_fd)

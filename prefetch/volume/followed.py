@@ -6,22 +6,18 @@ A sidecar that starts while its manifest cannot be had goes by this, and only wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from prefetch.errors import PrefetchError
-from prefetch.volume import files
-from prefetch.volume.documents import read_document, write_document
+from prefetch.volume import documents
+from prefetch.volume.documents import Kind
 from prefetch.volume.layout import Volume
-from prefetch.volume.paths import check_model_path
+from prefetch.volume.paths import is_model_path
 from prefetch.volume.untrusted import Kinds, has_fields
 
-__all__ = ["Followed", "read_followed", "wanted_by_others", "write_followed"]
+__all__ = ["FOLLOWED", "Followed", "read_followed", "wanted_by_others", "write_followed"]
 
-_DIRECTORY = "followed"
-_VERSION = 1
-_NAME = re.compile(r"[0-9a-f]{64}\.json")
 _FIELDS: dict[str, Kinds] = {"manifest": str, "wanted": list, "named": list}
 
 
@@ -44,42 +40,31 @@ class Followed:
 def write_followed(volume: Volume, key: str, followed: Followed) -> None:
     """Remember it for the sidecar that ``key`` (64 hex digits) stands for. Raises an error of ours."""
     document = {
-        "version": _VERSION,
         "manifest": followed.manifest,
         "wanted": sorted(followed.wanted),
         "named": sorted(followed.named),
     }
-    write_document(volume, _DIRECTORY, f"{key}.json", document)
+    documents.write(volume, FOLLOWED, f"{key}.json", document)
 
 
 def read_followed(volume: Volume, key: str) -> Followed | None:
     """What `write_followed` remembered; None if there is nothing, or any part of it cannot be trusted."""
-    document = read_document(volume, _DIRECTORY, f"{key}.json")
-    if document is None or document.get("version") != _VERSION or not has_fields(document, _FIELDS):
-        return None
-    wanted, named = document["wanted"], document["named"]
-    if not _are_paths(wanted) or not _are_paths(named):
-        return None
-    return Followed(document["manifest"], frozenset(wanted), frozenset(named))
+    return documents.read(volume, FOLLOWED, f"{key}.json")
 
 
 def wanted_by_others(volume: Volume, key: str) -> frozenset[str]:
     """Every path that the manifests of other sidecars name. Raises an error of ours."""
-    with files.os_errors("reading what sidecars follow"), volume.reading(_DIRECTORY) as directory:
-        names = [] if directory is None else _names(directory)
-    others = (read_followed(volume, name.removesuffix(".json")) for name in names if name != f"{key}.json")
-    return frozenset().union(*(other.wanted for other in others if other is not None))
+    found = documents.read_all(volume, FOLLOWED)
+    return frozenset().union(*(other.wanted for name, other in found if name != f"{key}.json"))
 
 
-def _names(directory: int) -> list[str]:
-    return list(filter(_NAME.fullmatch, files.names(directory)))
+def _parse(name: str, document: Mapping[str, Any]) -> Followed | None:
+    if not has_fields(document, _FIELDS):
+        return None
+    wanted, named = document["wanted"], document["named"]
+    if not all(map(is_model_path, [*wanted, *named])):
+        return None
+    return Followed(document["manifest"], frozenset(wanted), frozenset(named))
 
 
-def _are_paths(named: Iterable[object]) -> bool:
-    with suppress(ValueError, PrefetchError):
-        for path in named:
-            if not isinstance(path, str):
-                return False
-            check_model_path(path)
-        return True
-    return False
+FOLLOWED = Kind("followed", re.compile(r"[0-9a-f]{64}\.json"), _parse, version=1)

@@ -15,22 +15,25 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from prefetch.volume import files
 from prefetch.volume.blocks import BLOCK_SIZE, block_length
 from prefetch.volume.identity import Identity
-from prefetch.volume.journal import Journal, claim_lines, header_line, parse
+from prefetch.volume.journal import MOST, Journal, claim_lines, header_line, parse
 from prefetch.volume.owner import Owner
+from prefetch.volume.reading import Unfit, open_below
 
 __all__ = [
+    "NAMES",
     "Earlier",
     "Generation",
     "all_of",
     "clear_dead",
     "clear_free",
+    "fits",
     "open_data",
     "remove",
     "reserve",
@@ -39,10 +42,10 @@ __all__ = [
     "usable",
 ]
 
-JOURNAL_LIMIT = 256 * 1024 * 1024
-"""Bytes of journal that are read at most: some hundred times what the largest model needs."""
+LAST = 10**9 - 1
+"""The highest number of a generation: with one a second it is reached in thirty years."""
 
-_NAME = re.compile(r"([0-9a-f]{64})\.([1-9][0-9]*)\.(data|journal)")
+NAMES = re.compile(r"([0-9a-f]{64})\.([1-9][0-9]{0,8})\.(data|journal)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,11 +71,13 @@ class Earlier:
     Attributes:
         journal: None where it cannot be read or has no data file; its claims lie within the data file.
         free: whether its writer ran on this host, through this mount, and can write no more.
+        ours: whether its journal, where there is one, can be one of this program's.
     """
 
     generation: Generation
     journal: Journal | None
     free: bool
+    ours: bool = True
 
     @property
     def claims(self) -> Mapping[int, bytes]:
@@ -86,7 +91,12 @@ class Earlier:
 def reserve(directory: int, identity: Identity) -> tuple[Generation, int]:
     """A new generation, and its journal with the header written, open for appending."""
     while True:
-        own = Generation(identity.key, 1 + _highest(directory, identity.key))
+        highest = _highest(directory, identity.key)
+        if highest == LAST:
+            # Nobody counts that far: a stranger wrote it, and there is no number above it that could be ours.
+            remove(directory, Generation(identity.key, LAST))
+            continue
+        own = Generation(identity.key, 1 + highest)
         try:
             journal = _create_journal(directory, own)
         except FileExistsError:
@@ -106,9 +116,19 @@ def survey(directory: int, key: str) -> list[Earlier]:
     return [_examine(directory, generation) for generation in sorted(_generations(directory)) if generation.key == key]
 
 
-def all_of(directory: int) -> list[Earlier]:
-    """Every generation there is, of every key."""
-    return [_examine(directory, generation) for generation in sorted(_generations(directory))]
+def all_of(directory: int) -> Iterator[Earlier]:
+    """Every generation there is, of every key, one after the other: the claims of all together have no bound."""
+    return (_examine(directory, generation) for generation in sorted(_generations(directory)))
+
+
+def fits(name: str, directory: int) -> bool:
+    """Whether what has this name can be a partial file of ours, or its journal. Raises OSError."""
+    if (match := NAMES.fullmatch(name)) is None:
+        return False
+    status = files.lstat(name, dir_fd=directory)
+    # The data of a journal that nobody goes by serve nobody.
+    ours = _examine(directory, Generation(match[1], int(match[2]))).ours
+    return ours and (status is None or stat.S_ISREG(status.st_mode))
 
 
 def usable(earlier: Iterable[Earlier], identity: Identity) -> list[Earlier]:
@@ -135,19 +155,18 @@ def take_over(directory: int, earlier: Earlier, own: Generation, journal: int) -
 
 def open_data(directory: int, generation: Generation, flags: int) -> int:
     """Open a data file; one that is created has the mode of a model, which the rename at the end keeps."""
-    return os.open(generation.data, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=directory)
+    return os.open(generation.data, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644, dir_fd=directory)
 
 
 def remove(directory: int, generation: Generation) -> None:
     """Delete a pair that is ours or free, the data first: a journal alone claims nothing."""
-    files.remove(generation.data, dir_fd=directory)
-    files.remove(generation.journal, dir_fd=directory)
+    files.remove_all((generation.data, generation.journal), dir_fd=directory)
 
 
 def clear_dead(directory: int) -> None:
     """Delete the journals that a process killed right after its publication, or right before its first byte, left."""
     for dead in all_of(directory):
-        if dead.free and dead.journal is None and (journal := _read_journal(directory, dead.generation)) is not None:
+        if dead.free and dead.journal is None and (journal := _journal_of(directory, dead.generation)) is not None:
             # Only under a number of our own, see above: else a new process may have begun to use this very one.
             own, number = reserve(directory, journal.identity)
             for other in survey(directory, own.key):
@@ -173,7 +192,7 @@ def clear_free(directory: int, identity: Identity) -> int:
 
 
 def _generations(directory: int) -> set[Generation]:
-    matches = (_NAME.fullmatch(name) for name in files.names(directory))
+    matches = (NAMES.fullmatch(name) for name in files.names(directory))
     return {Generation(match[1], int(match[2])) for match in matches if match}
 
 
@@ -193,7 +212,10 @@ def _abandon(directory: int, own: Generation, journal: int) -> None:
 
 
 def _examine(directory: int, generation: Generation) -> Earlier:
-    journal = _read_journal(directory, generation)
+    try:
+        journal = _journal_of(directory, generation)
+    except Unfit:
+        return Earlier(generation, None, free=False, ours=False)
     if journal is None:
         return Earlier(generation, None, free=False)
     owner = journal.owner
@@ -209,9 +231,16 @@ def _mount(directory: int) -> int:
     return os.fstat(directory).st_dev
 
 
-def _read_journal(directory: int, generation: Generation) -> Journal | None:
-    text = files.read_small(generation.journal, dir_fd=directory, limit=JOURNAL_LIMIT)
-    return None if text is None else parse(text)
+def _journal_of(directory: int, generation: Generation) -> Journal | None:
+    """Raises Unfit where what stands there is no journal of this generation."""
+    file = open_below(generation.journal, directory=directory, most=MOST)
+    if file is None:
+        return None
+    with file:
+        journal = parse(file)
+    if journal is not None and journal.identity.key != generation.key:
+        raise Unfit("it is the journal of another file")
+    return journal
 
 
 def _within(journal: Journal, end: int) -> Journal:

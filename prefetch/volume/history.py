@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from prefetch.errors import PrefetchError
-from prefetch.volume import files
-from prefetch.volume.documents import encode
+from prefetch.volume import documents, files
+from prefetch.volume.documents import Kind
 from prefetch.volume.layout import Volume
-from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, decode, has_fields
+from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
 
-__all__ = ["KEPT", "PastRun", "last_success", "past_runs", "remember_run"]
+__all__ = ["HISTORY", "KEPT", "PastRun", "last_success", "past_runs", "remember_run"]
 
 KEPT = 200
-_DIRECTORY = "history"
-_VERSION = 1
-_NAME = re.compile(r"[0-9]{13}-[0-9a-f]{8}\.json")
-_LARGEST = 4096
 _FIELDS: dict[str, Kinds] = {
     "started_ms": int,
     "milliseconds": int,
@@ -37,8 +34,6 @@ _FIELDS: dict[str, Kinds] = {
     "host": str,
     "pid": int,
 }
-_MOST = 1 << 53
-"""What a number may be: more is no size and no count."""
 _LATEST = 10**13 - 1
 """What has more digits is no time in milliseconds."""
 
@@ -76,27 +71,17 @@ class PastRun:
 
 def remember_run(volume: Volume, run: PastRun) -> None:
     """Keep a run, and of the others the latest. Raises an error of ours if the volume refuses."""
-    data = encode({"version": _VERSION, **asdict(run)})
-    name = f"{min(run.started_ms, _LATEST):013}-{secrets.token_hex(4)}.json"
-    with (
-        files.os_errors("recording the run"),
-        volume.writing(_DIRECTORY) as directory,
-        volume.writing("tmp") as temporary,
-    ):
-        files.replace(name, data, dir_fd=directory, temporary=temporary)
-        for old in _names(directory)[KEPT:]:
-            files.remove(old, dir_fd=directory)
+    documents.write(volume, HISTORY, f"{min(run.started_ms, _LATEST):013}-{secrets.token_hex(4)}.json", asdict(run))
+    with files.os_errors("clearing the history"), volume.reading(HISTORY.directory) as directory:
+        if directory is not None:
+            for old in _latest_first(documents.names(volume, HISTORY))[KEPT:]:
+                files.remove(old, dir_fd=directory)
 
 
 def past_runs(volume: Volume) -> Iterator[PastRun]:
     """The runs that are kept, the latest first; what is no such document is left out."""
-    with files.os_errors("reading the history"), volume.reading(_DIRECTORY) as directory:
-        if directory is None:
-            return
-        for name in _names(directory)[:KEPT]:
-            data = files.read_small(name, dir_fd=directory, limit=_LARGEST)
-            if data is not None and (run := _run_in(data)) is not None:
-                yield run
+    latest = _latest_first(documents.names(volume, HISTORY))[:KEPT]
+    return (run for _, run in documents.read_all(volume, HISTORY, latest))
 
 
 def last_success(volume: Volume) -> float | None:
@@ -107,16 +92,15 @@ def last_success(volume: Volume) -> float | None:
     return None
 
 
-def _names(directory: int) -> list[str]:
-    """Of all runs, the latest first: a name begins with its time."""
-    return sorted(filter(_NAME.fullmatch, files.names(directory)), reverse=True)
+def _latest_first(names: Iterable[str]) -> list[str]:
+    """A name begins with its run's time."""
+    return sorted(names, reverse=True)
 
 
-def _run_in(data: bytes) -> PastRun | None:
-    document = decode(data)
-    if document is None or document.get("version") != _VERSION or not has_fields(document, _FIELDS):
+def _parse(name: str, document: Mapping[str, Any]) -> PastRun | None:
+    if not has_fields(document, _FIELDS) or document["started_ms"] > _LATEST:
         return None
-    values = {name: document[name] for name in _FIELDS}
-    if any(isinstance(value, int) and value > _MOST for value in values.values()) or values["started_ms"] > _LATEST:
-        return None
-    return PastRun(**values)
+    return PastRun(**{name: document[name] for name in _FIELDS})
+
+
+HISTORY = Kind("history", re.compile(r"[0-9]{13}-[0-9a-f]{8}\.json"), _parse, version=1, most=4096)

@@ -9,19 +9,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from prefetch.volume import files
+from prefetch.volume import batches, documents, files
 from prefetch.volume.applied import AppliedModel
 from prefetch.volume.batches import Batches
 from prefetch.volume.blocks import BLOCK_SIZE, DIGEST_SIZE, block_count
-from prefetch.volume.documents import encode, read_document
+from prefetch.volume.documents import Kind, encode
 from prefetch.volume.layout import Volume
-from prefetch.volume.paths import check_model_path
+from prefetch.volume.paths import is_model_path
+from prefetch.volume.reading import Unfit, read_below
 from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
 
-__all__ = ["Inventory", "Record", "matches", "modified"]
+__all__ = ["BATCHES", "DIGESTS", "RECORDS", "Inventory", "Record", "matches", "modified"]
 
 _DIRECTORY = "inventory"
-_OWN = re.compile(r"[0-9a-f]{32}\.json")
+_MOST_DIGESTS = 64 << 20
+"""Bytes of digests that are read: those of a model of 16 TiB."""
 _FIELDS: dict[str, Kinds] = {
     "path": str,
     "size": int,
@@ -116,17 +118,14 @@ class Inventory:
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
-        self._batches = Batches(volume, _DIRECTORY)
+        self._batches = Batches(volume, BATCHES)
         self._ours: dict[str, Record] = {}
 
     def get(self, path: str) -> Record | None:
         """The record of the model at ``path``: the one that was put here last, else what is on the volume."""
         if (ours := self._ours.get(path)) is not None:
             return ours
-        record = _record(read_document(self._volume, _DIRECTORY, f"{_stem(path)}.json"))
-        if record is None:
-            record = _record(self._batches.get(path))
-        return record if record is not None and record.path == path else None
+        return documents.read(self._volume, RECORDS, f"{_stem(path)}.json") or self._batches.get(path)
 
     def put(self, record: Record, digests: bytes | None) -> None:
         """Record a model, with the digests of its blocks (16 bytes each) where they are known."""
@@ -150,10 +149,10 @@ class Inventory:
         with files.os_errors("recording small models"), self._volume.reading(_DIRECTORY) as directory:
             if directory is not None:
                 # An older record of its own would be found before the batch.
-                for name in by_name.keys() & _documents(directory):
+                for name in by_name.keys() & files.names(directory):
                     files.remove(name, dir_fd=directory)
         for record in by_name.values():
-            self._batches.add(record.path, {**asdict(record), "groups": list(record.groups)})
+            self._batches.add(record)
             self._ours[record.path] = record
 
     def flush(self) -> None:
@@ -166,27 +165,25 @@ class Inventory:
         if record is None or record.block_size != BLOCK_SIZE:
             return None
         expected = DIGEST_SIZE * block_count(record.size)
+        if expected > _MOST_DIGESTS:
+            return None
         with files.os_errors(f"reading the record of {path}"), self._volume.reading(_DIRECTORY) as directory:
             if directory is None:
                 return None
-            found = files.read_small(f"{_stem(path)}.blocks", dir_fd=directory, limit=expected)
+            try:
+                found = read_below(f"{_stem(path)}.blocks", directory=directory, most=expected)
+            except Unfit:
+                # Those of another file, too: they are written before its record is.
+                return None
         return found if found is not None and len(found) == expected else None
 
     def all(self) -> Iterator[Record]:
         """Every record, in no order."""
-        with files.os_errors("reading the inventory"), self._volume.reading(_DIRECTORY) as directory:
-            names = [] if directory is None else _documents(directory)
         own = set()
-        for name in names:
-            record = _record(read_document(self._volume, _DIRECTORY, name))
-            # A record under another path's name would be found twice, or never again.
-            if record is not None and name == f"{_stem(record.path)}.json":
-                own.add(record.path)
-                yield record
-        for path, document in self._batches.records().items():
-            record = _record(document)
-            if record is not None and path not in own:
-                yield record
+        for _, record in documents.read_all(self._volume, RECORDS):
+            own.add(record.path)
+            yield record
+        yield from (record for path, record in self._batches.records().items() if path not in own)
 
     def remove(self, *paths: str) -> None:
         """Forget the models at ``paths``."""
@@ -201,30 +198,35 @@ class Inventory:
             self._batches.remove(paths)
 
 
-def _record(document: Mapping[str, Any] | None) -> Record | None:
-    if document is None or not has_fields(document, _FIELDS):
+def _parse(name: str, document: Mapping[str, Any]) -> Record | None:
+    record = _record(document)
+    # Under another path's name it would be found twice, or never again.
+    return record if record is not None and name == f"{_stem(record.path)}.json" else None
+
+
+def _parse_batch(name: str, document: Mapping[str, Any]) -> Mapping[str, Record] | None:
+    """What fits of a batch: one record that makes no sense says nothing about the others."""
+    listed = document.get("records")
+    if not isinstance(listed, list):
         return None
-    if not all(isinstance(group, str) for group in document["groups"]):
+    found = [record for each in listed if isinstance(each, dict) and (record := _record(each)) is not None]
+    return {record.path: record for record in found} if found or not listed else None
+
+
+def _record(document: Mapping[str, Any]) -> Record | None:
+    if not has_fields(document, _FIELDS) or not is_model_path(document["path"]):
         return None
-    known = {name: document[name] for name in _FIELDS if name != "groups"}
-    record = Record(**known, groups=tuple(document["groups"]))
-    return record if _is_safe(record) else None
-
-
-def _documents(directory: int) -> list[str]:
-    return [name for name in files.names(directory) if _OWN.fullmatch(name)]
-
-
-def _is_safe(record: Record) -> bool:
-    try:
-        check_model_path(record.path)
-        if record.node_path is not None:
-            check_model_path(record.node_path)
-    except ValueError:
-        return False
-    return True
+    groups, node_path = document["groups"], document["node_path"]
+    if not all(isinstance(group, str) for group in groups) or not (node_path is None or is_model_path(node_path)):
+        return None
+    return Record(**{name: document[name] for name in _FIELDS if name != "groups"}, groups=tuple(groups))
 
 
 def _stem(path: str) -> str:
     """A file name for a path of any length and any characters."""
     return hashlib.sha256(path.encode()).hexdigest()[:32]
+
+
+RECORDS = Kind(_DIRECTORY, re.compile(r"[0-9a-f]{32}\.json"), _parse, most=1 << 20)
+DIGESTS = re.compile(r"[0-9a-f]{32}\.blocks")
+BATCHES = Kind(_DIRECTORY, batches.NAMES, _parse_batch)

@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from prefetch.volume.documents import keep_newest, read_document, write_document
+from prefetch.volume import documents
+from prefetch.volume.documents import Kind
 from prefetch.volume.layout import Volume
 from prefetch.volume.untrusted import OPTIONAL_COUNT, OPTIONAL_TEXT, Kinds, has_fields
 
-__all__ = ["KEPT", "PodJob", "read_job", "write_job"]
+__all__ = ["JOBS", "KEPT", "PodJob", "read_job", "write_job"]
 
 KEPT = 100
-_VERSION = 1
-_DIRECTORY = "jobs"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _FIELDS: dict[str, Kinds] = {"pod": str, "began_ms": int, "ended_ms": OPTIONAL_COUNT, "then": OPTIONAL_TEXT}
 
@@ -42,22 +41,26 @@ def write_job(volume: Volume, job: PodJob) -> None:
 
     Raises an error of ours if the volume refuses, and ValueError for a pod whose name is none of a file.
     """
-    write_document(volume, _DIRECTORY, _file_of(job.pod), {"version": _VERSION, **asdict(job)})
-    keep_newest(volume, _DIRECTORY, KEPT)
+    documents.write(volume, JOBS, _file_of(job.pod), asdict(job))
+    documents.keep_newest(volume, JOBS, KEPT)
 
 
 def read_job(volume: Volume, pod: str) -> PodJob | None:
     """The job of this pod; None if there is none, or what is there cannot be trusted."""
-    document = read_document(volume, _DIRECTORY, _file_of(pod))
-    if document is None or document.get("version") != _VERSION or not has_fields(document, _FIELDS):
-        return None
+    return documents.read(volume, JOBS, _file_of(pod))
+
+
+def _parse(name: str, document: Mapping[str, Any]) -> PodJob | None:
     result = document.get("result")
-    if document["pod"] != pod or not isinstance(result, dict | None):
+    if not has_fields(document, _FIELDS) or not isinstance(result, dict | None) or name != f"{document['pod']}.json":
         return None
-    return PodJob(pod, document["began_ms"], document["ended_ms"], document["then"], result)
+    return PodJob(document["pod"], document["began_ms"], document["ended_ms"], document["then"], result)
 
 
 def _file_of(pod: str) -> str:
     if not _NAME.fullmatch(pod):
         raise ValueError(f"{pod[:80]!r} is no name of a pod")
     return f"{pod}.json"
+
+
+JOBS = Kind("jobs", re.compile(rf"{_NAME.pattern}\.json"), _parse, version=1)

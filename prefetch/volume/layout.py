@@ -6,6 +6,7 @@
           applied/     what the last run of each manifest came to
           followed/    what sidecars follow
           history/     the latest runs
+          listings/    what directories of repositories held when they were first listed
           jobs/        the one-shot jobs of pods: when each began, and what it came to
           scrub/       how far the volume has been read again
           replaced/    what stood under a model's name before and was not ours
@@ -19,7 +20,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefetch import __version__
@@ -28,6 +29,7 @@ from prefetch.system import DESCRIPTORS
 from prefetch.volume import files
 from prefetch.volume.mounts import find_volume
 from prefetch.volume.paths import STATE, check_model_path
+from prefetch.volume.reading import Unfit, read_below
 
 __all__ = ["FORMAT", "Volume", "VolumeGone", "check_model_path", "find_volume"]
 
@@ -50,11 +52,13 @@ class Volume:
     Attributes:
         root: absolute, with no symbolic link in it.
         device, inode: the root's own, as it was opened.
+        set_aside: what was met below `state` that is nothing of ours, and that nobody goes by: paths below it.
     """
 
     root: Path
     device: int
     inode: int
+    set_aside: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def open(cls, root: Path, *, create: bool = False) -> Volume:
@@ -276,7 +280,9 @@ class Volume:
     def _check_format(self) -> None:
         try:
             with self.reading() as state:
-                found = None if state is None else files.read_small("FORMAT", dir_fd=state, limit=64)
+                found = None if state is None else read_below("FORMAT", directory=state, most=64)
+        except Unfit:
+            found = b""
         except OSError as error:
             raise UsageError(
                 f"{self.state} cannot be used: {error.strerror}.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable
 
@@ -10,7 +12,7 @@ from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Inventory, matches
 from prefetch.volume.layout import Volume
 
-__all__ = ["OLD", "clear_leftovers", "clear_partials"]
+__all__ = ["OLD", "clear_leftovers", "clear_partials", "is_draft"]
 
 OLD = 24 * 3600.0
 """Seconds after which what should have lasted for milliseconds is nobody's, however far the hosts' clocks differ."""
@@ -25,15 +27,11 @@ def clear_leftovers(volume: Volume, *, clock: Callable[[], float] = time.time) -
     """
     limit = clock() - OLD
     with files.os_errors("clearing away what killed runs left"):
-        with volume.reading("partial") as partials:
-            if partials is not None:
-                _clear_partials(volume, partials, limit)
-        with volume.reading("tmp") as drafts:
-            if drafts is not None:
-                _clear_drafts(drafts, limit)
-        with volume.reading(claims.DIRECTORY) as taken:
-            if taken is not None:
-                claims.sweep(taken, lambda name: _is_untouched(name, taken, limit))
+        with volume.reading("partial") as directory:
+            if directory is not None:
+                _clear_partials(volume, directory, limit)
+        _clear_old(volume, "tmp", limit, fits=is_draft)
+        _clear_old(volume, claims.DIRECTORY, limit, fits=claims.fits)
 
 
 def clear_partials(volume: Volume, identity: Identity) -> int:
@@ -42,12 +40,20 @@ def clear_partials(volume: Volume, identity: Identity) -> int:
         return 0 if directory is None else generations.clear_free(directory, identity)
 
 
+def is_draft(name: str, status: os.stat_result) -> bool:
+    """Whether what has this name and status can be something of ours that waits for its own name: a file or a link."""
+    return not stat.S_ISDIR(status.st_mode)
+
+
 def _clear_partials(volume: Volume, directory: int, limit: float) -> None:
+    strange = [name for name in files.names(directory) if not generations.NAMES.fullmatch(name)]
     generations.clear_dead(directory)
     inventory = Inventory(volume)
     for other in generations.all_of(directory):
         names = (other.generation.data, other.generation.journal)
         forgotten = all(_is_untouched(name, directory, limit) for name in names)
+        if not other.ours:
+            strange.append(other.generation.journal)
         if other.journal is None:
             if forgotten:
                 generations.remove(directory, other.generation)
@@ -59,24 +65,32 @@ def _clear_partials(volume: Volume, directory: int, limit: float) -> None:
                 Partial.open(volume, other.journal.identity).discard()
             elif forgotten:
                 generations.remove(directory, other.generation)
+    volume.set_aside.update(f"partial/{name}" for name in strange)
 
 
 def _stands(identity: Identity, volume: Volume, inventory: Inventory) -> bool:
     """Whether the very file is in its place, so that nobody needs the parts of it any more."""
-    record, stat = inventory.get(identity.path), volume.stat(identity.path)
-    if record is None or stat is None or record.suspect:
+    record, standing = inventory.get(identity.path), volume.stat(identity.path)
+    if record is None or standing is None or record.suspect:
         return False
-    return matches(record, stat) and record.sha256 == identity.sha256
+    return matches(record, standing) and record.sha256 == identity.sha256
 
 
-def _clear_drafts(directory: int, limit: float) -> None:
-    for name in files.names(directory):
-        if _is_untouched(name, directory, limit):
-            files.remove(name, dir_fd=directory)
+def _clear_old(volume: Volume, parent: str, limit: float, *, fits: Callable[[str, os.stat_result], bool]) -> None:
+    """Delete what fits into a directory of ours and to which nothing happened since ``limit``."""
+    with volume.reading(parent) as directory:
+        for name in () if directory is None else files.names(directory):
+            assert directory is not None
+            if (status := files.lstat(name, dir_fd=directory)) is None:
+                continue
+            if not fits(name, status):
+                volume.set_aside.add(f"{parent}/{name}")
+            # By the change of the inode: a draft that is a second name of a model has the model's modification time.
+            elif status.st_ctime < limit:
+                files.remove(name, dir_fd=directory)
 
 
 def _is_untouched(name: str, directory: int, limit: float) -> bool:
     """Whether nothing happened since ``limit`` to what stands there; so too if nothing stands there."""
-    # By the change of the inode: a draft that is a second name of a model has the model's own modification time.
     status = files.lstat(name, dir_fd=directory)
     return status is None or status.st_ctime < limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["STATE", "check_model_path", "corrected_path"]
+__all__ = ["STATE", "check_model_path", "corrected_path", "is_model_path"]
 
 STATE = ".prefetch"
 """The directory of our own state, below the volume's root."""
@@ -35,6 +35,11 @@ def corrected_path(path: str, *, top: str = "models") -> str | None:
         names = names[1:]
     meant = "/".join(names)
     return meant if meant != path and _problem(meant) is None else None
+
+
+def is_model_path(value: object) -> bool:
+    """Whether a value that somebody else wrote is such a path."""
+    return isinstance(value, str) and _problem(value) is None
 
 
 def _problem(path: str) -> str | None:

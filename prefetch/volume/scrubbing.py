@@ -5,19 +5,21 @@ So a restart loses nothing, and any number of readers read it once together, at 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from prefetch.volume.documents import read_document, write_document
+from prefetch.volume import documents
+from prefetch.volume.documents import Kind
 from prefetch.volume.layout import Volume
+from prefetch.volume.paths import is_model_path
 from prefetch.volume.untrusted import Kinds, has_fields
 
-__all__ = ["Round", "read_round", "write_round"]
+__all__ = ["SCRUB", "Round", "read_round", "write_round"]
 
-_DIRECTORY, _NAME = "scrub", "round.json"
-_VERSION = 1
+_NAME = "round.json"
 _FIELDS: dict[str, Kinds] = {"began_ms": int, "due_ms": int, "path": str, "block": int}
-_MOST = 1 << 53
-"""What a number may be: more is no time and no block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,19 @@ class Round:
 
 def write_round(volume: Volume, state: Round) -> None:
     """Keep it. Raises an error of ours."""
-    write_document(volume, _DIRECTORY, _NAME, {"version": _VERSION, **asdict(state)})
+    documents.write(volume, SCRUB, _NAME, asdict(state))
 
 
 def read_round(volume: Volume) -> Round | None:
     """What was kept; None if there is nothing, or any part of it makes no sense."""
-    document = read_document(volume, _DIRECTORY, _NAME)
-    if document is None or document.get("version") != _VERSION or not has_fields(document, _FIELDS):
+    return documents.read(volume, SCRUB, _NAME)
+
+
+def _parse(name: str, document: Mapping[str, Any]) -> Round | None:
+    # Empty at the beginning of a round.
+    if not has_fields(document, _FIELDS) or not (document["path"] == "" or is_model_path(document["path"])):
         return None
-    values = {name: document[name] for name in _FIELDS}
-    return None if any(isinstance(value, int) and value > _MOST for value in values.values()) else Round(**values)
+    return Round(**{name: document[name] for name in _FIELDS})
+
+
+SCRUB = Kind("scrub", re.compile(re.escape(_NAME)), _parse, version=1)

@@ -25,8 +25,8 @@ def used_bytes(volume: Volume) -> int:
     its full length from the start, counts with what its journal claims.
     """
     with files.os_errors(f"summing up what is on {volume.root}"), volume.reading("partial") as directory:
-        begun = [] if directory is None else generations.all_of(directory)
-    claimed = {partial.generation.data: partial.claimed_bytes for partial in begun if partial.journal is not None}
+        begun = iter(()) if directory is None else generations.all_of(directory)
+        claimed = {partial.generation.data: partial.claimed_bytes for partial in begun if partial.journal is not None}
     partials = f"{volume.state}/partial/"
     seen: set[tuple[int, int]] = set()
     total = 0

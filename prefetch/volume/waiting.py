@@ -33,12 +33,15 @@ class Unfinished:
 def find_unfinished(volume: Volume) -> list[Unfinished]:
     """Every partial file whose journal can be read, the lowest generation of a file first."""
     with files.os_errors("reading the partial files"), volume.reading("partial") as directory:
-        earlier = [] if directory is None else generations.all_of(directory)
-    return [
-        Unfinished(e.journal.identity, e.journal.owner, e.claimed_bytes, at_work=not e.free)
-        for e in earlier
-        if e.journal is not None
-    ]
+        if directory is None:
+            return []
+        found = []
+        for earlier in generations.all_of(directory):
+            if not earlier.ours:
+                volume.set_aside.add(f"partial/{earlier.generation.journal}")
+            if (journal := earlier.journal) is not None:
+                found.append(Unfinished(journal.identity, journal.owner, earlier.claimed_bytes, not earlier.free))
+        return found
 
 
 def resumable_bytes(identity: Identity, unfinished: Iterable[Unfinished]) -> int:

@@ -19,6 +19,7 @@ from prefetch.comfyui.workflow.graph import Graph
 from prefetch.comfyui.workflow.reading import as_map, as_text
 from prefetch.comfyui.workflow.uiformat import read_ui
 from prefetch.errors import UsageError
+from prefetch.volume.reading import open_file
 
 __all__ = ["Document", "read_document"]
 
@@ -60,7 +61,7 @@ def read_document(file: Path | bytes) -> Document:
 
 def _opened(file: Path) -> IO[bytes]:
     try:
-        return file.open("rb")
+        return open_file(file)
     except (OSError, ValueError) as error:
         raise _unreadable(file, error) from None
 

@@ -18,6 +18,7 @@ from prefetch.comfyui.workflow.downloads import Choice
 from prefetch.comfyui.workflow.entry import Entry, Kind
 from prefetch.comfyui.workflow.tableform import Table, read_table
 from prefetch.errors import UsageError
+from prefetch.volume.reading import read_file
 from prefetch.yamlfile import MAX_BYTES, YamlError, parse_yaml
 
 __all__ = ["Loader", "LoaderTable", "load_table"]
@@ -112,8 +113,7 @@ def load_table(extra: Sequence[Path] = ()) -> LoaderTable:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        return read_file(path, most=MAX_BYTES)
     except OSError as error:
         raise UsageError(
             f"The loader table {path} cannot be read: {error.strerror}.", remedy="Check its path and rights."
