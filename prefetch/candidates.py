@@ -47,6 +47,11 @@ class Candidate:
         return self.standing.model.sha256 or self.remote.sha256
 
     @property
+    def is_known(self) -> bool:
+        """Whether a hash that its bytes must have is known before they come."""
+        return self.sha256 is not None or self.remote.git_sha1 is not None
+
+    @property
     def size(self) -> int | None:
         return self.standing.model.size if self.remote.size is None else self.remote.size
 

@@ -11,7 +11,8 @@ PrefetchError                     1  some model failed
 ├── SourceError                   1  the host has no such file, or refuses it for good
 │   ├── RevisionError             1  its repository has no such revision, so none of the files asked for there
 │   └── ContentError              1  what was received is not the file that was asked for
-│       └── HashMismatch          1  all bytes are there and their SHA-256 is another
+│       ├── HashMismatch          1  all bytes are there and their SHA-256 is another
+│       └── FormatMismatch        1  its format is not the one that the ending of its name says
 ├── TransientError                1  worth another try: a reset, a cut, a stall, 429, 5xx
 │   └── PatienceError             1  the host wants a longer pause, or is slower, than it may: others are asked first
 ├── ModelsFailed                  ·  several models failed: the code they share, else 1
@@ -28,6 +29,7 @@ __all__ = [
     "AccessError",
     "BusyError",
     "ContentError",
+    "FormatMismatch",
     "HashMismatch",
     "Interrupted",
     "ManifestError",
@@ -129,6 +131,10 @@ class HashMismatch(ContentError):
     """Every byte arrived and the SHA-256 is not the expected one."""
 
     code = "hash_mismatch"
+
+
+class FormatMismatch(ContentError):
+    """The file is of a format that no loader of names with this ending reads."""
 
 
 class TransientError(PrefetchError):

@@ -12,7 +12,7 @@ from functools import partial
 from prefetch.adoption import Adoption
 from prefetch.blockfile import Digests
 from prefetch.candidates import Candidate, find
-from prefetch.errors import BusyError, Interrupted, PrefetchError
+from prefetch.errors import BusyError, FormatMismatch, Interrupted, PrefetchError
 from prefetch.leases import Taken
 from prefetch.limits import Limits
 from prefetch.nearby import Nearby, cache_places
@@ -95,20 +95,19 @@ class Fetching:
                     self._scores.failed(path, error)
             plan = await self._plan(candidates)
             if self._limits.fail_fast and not self._scores.all_well:
-                self._leave_out([*(candidate.standing for candidate in plan.fetch), *(x.standing for x in plan.link)])
+                self._leave_out([*plan.fetch, *(link.model for link in plan.link)])
                 return
-            await self._take_turns(plan.fetch)
-        for link in plan.link:
-            self._link(link)
+            await self._bring(plan)
 
-    def _leave_out(self, standings: Iterable[Standing]) -> None:
+    def _leave_out(self, candidates: Iterable[Candidate]) -> None:
         """Begin nothing: every problem of every model has been told, and one is enough."""
         error = PrefetchError("It was not begun, because other models cannot be had and --fail-fast is given.")
-        for standing in standings:
-            self._scores.left(standing.path, error, size=standing.model.size, sha256=standing.model.sha256)
+        for candidate in candidates:
+            model = candidate.standing.model
+            self._scores.left(candidate.path, error, size=model.size, sha256=model.sha256)
 
     async def _plan(self, candidates: Iterable[Candidate]) -> Plan[Candidate]:
-        left = [candidate for candidate in candidates if not await self._is_here(candidate)]
+        left = [candidate for candidate in candidates if not await self._is_settled(candidate)]
         unfinished = find_unfinished(self._volume)
         resumed = {candidate.path: resumable_bytes(identity_of(candidate), unfinished) for candidate in left}
         here = {**(contents(self._volume, self._inventory) if left else {}), **self._scores.verified}
@@ -122,6 +121,14 @@ class Fetching:
         self._spare = SpareRoom(None if room.free is None else room.free - plan.bytes_to_fetch + freed)
         return plan
 
+    async def _is_settled(self, candidate: Candidate) -> bool:
+        """Whether nothing is left to do for it: it is there, or what is there says that it never can be."""
+        try:
+            return await self._is_here(candidate)
+        except PrefetchError as error:
+            self._scores.failed(candidate.path, error, received=self._spent[candidate.path])
+            return True
+
     async def _is_here(self, candidate: Candidate) -> bool:
         """Whether, now that the host told the hash, the file that stands there turns out to be the right one."""
         standing = candidate.standing
@@ -133,18 +140,24 @@ class Fetching:
             self._scores.done("adopted", record, received=self._spent[candidate.path])
         return record is not None
 
-    async def _take_turns(self, wanted: Iterable[Candidate]) -> None:
-        """Fetch what nobody has, and then, again and again, what others had and have no more."""
-        left = list(wanted)
+    async def _bring(self, plan: Plan[Candidate]) -> None:
+        """Fetch what is to be fetched, and link what is there then."""
         try:
-            while left:
-                await self._transfer(left)
-                self._tell_claims()
-                left = await self._next_turn()
+            while plan.fetch or plan.link:
+                await self._take_turns(plan.fetch)
+                plan = self._link_all(plan.link)
             await self._turns.end()
         finally:
             self._turns.stop()
             self._tell_claims()
+
+    async def _take_turns(self, wanted: Iterable[Candidate]) -> None:
+        """Fetch what nobody has, and then, again and again, what others had and have no more."""
+        left = list(wanted)
+        while left:
+            await self._transfer(left)
+            self._tell_claims()
+            left = await self._next_turn()
 
     async def _next_turn(self) -> list[Candidate]:
         while self._turns.behind and (self._scores.all_well or not self._limits.fail_fast):
@@ -162,7 +175,7 @@ class Fetching:
         try:
             here = await self._is_here(candidate)
             if not here and (other := self._turns.elsewhere.get(candidate.path)) is not None:
-                self._link(Link(candidate.standing, other))
+                self._link(Link(candidate, other))
                 here = True
             if here:
                 clear_partials(self._volume, identity_of(candidate))
@@ -248,15 +261,15 @@ class Fetching:
                 errors[each.path] = error
                 continue
             if isinstance(each.incoming, Draft):
-                small.append(Ready(candidate, each.incoming, each.sha256))
+                small.append(Ready(candidate, each.incoming, each.sha256, each.content))
             else:
-                errors |= self._place_large(candidate, each.incoming, each.sha256)
+                errors |= self._place_large(candidate, each, each.incoming)
         errors |= self._place_small(small)
         return [errors.get(each.path) for each in finished]
 
-    def _place_large(self, candidate: Candidate, partial_file: Partial, sha256: str) -> dict[str, PrefetchError]:
+    def _place_large(self, candidate: Candidate, each: Finished, partial_file: Partial) -> dict[str, PrefetchError]:
         try:
-            self._placed[candidate.path] = self._placing.publish(candidate, partial_file, sha256)
+            self._placed[candidate.path] = self._placing.publish(candidate, partial_file, each.sha256, each.content)
         except PrefetchError as error:
             return {candidate.path: error}
         return {}
@@ -292,8 +305,20 @@ class Fetching:
         status: DoneStatus = "adopted" if candidate.copy is not None and received == 0 else "downloaded"
         self._scores.done(status, placed.record, received=received, resumed=outcome.resumed, seconds=outcome.seconds)
 
-    def _link(self, link: Link) -> None:
-        standing, error = link.standing, self._scores.error_of(link.same_as)
+    def _link_all(self, links: Iterable[Link[Candidate]]) -> Plan[Candidate]:
+        """Link what was fetched for another path.
+
+        Returns:
+            What is left to fetch, because the other path could not be given to its bytes and this one may.
+        """
+        unlike = [link for link in links if isinstance(self._scores.error_of(link.same_as), FormatMismatch)]
+        for link in links:
+            if link not in unlike:
+                self._link(link)
+        return make_plan((link.model for link in unlike), here={}, resumed={})
+
+    def _link(self, link: Link[Candidate]) -> None:
+        standing, error = link.model.standing, self._scores.error_of(link.same_as)
         if error is None:
             try:
                 placed = self._placing.link(standing, link.same_as)

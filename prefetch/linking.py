@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from prefetch.comfyui.nodes import NodeModel, link_models
+from prefetch.errors import PrefetchError
 from prefetch.report.notice import Listener, Notice
+from prefetch.volume.content import HEAD, check_content, content_of
+from prefetch.volume.files import os_errors
 from prefetch.volume.layout import Volume
 
 __all__ = ["link_nodes"]
@@ -16,11 +20,40 @@ def link_nodes(
     models: Iterable[tuple[str, str | None]], *, comfyui: Path | None, volume: Volume, listener: Listener
 ) -> None:
     """Link the models (path, node path) that stand and that a node insists on, if there is a ComfyUI."""
-    wanted = [NodeModel(path, node) for path, node in models if node is not None and volume.stat(path) is not None]
-    if wanted and comfyui is not None:
+    if comfyui is None:
+        return
+    wanted = [
+        NodeModel(path, node)
+        for path, node in models
+        if node is not None and volume.stat(path) is not None and _goes_with(path, node, volume, listener)
+    ]
+    if wanted:
         link_models(
             wanted,
             comfyui=comfyui,
             volume=volume.root,
             tell=lambda sentence: listener(Notice("warning", sentence)),
         )
+
+
+def _goes_with(path: str, node_path: str, volume: Volume, listener: Listener) -> bool:
+    """Whether the model at ``path`` may have the name that its node insists on; if not, that is told."""
+    if _ending(path) == _ending(node_path):
+        # Then it was compared when it was placed, and most starts of a container can be spared a look at it.
+        return True
+    try:
+        number = volume.open_file(path)
+        try:
+            with os_errors(f"reading {path}"):
+                head, size = os.pread(number, HEAD, 0), os.fstat(number).st_size
+        finally:
+            os.close(number)
+        check_content(node_path, content_of(head), size, known=True)
+    except PrefetchError as error:
+        listener(Notice("warning", f"{node_path} is not linked to {path}. {error}"))
+        return False
+    return True
+
+
+def _ending(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()

@@ -25,6 +25,7 @@ from prefetch.report.events import Listener, Notice, Retried
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing, State
 from prefetch.volume.blocks import BLOCK_SIZE
+from prefetch.volume.content import Content, check_content, content_of
 from prefetch.volume.hashing import block_digest
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
@@ -178,6 +179,7 @@ class _Reading:
 async def _hash_once(candidate: Candidate) -> _Reading:
     sha256, git_sha1 = hashlib.sha256(), hashlib.sha1(usedforsecurity=False)
     digests, buffer = bytearray(), memoryview(bytearray(BLOCK_SIZE))
+    content: Content | None = None
     git_sha1.update(b"blob %d\0" % (candidate.size or 0))
 
     def take(view: memoryview) -> None:
@@ -187,10 +189,19 @@ async def _hash_once(candidate: Candidate) -> _Reading:
 
     async with candidate.remote.origin.open(0, candidate.size) as body:
         while count := await body.fill(buffer):
+            if content is None:
+                content = content_of(buffer[:count])
+                _check_content(candidate, content, candidate.size)
             await asyncio.to_thread(take, buffer[:count])
         received = body.received
     _check(candidate, received, sha256.hexdigest(), git_sha1.hexdigest())
+    _check_content(candidate, content or content_of(b""), received)
     return _Reading(received, sha256.hexdigest(), bytes(digests))
+
+
+def _check_content(candidate: Candidate, content: Content, size: int | None) -> None:
+    """What is locked is believed by its hash from then on, so this is the moment to look at it."""
+    check_content(candidate.path, content, size, known=candidate.is_known)
 
 
 def _check(candidate: Candidate, received: int, sha256: str, git_sha1: str) -> None:

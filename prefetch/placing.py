@@ -11,7 +11,9 @@ from prefetch.errors import PrefetchError, VolumeError
 from prefetch.manifest import Model
 from prefetch.survey import Standing, State
 from prefetch.volume.blocks import BLOCK_SIZE
+from prefetch.volume.content import HEAD, Content, check_content, content_of
 from prefetch.volume.draft import Draft
+from prefetch.volume.files import os_errors
 from prefetch.volume.hashing import hash_file
 from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory, Record, modified
@@ -48,11 +50,18 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a file on the volume holds: its state when it was read, its SHA-256, the digests of its blocks."""
+    """What a file on the volume holds.
+
+    Attributes:
+        stat: its state when it was read.
+        digests: of its blocks, 16 bytes each.
+        content: what its first bytes say it is.
+    """
 
     stat: os.stat_result
     sha256: str
     digests: bytes
+    content: Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +71,14 @@ class Ready:
     candidate: Candidate
     draft: Draft
     sha256: str
+    content: Content | None
 
 
 class Placing:
-    """The one place that writes final names and records on a volume."""
+    """The one place that writes final names and records on a volume.
+
+    So it is here that every content is compared with the ending of the name that it gets: `check_content`.
+    """
 
     def __init__(self, volume: Volume, inventory: Inventory) -> None:
         self._volume = volume
@@ -85,9 +98,22 @@ class Placing:
             self._keep_what_is_whole(partial, standing.record, candidate.sha256)
         return partial
 
-    def publish(self, candidate: Candidate, partial: Partial, sha256: str) -> Placed:
-        """Put the finished file under its name and record it."""
+    def publish(self, candidate: Candidate, partial: Partial, sha256: str, content: Content | None) -> Placed:
+        """Put the finished file under its name and record it. It is closed in any case.
+
+        Args:
+            content: what its first bytes say it is, where that is known.
+
+        Raises:
+            ContentError: that does not go with its name.
+            SpaceError, VolumeError: the partial file is kept for another try.
+        """
         digests, standing = partial.digests(), candidate.standing
+        try:
+            _check(candidate, _first_bytes(partial) if content is None else content, partial.size)
+        except PrefetchError:
+            partial.close()
+            raise
         placed = self._placed_meanwhile(standing, partial.size, sha256)
         if placed is None:
             placed = publish(self._volume, partial, candidate.path, ours=standing.record)
@@ -119,6 +145,8 @@ class Placing:
 
     def _found(self, ready: Ready) -> Published | PrefetchError | None:
         try:
+            content = ready.content or content_of(ready.draft.data or b"")
+            _check(ready.candidate, content, ready.draft.size)
             return self._placed_meanwhile(ready.candidate.standing, ready.draft.size, ready.sha256)
         except PrefetchError as error:
             return error
@@ -128,29 +156,47 @@ class Placing:
         number = self._volume.open_file(standing.path)
         try:
             sha256, digests = hash_file(number, name=standing.path, progress=progress)
-            return Found(os.fstat(number), sha256, digests)
+            return Found(os.fstat(number), sha256, digests, _content_at(number, standing.path))
         finally:
             os.close(number)
 
     def adopt(self, standing: Standing, found: Found, candidate: Candidate | None) -> Record:
-        """Record the file that stands there as the model that is wanted."""
+        """Record the file that stands there, which has the right hash, as the model that is wanted.
+
+        Raises:
+            FormatMismatch: what it is does not go with its name.
+        """
+        check_content(standing.path, found.content, found.stat.st_size, known=True)
         placed = standing.record is not None and standing.record.placed
         record = _record(standing.model, found.stat, found.sha256, candidate=candidate, placed=placed)
         self._inventory.put(record, found.digests)
         return record
 
     def link(self, standing: Standing, same_as: str) -> Placed:
-        """Have the bytes of the verified model at ``same_as`` at this path too."""
+        """Have the bytes of the verified model at ``same_as`` at this path too.
+
+        Raises:
+            FormatMismatch: what they are does not go with this path.
+            HashMismatch, SpaceError, VolumeError: see `prefetch.volume.publish.link`.
+        """
         original = self._inventory.get(same_as)
         if original is None:
             raise VolumeError(
                 f"The record of {same_as} was taken away while {standing.path} was linked to it.",
                 remedy="Run the same command again.",
             )
+        check_content(standing.path, self._content_of(same_as), original.size, known=True)
         placed = link(self._volume, same_as, standing.path, sha256=original.sha256, ours=standing.record)
         record = _record(standing.model, placed.stat, original.sha256)
         self._inventory.put(record, self._inventory.digests(same_as))
         return Placed(record, placed.kept_at)
+
+    def _content_of(self, path: str) -> Content:
+        number = self._volume.open_file(path)
+        try:
+            return _content_at(number, path)
+        finally:
+            os.close(number)
 
     def _placed_meanwhile(self, standing: Standing, size: int | None, sha256: str) -> Published | None:
         """What another run, quicker than this one, has placed there: no file of a user's that is to be kept."""
@@ -164,6 +210,20 @@ class Placing:
         digests = self._inventory.digests(record.path)
         if digests is not None and record.sha256 == sha256 and record.size == partial.size:
             partial.seed_from(record.path, digests)
+
+
+def _check(candidate: Candidate, content: Content, size: int | None) -> None:
+    check_content(candidate.path, content, size, known=candidate.is_known)
+
+
+def _first_bytes(partial: Partial) -> Content:
+    """What a finished partial file is; it holds its first block, as was checked when that was hashed."""
+    return content_of(partial.read(0, memoryview(bytearray(BLOCK_SIZE))) or b"")
+
+
+def _content_at(number: int, path: str) -> Content:
+    with os_errors(f"reading {path}"):
+        return content_of(os.pread(number, HEAD, 0))
 
 
 def _untouched(before: os.stat_result, now: os.stat_result) -> bool:

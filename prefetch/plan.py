@@ -28,10 +28,10 @@ A = TypeVar("A", bound=Absent)
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Link(Generic[A]):
     """A model whose bytes stand, or will stand, at another model's path too."""
 
-    standing: Standing
+    model: A
     same_as: str
 
 
@@ -44,7 +44,7 @@ class Plan(Generic[A]):
     """
 
     fetch: tuple[A, ...]
-    link: tuple[Link, ...]
+    link: tuple[Link[A], ...]
     resumed: Mapping[str, int]
 
     @property
@@ -71,7 +71,7 @@ def make_plan(absent: Iterable[A], *, here: Mapping[str, str], resumed: Mapping[
         resumed: bytes in partial files, by path.
     """
     fetch: list[A] = []
-    link: list[Link] = []
+    link: list[Link[A]] = []
     paths = dict(here)
     for model in absent:
         other = None if model.sha256 is None else paths.setdefault(model.sha256, model.path)
@@ -79,5 +79,5 @@ def make_plan(absent: Iterable[A], *, here: Mapping[str, str], resumed: Mapping[
         if other in (None, model.path):
             fetch.append(model)
         else:
-            link.append(Link(model.standing, other))
+            link.append(Link(model, other))
     return Plan(tuple(fetch), tuple(link), resumed)

@@ -17,6 +17,7 @@ from prefetch.volume.draft import Draft
 COUNT = 5
 WRONG = ("b" * 64, None)
 HTML = memoryview(b"<!doctype html><title>Sign in</title>")
+ODD = memoryview(b"neither this nor that")
 
 
 def never() -> Draft:
@@ -36,7 +37,7 @@ def judge(
 
 
 def doubt(judge: Judge, count: int = COUNT) -> set[int]:
-    return numbers(judge.doubt(count, WRONG, host="a.test"))
+    return numbers(judge.doubt(count, WRONG, size=len(HTML), host="a.test"))
 
 
 def numbers(runs: Iterable[tuple[int, int]]) -> set[int]:
@@ -88,19 +89,36 @@ def test_an_empty_file_has_no_block_that_could_be_another_one() -> None:
         doubt(accused, 0)
 
 
-def test_a_page_in_place_of_a_model_is_not_fetched_twice() -> None:
+@pytest.mark.parametrize(
+    ("head", "sha256", "git_sha1", "refused"),
+    [
+        (HTML, None, None, True),
+        (HTML, "a" * 64, None, True),
+        (HTML, None, "c" * 40, True),
+        (ODD, None, None, True),
+        (ODD, "a" * 64, None, False),
+        (ODD, None, "c" * 40, False),
+    ],
+)
+def test_what_the_first_block_decides(
+    head: memoryview, sha256: str | None, git_sha1: str | None, refused: bool
+) -> None:
+    accused, _ = judge(sha256=sha256, git_sha1=git_sha1)
+    accused.look_at(head)
+    assert (accused.refusal(None) is not None) is refused
+
+
+def test_an_odd_header_under_a_wrong_hash_is_not_fetched_twice() -> None:
     accused, _ = judge()
-    accused.look_at(HTML, None)
-    assert accused.refusal is None, "the hash may be right"
-    with pytest.raises(ContentError, match="it is an HTML page"):
+    accused.look_at(ODD)
+    with pytest.raises(ContentError, match="neither a zip archive nor a pickle"):
         doubt(accused)
 
 
-@pytest.mark.parametrize(("sha256", "git_sha1", "refused"), [(None, None, True), (None, "c" * 40, False)])
-def test_without_a_hash_the_first_block_decides(sha256: str | None, git_sha1: str | None, refused: bool) -> None:
-    accused, _ = judge(sha256=sha256, git_sha1=git_sha1)
-    accused.look_at(HTML, None)
-    assert (accused.refusal is not None) is refused
+def test_with_block_digests_none_is_refused_by_its_looks() -> None:
+    accused, _ = judge(digests=bytes(DIGEST_SIZE * COUNT))
+    accused.look_at(HTML)
+    assert accused.refusal(None) is None, "another host may send the right one"
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,9 @@ def test_a_range_is_those_bytes_and_no_others(span: tuple[int, int]) -> None:
 def test_a_file_of_unknown_size_is_read_to_its_end_and_its_size_learned() -> None:
     async def work() -> None:
         async with serving(good) as server, origin_of(Locator(server.url + "/f")) as origin:
-            assert await read(origin, 0, None) == (DATA, len(DATA), True)
+            assert await read(origin, 0, None) == (DATA, len(DATA), False)
+            assert "Range" not in server.log[0].headers, "the end of a range need not be the file's"
+            assert origin.ranges is None, "nobody asked"
             assert await read(origin, 1000, None) == (DATA[1000:], len(DATA), True)
 
     asyncio.run(work())

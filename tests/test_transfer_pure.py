@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import pickle
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefetch.errors import ContentError
-from prefetch.transfer.content import check_header
 from prefetch.transfer.limits import Budget, RateLimit
 from prefetch.transfer.load import Load, LoadMeter
 from prefetch.transfer.peers import LONGEST, SHORTEST, Connection, Peers
@@ -220,64 +215,6 @@ def test_a_free_connection_takes_over_what_it_brings_much_sooner(
     why: str, own: Speedometer, remaining: int, siblings: list[float], judged: int, worth: bool
 ) -> None:
     assert is_worth_replacing(own=own, remaining=remaining, siblings=siblings, judged=judged) is worth, why
-
-
-def safetensors(data: int, *, extra: int = 0, metadata: bool = True) -> bytes:
-    tensors: dict[str, object] = {"w": {"dtype": "U8", "shape": [data], "data_offsets": [0, data]}}
-    if metadata:
-        tensors["__metadata__"] = {"format": "pt"}
-    header = json.dumps(tensors).encode()
-    return len(header).to_bytes(8, "little") + header + bytes(data + extra)
-
-
-GOOD = [
-    ("a.safetensors", safetensors(100)),
-    ("a.safetensors", safetensors(0, metadata=False)),
-    ("a.gguf", b"GGUF" + bytes(100)),
-    ("a.pth", b"PK\x03\x04" + bytes(100)),
-    ("a.pth", pickle.dumps({"w": 1}, protocol=2)),
-    ("a.bin", bytes(100)),
-    ("config.json", b'{"error": "this is what the file is about"}'),
-    ("page.html", b"<!doctype html><title>a page that is wanted</title>"),
-]
-BAD = [
-    ("a.safetensors", safetensors(100, extra=1), "describes"),
-    ("a.safetensors", safetensors(100)[:-1], "describes"),
-    ("a.safetensors", b"GGUF" + bytes(100), "no safetensors header"),
-    ("a.safetensors", b"", "no safetensors header"),
-    ("a.safetensors", (20).to_bytes(8, "little") + b"{" * 20 + bytes(9), "cannot be read"),
-    ("a.safetensors", (2**63).to_bytes(8, "little") + b"{}", "no safetensors header"),
-    ("a.gguf", b"PK\x03\x04" + bytes(100), "GGUF"),
-    ("a.pth", b"GGUF" + bytes(100), "neither a zip"),
-    ("a.gguf", b"<!DOCTYPE html><html><head><title>Sign in</title>", 'HTML page titled "Sign in"'),
-    ("a.bin", b"\n <html>", "HTML page"),
-    ("a.bin", b"version https://git-lfs.github.com/spec/v1\noid sha256:", "LFS pointer"),
-    ("a.pth", b'{"error":"Unauthorized"}', "JSON"),
-]
-
-
-@pytest.mark.parametrize(("path", "data"), GOOD)
-def test_a_model_is_taken_for_one(path: str, data: bytes) -> None:
-    check_header(path, data, len(data))
-
-
-@pytest.mark.parametrize(("path", "data", "said"), BAD)
-def test_what_is_no_model_is_named(path: str, data: bytes, said: str) -> None:
-    with pytest.raises(ContentError, match=said):
-        check_header(path, data, len(data))
-
-
-def test_a_header_longer_than_what_is_here_is_judged_by_its_start() -> None:
-    whole = safetensors(1 << 20)
-    check_header("a.safetensors", whole[:40], len(whole))
-
-
-@given(st.sampled_from(["a.safetensors", "a.gguf", "a.pth", "a.bin", "a.txt"]), st.binary(max_size=300), st.integers(0))
-def test_any_bytes_are_judged_without_a_crash(path: str, head: bytes, size: int) -> None:
-    try:
-        check_header(path, head, size)
-    except ContentError as error:
-        assert path in str(error)
 
 
 def peers(*, latency: float, speed: float, waited: float = 0.0, requests: int = 3) -> Peers:

@@ -172,7 +172,7 @@ def _results(
 ) -> list[ModelResult]:
     known = {model.path: model for model in missing}
     fetched = {model.path for model in plan.fetch}
-    linked = {link.standing.path for link in plan.link}
+    linked = {link.model.path for link in plan.link}
     results = []
     for standing in standings:
         path, record = standing.path, standing.record

@@ -160,6 +160,8 @@ def _accept_range(headers: Mapping[str, str], asked: Asked) -> Accepted:
     total = asked.size if sent.total is None else sent.total
     stop = asked.stop if asked.stop is not None else total
     length = sent.stop - sent.start
+    if stop is None and not asked.verified:
+        raise _endless(asked)
     if sent.start != asked.start or (stop is not None and sent.stop != stop):
         raise _other_range(asked, text)
     body = content_length(headers.get("Content-Length"))
@@ -175,11 +177,15 @@ def _accept_whole(headers: Mapping[str, str], asked: Asked) -> Accepted:
         raise _other_size(length, asked)
     total = asked.size if length is None else length
     if total is None and not chunked and not asked.verified:
-        raise ContentError(
-            f"{asked.host} does not say where {asked.name} ends, so a cut could not be told from its end.",
-            remedy="Give the file's sha256 or size in the manifest.",
-        )
+        raise _endless(asked)
     return Accepted(False, total, total)
+
+
+def _endless(asked: Asked) -> ContentError:
+    return ContentError(
+        f"{asked.host} does not say where {asked.name} ends, so a cut could not be told from its end.",
+        remedy="Give the file's sha256 or size in the manifest.",
+    )
 
 
 def _other_range(asked: Asked, text: str) -> TransientError:

@@ -78,7 +78,7 @@ class HttpOrigin:
         async with AsyncExitStack() as stack:
             with self._locations.trying():
                 answer, asked, accepted = await self._ask_until_checked(stack, start, stop)
-            self._learn(accepted)
+            self._learn(accepted, asked)
             yield open_body(answer.response, asked, accepted)
 
     async def _ask_until_checked(
@@ -144,9 +144,10 @@ class HttpOrigin:
             access_remedy=self._locator.access_remedy,
         )
 
-    def _learn(self, accepted: Accepted) -> None:
+    def _learn(self, accepted: Accepted, asked: Asked) -> None:
         self._locations.accepted()
-        self._ranges = accepted.ranged
+        if _range_header(asked.start, asked.stop):
+            self._ranges = accepted.ranged
         if self._size is None:
             self._size = accepted.total
 
@@ -161,6 +162,8 @@ async def check_answer(answer: Answer, asked: Asked, *, now: float) -> Accepted:
 
 
 def _range_header(start: int, stop: int | None) -> dict[str, str]:
-    if stop is not None and stop <= start:
+    if (start, stop) == (0, None) or (stop is not None and stop <= start):
+        # What has no end that is known is asked for whole: hosts tell where an answer ends, but not always whether that
+        # is the end of the file.
         return {}
     return {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}

@@ -69,12 +69,16 @@ class HuggingFace:
                 f"{self.endpoint.host} tells neither commit nor hash of {ref}, so it could change unnoticed.",
                 remedy="Give its sha256 in the manifest, or leave HF_ENDPOINT at https://huggingface.co.",
             )
+        size = facts.size if size is None else size
+        if size is None:
+            # A git hash begins with the size, so that none can be counted while that is unknown.
+            git_sha1 = None
         locator = _HubLocator(self, pinned, host_sha256)
         origin = HttpOrigin(
             self._session,
             locator,
             location=locator.first_location(facts),
-            size=facts.size if size is None else size,
+            size=size,
             verified=bool(sha256 or host_sha256 or git_sha1),
         )
         return RemoteFile(

@@ -105,9 +105,9 @@ class Download:
             # It may be of another host than what is fetched now.
             return
         if index == 0:
-            self.judge.look_at(memoryview(segment.buffer)[:length], self.partial.size)
-        if self.judge.refusal is not None:
-            self._refuse(self.judge.refusal)
+            self.judge.look_at(memoryview(segment.buffer)[:length])
+        if (refusal := self.judge.refusal(self.partial.size)) is not None:
+            self._refuse(refusal)
             return
         if self.judge.doubting:
             self.judge.refetched += length
@@ -269,7 +269,11 @@ class Download:
         if self.over.is_set():
             return
         if self.judge.is_right(self.assembly.hashes):
-            self._verified()
+            # Where no host told the size, only now is it known what the header should describe.
+            if (refusal := self.judge.refusal(self.partial.size)) is not None:
+                self._refuse(refusal)
+            else:
+                self._verified()
         elif not self._awaits_more:
             self._doubt()
 
@@ -295,7 +299,12 @@ class Download:
         # What comes again takes a buffer: all of them may be waiting for one.
         self.assembly.put_away()
         try:
-            again = self.judge.doubt(self.partial.block_count, self.assembly.hashes, host=self.ranges.mirrors.hosts)
+            again = self.judge.doubt(
+                self.partial.block_count,
+                self.assembly.hashes,
+                size=self.partial.size or 0,
+                host=self.ranges.mirrors.hosts,
+            )
         except ContentError as error:
             self._refuse(error)
             return

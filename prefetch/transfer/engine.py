@@ -179,7 +179,9 @@ class Engine:
         order, error, sha256 = download.order, download.error, download.sha256
         try:
             if error is None:
-                error = await self._publisher.publish(Finished(order.path, download.partial, sha256))
+                error = await self._publisher.publish(
+                    Finished(order.path, download.partial, sha256, download.judge.content)
+                )
             elif download.worthless:
                 await self._files.run(download.partial.discard)
             else:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prefetch.errors import ContentError, HashMismatch
-from prefetch.transfer.content import check_header
 from prefetch.transfer.listed import Listed
 from prefetch.transfer.order import Order
 from prefetch.transfer.runs import Runs
+from prefetch.volume.content import Content, check_content, content_of
 
 __all__ = ["Hashes", "Judge"]
 
@@ -29,33 +29,33 @@ class Judge:
     Attributes:
         doubting: whether blocks that are here are fetched again, to be compared.
         refetched: bytes that came again.
+        content: what the first block says the file is; None before it came.
     """
 
     def __init__(self, order: Order, listed: Listed) -> None:
         self.doubting = False
         self.refetched = 0
+        self.content: Content | None = None
         self._order = order
         self._listed = listed
-        self._header_fault: ContentError | None = None
         self._suspects: set[int] = set()
         self._passes: list[Runs] = []
         self._differing = Runs()
         self._recounts = RECOUNTS
 
-    @property
-    def refusal(self) -> ContentError | None:
+    def look_at(self, head: memoryview) -> None:
+        """Take note of the file's first block."""
+        self.content = content_of(head)
+
+    def refusal(self, size: int | None) -> ContentError | None:
         """Why the file is refused by its first block; None while it is not.
 
-        A hash that was known beforehand and matches is the last word, whatever the header says.
-        """
-        return None if self._order.sha256 or self._order.git_sha1 else self._header_fault
+        With block digests none is refused by its looks: another host may send it otherwise.
 
-    def look_at(self, head: memoryview, size: int | None) -> None:
-        """Take note of the file's first block. ``size`` is the whole file's, None while it is unknown."""
-        try:
-            check_header(self._order.path, head, len(head) if size is None else size)
-        except ContentError as error:
-            self._header_fault = error
+        Args:
+            size: the whole file's in bytes, None while it is unknown.
+        """
+        return None if self._listed else self._fault(size, known=bool(self._order.sha256 or self._order.git_sha1))
 
     def suspect(self, blocks: Iterable[int]) -> None:
         """The connection that brought these blocks broke, stalled or lagged."""
@@ -78,14 +78,18 @@ class Judge:
             return sha256 == self._order.sha256
         return self._order.git_sha1 is None or git_sha1 == self._order.git_sha1
 
-    def doubt(self, count: int, hashes: Hashes, *, host: str) -> Runs:
-        """The blocks to fetch next of a file that is here and wrong. ``count``: how many it has in all.
+    def doubt(self, count: int, hashes: Hashes, *, size: int, host: str) -> Runs:
+        """The blocks to fetch next of a file that is here and wrong.
+
+        Args:
+            count: how many it has in all.
+            size: bytes of the whole file.
 
         Raises:
             ContentError: none of them could be another one.
         """
         if not self.doubting:
-            self._begin(count, hashes, host)
+            self._begin(count, hashes, size, host)
         if self._passes:
             return self._passes.pop(0)
         if not self._recounts or not self._differing:
@@ -101,9 +105,17 @@ class Judge:
             remedy="Name another source. If the host is right, make them anew with prefetch lock --blocks.",
         )
 
-    def _begin(self, count: int, hashes: Hashes, host: str) -> None:
-        if self._header_fault is not None:
-            raise self._header_fault
+    def _fault(self, size: int | None, *, known: bool) -> ContentError | None:
+        try:
+            if self.content is not None:
+                check_content(self._order.path, self.content, size, known=known)
+        except ContentError as error:
+            return error
+        return None
+
+    def _begin(self, count: int, hashes: Hashes, size: int, host: str) -> None:
+        if (fault := self._fault(size, known=False)) is not None:
+            raise fault
         if self._listed.is_disputed:
             raise self._mismatch(hashes, host)
         if self._listed:

@@ -10,6 +10,7 @@ from prefetch.errors import PrefetchError
 from prefetch.net.origin import Origin
 
 if TYPE_CHECKING:
+    from prefetch.volume.content import Content
     from prefetch.volume.incoming import Incoming
 
 __all__ = ["Finished", "Order", "Outcome", "Place"]
@@ -45,11 +46,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A file all of whose bytes are here; ``sha256`` is what they have, and what was wanted."""
+    """A file all of whose bytes are here; ``sha256`` is what they have, and what was wanted.
+
+    Attributes:
+        content: what its first bytes say it is; None where they came in an earlier run.
+    """
 
     path: str
     incoming: Incoming
     sha256: str
+    content: Content | None
 
 
 Place = Callable[[Sequence[Finished]], Sequence[PrefetchError | None]]
