@@ -24,6 +24,7 @@ A message is one sentence that says what and where; a remedy is one that says wh
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 
 __all__ = [
     "AccessError",
@@ -169,10 +170,18 @@ class ModelsFailed(PrefetchError):
 
 
 class Interrupted(PrefetchError):
-    """SIGINT or SIGTERM: state is kept and the same command goes on from there."""
+    """SIGINT or SIGTERM: the same command goes on from there.
+
+    Args:
+        lost: why what came of a file is of no use to the next run, by the file's path; nothing for those that are kept.
+    """
 
     exit_code = 130
     code = "interrupted"
+
+    def __init__(self, message: str, *, lost: Mapping[str, str] | None = None, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.lost = lost or {}
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -68,7 +68,7 @@ class Job:
         try:
             await self._work()
         except asyncio.CancelledError:
-            stopped = interrupted()
+            stopped = interrupted(self._scores.lost)
         except PrefetchError as error:
             stopped = error
         finally:

@@ -20,6 +20,7 @@ from prefetch.limits import Limits
 from prefetch.lockfile import Lock, LockedModel
 from prefetch.manifest import Entry, Wanted
 from prefetch.net.client import Session, open_session
+from prefetch.net.origin import RangesUnsupported
 from prefetch.net.retry import FullJitter, metadata_retrying
 from prefetch.report.events import Listener, Notice, Retried
 from prefetch.sources.resolver import Resolver
@@ -177,6 +178,14 @@ class _Reading:
 
 
 async def _hash_once(candidate: Candidate) -> _Reading:
+    try:
+        return await _hash_answer(candidate)
+    except RangesUnsupported:
+        # What it answers next is taken for itself, and not compared with what it answered before.
+        return await _hash_answer(candidate)
+
+
+async def _hash_answer(candidate: Candidate) -> _Reading:
     sha256, git_sha1 = hashlib.sha256(), hashlib.sha1(usedforsecurity=False)
     digests, buffer = bytearray(), memoryview(bytearray(BLOCK_SIZE))
     content: Content | None = None

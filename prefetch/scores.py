@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from prefetch.errors import BusyError, ModelsFailed, PrefetchError
+from prefetch.errors import BusyError, Interrupted, ModelsFailed, PrefetchError
 from prefetch.report import humanize
 from prefetch.report.events import DoneStatus, Listener, ModelDone, ModelFailed, Replaced, RunFinished
 from prefetch.report.result import ModelResult, RunResult, exit_code_of, first_of
@@ -15,9 +15,14 @@ __all__ = ["Scores", "summary_of"]
 
 
 class Scores:
-    """Collects one result a model, in whatever order they come."""
+    """Collects one result a model, in whatever order they come.
+
+    Attributes:
+        lost: why what came of a model in a run that was stopped is of no use to the next one, by its path.
+    """
 
     def __init__(self, listener: Listener) -> None:
+        self.lost: dict[str, str] = {}
         self._listener = listener
         self._began = time.monotonic()
         self._results: dict[str, ModelResult] = {}
@@ -59,6 +64,8 @@ class Scores:
         resumed: int = 0,
     ) -> None:
         """A model was not brought to its end because the whole run ended with ``error``, which is told once for all."""
+        if isinstance(error, Interrupted):
+            self.lost.update(error.lost)
         if path not in self._results:
             self._results[path] = ModelResult(path, "failed", size, sha256, received, resumed, str(error))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.machinery import ExtensionFileLoader
@@ -25,9 +25,18 @@ _ALARM = hasattr(signal, "SIGALRM")
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
-def interrupted() -> Interrupted:
-    """The error a stopped command ends with."""
-    return Interrupted("Interrupted: state is kept; run the same command again to go on.")
+def interrupted(lost: Mapping[str, str] | None = None) -> Interrupted:
+    """The error a stopped command ends with.
+
+    Args:
+        lost: why what came of a file is of no use to the next run, by the file's path; an empty text says that it is.
+    """
+    why = {path: reason for path, reason in (lost or {}).items() if reason}
+    if not why:
+        return Interrupted("Interrupted: state is kept; run the same command again to go on.")
+    first, more = next(iter(why)), len(why) - 1
+    over = f"{first} and {more} more start over" if more else f"{first} starts over"
+    return Interrupted(f"Interrupted: run the same command again to go on; {over}: {why[first]}.", lost=why)
 
 
 def terminate_like_interrupt() -> None:

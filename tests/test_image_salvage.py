@@ -30,7 +30,7 @@ from tests.support.images import LayerMaker, docker_archive
 from tests.support.models import Wanted, repo_of, sha256_of, wanted, write_manifest
 
 TABLE = load_table()
-MODELS = wanted(*(20_000 + 1_000 * number for number in range(10)))
+MODELS = [*wanted(*(20_000 + 1_000 * number for number in range(9))), *wanted(29_000, kind="pth")]
 VAE, MOVED, DELETED, TWICE, OVERWRITTEN, LOCKED, NAMED, STRANGER, PACKAGED, NODE = MODELS
 NODE_PATH = "custom_nodes/ComfyUI-Frame-Interpolation/ckpts/rife/rife47.pth"
 

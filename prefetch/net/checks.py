@@ -17,7 +17,7 @@ from prefetch.net.headers import (
 from prefetch.net.origin import RangesUnsupported
 from prefetch.net.pauses import pause_told
 
-__all__ = ["Accepted", "Asked", "check_response", "is_error_page", "wait_asked_for"]
+__all__ = ["Accepted", "Asked", "OtherValidator", "check_response", "is_error_page", "wait_asked_for"]
 
 _TRANSIENT = frozenset({408, 425, 429})
 _ACCESS = frozenset({401, 403, 451})
@@ -48,6 +48,21 @@ class Asked:
     etag: str | None = None
     verified: bool = False
     access_remedy: str = ""
+
+
+class OtherValidator(ContentError):
+    """The answer's validator is not the one that the file had when it was resolved.
+
+    Attributes:
+        etag: what it is.
+    """
+
+    def __init__(self, asked: Asked, etag: str) -> None:
+        super().__init__(
+            f"{asked.name} changed on {asked.host} since it was resolved.",
+            remedy="Run it again; if it says the same then, give the file's sha256 in the manifest.",
+        )
+        self.etag = etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +103,7 @@ def check_response(
     if status == 206:
         return _accept_range(headers, asked)
     if asked.start > 0:
-        raise RangesUnsupported
+        raise RangesUnsupported(f"{asked.host} serves no ranges")
     return _accept_whole(headers, asked)
 
 
@@ -147,7 +162,7 @@ def _check_kind(headers: Mapping[str, str], asked: Asked, received: str) -> None
         raise ContentError(f"{asked.host} sent {asked.name} in several parts, which was not asked for.")
     etag = strong_etag(headers.get("ETag"))
     if asked.etag and etag and etag != asked.etag:
-        raise ContentError(f"{asked.name} changed on {asked.host} since it was resolved.", remedy="Run it again.")
+        raise OtherValidator(asked, etag)
 
 
 def _accept_range(headers: Mapping[str, str], asked: Asked) -> Accepted:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from prefetch.errors import SourceError, TransientError
 from prefetch.net.body import open_body
-from prefetch.net.checks import Accepted, Asked, check_response, is_error_page
+from prefetch.net.checks import Accepted, Asked, OtherValidator, check_response, is_error_page
 from prefetch.net.client import Session
+from prefetch.net.headers import strong_etag
 from prefetch.net.locations import MOST_REFUSED, Location, LocationCache, Locator
-from prefetch.net.origin import Body
+from prefetch.net.origin import Body, RangesUnsupported
 from prefetch.net.pages import describe, read_start
 from prefetch.net.request import Answer, get
 from prefetch.net.retry import FullJitter
 
 __all__ = ["HttpOrigin", "check_answer"]
 
+QUESTIONS = 6
+"""Answers that are compared to tell a file that has changed from a host that names it differently each time."""
 _REFUSED = frozenset({400, 401, 403, 404, 410})
 
 
@@ -56,6 +60,8 @@ class HttpOrigin:
         self._verified = verified
         self._etag = None if verified else etag
         self._ranges = ranges
+        self._wavering: str = ""
+        self._comparing = asyncio.Lock()
         self._clock = clock
 
     @property
@@ -64,7 +70,7 @@ class HttpOrigin:
 
     @property
     def ranges(self) -> bool | None:
-        return self._ranges
+        return False if self._wavering else self._ranges
 
     @property
     def pause(self) -> float:
@@ -91,7 +97,29 @@ class HttpOrigin:
             answer, location = await self._ask(stack, start, stop)
         self._check_place(answer, location)
         asked = self._asked(answer, start, stop)
-        return answer, asked, await check_answer(answer, asked, now=self._clock())
+        try:
+            return answer, asked, await check_answer(answer, asked, now=self._clock())
+        except OtherValidator as error:
+            await stack.aclose()
+            if not await self._wavers(error.etag):
+                raise
+            raise RangesUnsupported(self._wavering, told=True) from None
+
+    async def _wavers(self, etag: str) -> bool:
+        """Whether the validator is one thing now and another then, though the file is the same.
+
+        Machines behind one name may each have their own for the same bytes, or for others: nobody can tell, so what
+        one answer brings is not put together with what another one does.
+        """
+        async with self._comparing:
+            for _ in range(QUESTIONS):
+                if self._wavering:
+                    break
+                async with AsyncExitStack() as stack:
+                    answer, _ = await self._ask(stack, 0, 1)
+                    if strong_etag(answer.response.headers.get("ETag")) not in (None, etag):
+                        self._wavering = f"{answer.url.host} gives another ETag from one answer to the next"
+        return bool(self._wavering)
 
     async def _ask(self, stack: AsyncExitStack, start: int, stop: int | None) -> tuple[Answer, Location]:
         location = await self._locations.current()
@@ -139,7 +167,8 @@ class HttpOrigin:
             start,
             stop,
             size=self._size,
-            etag=self._etag,
+            # One answer that is read from the start to the end is the file as one machine has it.
+            etag=None if self._wavering and start == 0 else self._etag,
             verified=self._verified,
             access_remedy=self._locator.access_remedy,
         )

@@ -9,7 +9,17 @@ __all__ = ["Body", "Origin", "RangesUnsupported"]
 
 
 class RangesUnsupported(Exception):
-    """The origin answered a range that does not start at 0 with the whole file: it can only be read from its start."""
+    """Several answers of the origin do not make one file: it can only be read by a single one, from its start.
+
+    Args:
+        why: the end of a sentence that says so ("example.com serves no ranges").
+        told: whether that is worth a warning of its own, as the host seems to serve ranges.
+    """
+
+    def __init__(self, why: str, *, told: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.told = told
 
 
 class Body(Protocol):
@@ -48,7 +58,7 @@ class Origin(Protocol):
 
     @property
     def ranges(self) -> bool | None:
-        """Whether byte ranges are known to work; None while nobody asked."""
+        """Whether byte ranges are known to work, and those of several answers to fit; None while nobody asked."""
         ...
 
     @property
@@ -60,7 +70,8 @@ class Origin(Protocol):
         """Ask for bytes ``[start, stop)``; ``stop=None`` means to the end of a file of unknown size.
 
         Raises:
-            RangesUnsupported: ``start`` > 0 and the origin sent the whole file.
+            RangesUnsupported: ``start`` > 0 and the origin sent the whole file, or another answer's range would not
+                fit to this one.
             TransientError: worth another try, perhaps after `TransientError.floor` seconds.
             AccessError, SourceError, ContentError: final for this origin.
         """

@@ -105,7 +105,7 @@ class Civitai:
             location=found.probed.location,
             size=found.probed.accepted.total,
             verified=verified,
-            ranges=found.probed.accepted.ranged,
+            ranges=found.probed.ranges,
         )
         return RemoteFile(source, f"{_PUBLIC}{path}", origin, found.probed.accepted.total, file.sha256)
 

@@ -56,9 +56,10 @@ class Http:
             size=size,
             verified=locator.verified,
             etag=probed.etag,
-            ranges=probed.accepted.ranged,
+            ranges=probed.ranges,
         )
-        return RemoteFile(source, str(ref.url) if ref.signed else ref.url.reveal(), origin, size, etag=probed.etag)
+        url = str(ref.url) if ref.signed else ref.url.reveal()
+        return RemoteFile(source, url, origin, size, etag=probed.etag, remark=probed.remark)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from prefetch.errors import TransientError
 from prefetch.net.checks import Accepted, Asked
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential
@@ -20,11 +21,19 @@ __all__ = ["Probed", "probe"]
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """Where the byte came from, what the answer says of the file, and its strong validator."""
+    """Where the byte came from, and what the answer says of the file.
+
+    Attributes:
+        etag: its strong validator.
+        ranges: whether the host serves ranges; None where that could not be asked.
+        remark: what the host does that none should; else empty.
+    """
 
     location: Location
     accepted: Accepted
     etag: str | None
+    ranges: bool | None
+    remark: str = ""
 
 
 async def probe(
@@ -48,11 +57,24 @@ async def probe(
     Raises:
         AccessError, SourceError, ContentError, TransientError: see `check_response`.
     """
-    async with get(session, url, headers={"Range": "bytes=0-0"}, credentials=credentials) as answer:
-        if check is not None:
-            check(answer)
-        host, remedy = answer.url.host, locator.access_remedy
-        asked = Asked(locator.name, host, 0, 1, size=size, verified=verified, access_remedy=remedy)
-        accepted = await check_answer(answer, asked, now=time.time())
-        location = Location(answer.url, url.host, tuple(credentials), signed_expiry(answer.url.reveal()))
-        return Probed(location, accepted, strong_etag(answer.response.headers.get("ETag")))
+
+    async def ask(stop: int | None) -> Probed:
+        headers = {} if stop is None else {"Range": f"bytes=0-{stop - 1}"}
+        async with get(session, url, headers=headers, credentials=credentials) as answer:
+            if check is not None:
+                check(answer)
+            host, remedy = answer.url.host, locator.access_remedy
+            asked = Asked(locator.name, host, 0, stop, size=size, verified=verified, access_remedy=remedy)
+            accepted = await check_answer(answer, asked, now=time.time())
+            location = Location(answer.url, url.host, tuple(credentials), signed_expiry(answer.url.reveal()))
+            etag = strong_etag(answer.response.headers.get("ETag"))
+            return Probed(location, accepted, etag, None if stop is None else accepted.ranged)
+
+    try:
+        return await ask(1)
+    except TransientError as error:
+        if error.cause != "protocol":
+            raise
+        # More bytes than were asked for are taken for the next answer, which makes no sense then.
+        probed = await ask(None)
+        return replace(probed, remark=f"{url.host} sends more than the one byte that it is asked for first.")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from functools import partial as bound
 
-from prefetch.errors import ContentError, PatienceError, PrefetchError, SourceError, SpaceError
-from prefetch.net.origin import Origin
+from prefetch.errors import ContentError, Interrupted, PatienceError, PrefetchError, SourceError, SpaceError
+from prefetch.net.origin import Origin, RangesUnsupported
 from prefetch.report.events import ModelVerified, Notice, Repaired
+from prefetch.signals import interrupted
 from prefetch.transfer.assembly import Assembly
 from prefetch.transfer.expected import Verdict
 from prefetch.transfer.judge import Judge
@@ -141,7 +142,7 @@ class Download:
         if self.ranges.whole_only or (isinstance(error, ContentError) and not self._listed):
             self.judge = Judge(self.order, self._listed)
             self._start_over_beside()
-        self.ranges.whole_only = self.partial.identity.size is None
+        self.ranges.host_left()
         self._work.abandon_connections(of=origin)
         self._means.changed()
 
@@ -171,21 +172,37 @@ class Download:
             remedy = "Run it again later, add a mirror to its entry, or set a lower --min-rate."
             self.origin_failed(origin, PatienceError(message, cause="slow", remedy=remedy))
 
-    async def read_whole(self, origin: Origin, keeper: Segment | None) -> None:
-        """A host sends no ranges: fetch the file over one connection, ``keeper``'s if that reads from the start."""
+    async def read_whole(self, origin: Origin, keeper: Segment | None, why: RangesUnsupported) -> None:
+        """A host's ranges make no file: fetch it over one connection, ``keeper``'s if that reads from the start."""
         if self.ranges.mirrors.is_shared:
-            self.origin_failed(origin, SourceError(f"{origin.host} sends no ranges."))
+            self.origin_failed(origin, SourceError(f"{why.why}."))
         elif not self.ranges.whole_only:
-            self.ranges.whole_only = True
+            self.ranges.whole_because = why.why
+            if why.told:
+                self._means.listener(Notice("warning", _one_answer(self.order.path, why.why)))
+                self.partial.forget_validator()
             self._listed.drop()
             self._work.abandon_connections(but=keeper)
-            await self._start_over(keeper)
+            if keeper is None or keeper.stop != self.partial.size:
+                await self._start_over(keeper)
 
     async def restart(self, segment: Segment) -> None:
         """The connection that reads the whole file broke: the next one has to begin at the start."""
         segment.position = 0
         self._drop_buffer(segment)
         await self._start_over(segment)
+
+    def interrupt(self) -> None:
+        """The whole run was stopped."""
+        self.fail(self.interruption())
+
+    def interruption(self) -> Interrupted:
+        """The error of a download that was stopped, with why the next one cannot go on from what is here."""
+        if isinstance(self.partial, Draft) or not self.partial.claimed:
+            return interrupted()
+        host = self.ranges.mirrors.hosts
+        unknown = "" if self.partial.identity.resumable else f"{host} tells neither its hash nor a strong ETag"
+        return interrupted({self.order.path: self.ranges.whole_because or unknown})
 
     def fail(self, error: PrefetchError) -> None:
         """Give the download up. What is on the volume stays for the next run."""
@@ -322,3 +339,10 @@ class Download:
             # With the list, a later run knows which blocks are right.
             self.worthless = not self._listed
             self.fail(error)
+
+
+def _one_answer(path: str, why: str) -> str:
+    return (
+        f"{path}: {why}, so it is read over one connection, and starts over where that breaks. With its sha256 in the "
+        "manifest it would not."
+    )

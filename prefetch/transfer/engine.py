@@ -10,7 +10,6 @@ from contextlib import suppress
 from prefetch.errors import BusyError, OutgrownError, PrefetchError, SpaceError
 from prefetch.net.bounds import HostBounds
 from prefetch.report.events import Listener, ModelStarted
-from prefetch.signals import interrupted
 from prefetch.transfer.buffers import Buffers, Shares
 from prefetch.transfer.download import Download
 from prefetch.transfer.fetcher import Fetcher
@@ -145,7 +144,7 @@ class Engine:
         except asyncio.CancelledError:
             # While the tasks end none of them may begin another one, which their group would refuse.
             for download in self._scheduler.downloads:
-                download.fail(interrupted())
+                download.interrupt()
             raise
 
     async def _work(self) -> None:
@@ -226,7 +225,7 @@ class Engine:
             # There are some only if the run was cancelled, which is to be told whatever the volume says now.
             with suppress(PrefetchError):
                 download.partial.close()
-            self._on_outcome(self._outcome(download, download.error or interrupted()))
+            self._on_outcome(self._outcome(download, download.error or download.interruption()))
         self._listener(self._flow.traffic({}))
         self._writers.close()
         self._hashers.close()

@@ -65,8 +65,8 @@ class Fetcher:
         try:
             while segment.wanted and not segment.finished:
                 await self._until_progress(segment)
-        except RangesUnsupported:
-            await segment.download.read_whole(segment.origin, None)
+        except RangesUnsupported as error:
+            await segment.download.read_whole(segment.origin, None, error)
         except (AccessError, SourceError, TransientError) as error:
             if segment.wanted:
                 segment.download.origin_failed(segment.origin, error)
@@ -97,6 +97,7 @@ class Fetcher:
             if error.cause in CROWDED:
                 self._budget.failed()
             if download.ranges.whole_only:
+                _say_it_starts_over(segment, error)
                 await download.restart(segment)
             download.ranges.mirrors.broke(segment)
             if segment.position - start < PROGRESS:
@@ -130,8 +131,8 @@ class Fetcher:
 
     async def _receive(self, segment: Segment, body: Body) -> None:
         download = segment.download
-        if not body.ranged and segment.stop != download.partial.size:
-            await download.read_whole(segment.origin, segment)
+        if not body.ranged and not download.ranges.whole_only:
+            await download.read_whole(segment.origin, segment, RangesUnsupported(f"{segment.host} serves no ranges"))
         while segment.wanted and not segment.finished:
             if segment.buffer is None:
                 segment.buffer = await self._room_for(segment)
@@ -205,3 +206,9 @@ class Fetcher:
 
 def _retried(segment: Segment, error: TransientError, *, attempt: int, delay: float) -> Retried:
     return Retried(segment.download.order.path, segment.origin.host, error.cause, error.message, attempt, delay)
+
+
+def _say_it_starts_over(segment: Segment, error: TransientError) -> None:
+    """Add to the failure of a connection that was to bring the whole file what it costs, if it brought any of it."""
+    if segment.position:
+        error.message += f" The file starts over: {segment.download.ranges.whole_because}."

@@ -32,7 +32,8 @@ class Ranges:
         mirrors: the file's hosts.
         work: what is to be fetched, and what is on its way.
         meter: how fast the file comes.
-        whole_only: the host sends no ranges, so one connection fetches the file from its start to its end.
+        whole_because: why one connection has to fetch the file from its start to its end, as the end of a sentence;
+            empty where ranges can be fetched.
     """
 
     def __init__(
@@ -49,12 +50,17 @@ class Ranges:
         self.mirrors = Mirrors(order.origins, together=order.digests is not None, bounds=bounds)
         self.work = Worklist()
         self.meter = Speedometer(now)
-        self.whole_only = partial.size is None or self.mirrors.live[0].ranges is False
         self._partial = partial
+        self.whole_because = self._why_whole()
         self._listed = listed
         self._new_segment = begin
         self._over = over
         self._received_before = 0
+
+    @property
+    def whole_only(self) -> bool:
+        """Whether the file can only be fetched as a whole."""
+        return bool(self.whole_because)
 
     @property
     def segments(self) -> set[Segment]:
@@ -115,6 +121,16 @@ class Ranges:
         """What ``segment`` did not bring is to be fetched by another connection."""
         if segment.stop is not None:
             self.work.add(segment.position // BLOCK_SIZE, -(-segment.stop // BLOCK_SIZE))
+
+    def host_left(self) -> None:
+        """Another host is asked from now on, which may do what the one before could not."""
+        self.whole_because = self._why_whole()
+
+    def _why_whole(self) -> str:
+        host = self.mirrors.live[0]
+        if host.ranges is False:
+            return f"{host.host} serves no ranges"
+        return f"{host.host} does not tell its size" if self._partial.identity.size is None else ""
 
     def _begin(self, origin: Origin, start: int, stop: int | None) -> Segment:
         segment = self._new_segment(origin, start, stop)

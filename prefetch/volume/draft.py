@@ -51,6 +51,9 @@ class Draft:
             raise ValueError(f"a draft has one block of {self.size} bytes, not block {index} of {len(data)}")
         self.data = data
 
+    def forget_validator(self) -> None:
+        """No later run finds anything of it."""
+
     def restart(self) -> None:
         self.data = None
 

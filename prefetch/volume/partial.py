@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from prefetch.errors import ContentError, PrefetchError, VolumeError, from_os_error
 from prefetch.volume import files, generations
@@ -166,6 +167,13 @@ class Partial:
             with files.os_errors(f"writing {self.identity.path}"), self._data.use() as number:
                 os.ftruncate(number, size)
             self.size = size
+
+    def forget_validator(self) -> None:
+        """What comes from now on, after a `restart`, is not sure to be of the file that the validator stood for.
+
+        So no later run must take it for that.
+        """
+        self.identity = replace(self.identity, etag=None)
 
     def restart(self) -> None:
         """Drop everything that is here, a size that was learned too. No other call may be under way."""
