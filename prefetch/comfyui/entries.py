@@ -8,6 +8,7 @@ from typing import Any
 
 from prefetch.comfyui.catalog import Catalog, Offer
 from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of, path_beside
+from prefetch.comfyui.nodes import may_be_linked
 from prefetch.comfyui.workflow.findings import WorkflowModel, WorkflowModels
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.names import ending_of
@@ -16,6 +17,9 @@ from prefetch.manifest import Folder, Model
 from prefetch.sources.refs.source import parse_source
 
 __all__ = ["Draft", "Open", "draft"]
+
+_OF_ITSELF = "its node fetches it by itself, and no source is known to bring it before"
+_PROGRAM = "its node fetches it by itself, and a link of such a name could be run as a program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class _Drafting:
     def node_files(self, found: WorkflowModels, file: str) -> None:
         for item in found.self_downloaded:
             place = node_path_of(item)
-            if place is None:
+            if place is None or not item.required:
                 continue
             if node_home(place) in self.node_homes or home_of(place, self.table) in self.homes:
                 self.present += 1
@@ -115,10 +119,11 @@ class _Drafting:
                 self.add(_path_for(offer, place), offer.fields, offer.node_path or place)
                 continue
             path = path_beside(place)
-            if item.source is not None and item.required:
+            linked = place.endswith("/") or may_be_linked(place)
+            if item.source is not None and linked:
                 self.add(path, {"source": item.source}, place)
                 continue
-            reason = "its node fetches it by itself, and no source is known to bring it before"
+            reason = _OF_ITSELF if linked else _PROGRAM
             wanted = (f"{file}: {item.kind} (node {item.node})",)
             self.leave_open(Open(item.name or "", path, wanted, reason, needed=False, node_path=place))
 

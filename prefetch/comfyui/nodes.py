@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from prefetch.errors import UsageError
 from prefetch.volume.reading import read_file
 
-__all__ = ["COMFYUI", "NodeModel", "check_comfyui", "find_comfyui", "link_models"]
+__all__ = ["COMFYUI", "NodeModel", "check_comfyui", "find_comfyui", "link_models", "may_be_linked"]
 
 COMFYUI = (Path("/comfyui"), Path("/workspace/ComfyUI"))
 """Where ComfyUI is in RunPod's images, the serverless one first."""
@@ -75,7 +75,7 @@ def link_models(models: Iterable[NodeModel], *, comfyui: Path, volume: Path, tel
         tell: takes a sentence about what was changed, or could not be.
     """
     for model in models:
-        if PurePosixPath(model.node_path).suffix.lower() not in _DATA:
+        if not may_be_linked(model.node_path):
             tell(f"{model.node_path} is not linked: a file of such a name could be run as a program.")
             continue
         places = _places(model.node_path, comfyui)
@@ -86,6 +86,11 @@ def link_models(models: Iterable[NodeModel], *, comfyui: Path, volume: Path, tel
                 _link(place, volume / model.path, volume, tell)
             except OSError as error:
                 tell(f"{place} could not be linked to {model.path}: {error.strerror}.")
+
+
+def may_be_linked(path: str) -> bool:
+    """Whether a link of this name is safe to make: not where it could be run as a program."""
+    return PurePosixPath(path).suffix.lower() in _DATA
 
 
 def _places(node_path: str, comfyui: Path) -> list[Path]:

@@ -7,6 +7,7 @@ The table's form, for a class: a list of items, or one of them alone.
     {PLACE: SOURCE, …}                            places with what is fetched there; the source may be empty
     {by: model @ 0, of: {VALUE: ITEM, …}}         what one input's value chooses; "*" is any other value
     {by: model @ 0, of: SET}                      the same by the name of a set below ``download_sets``
+    {by: model @ 0, of: …, when: precision @ 2 = fp16|bf16}   only where another widget holds one of these
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from prefetch.comfyui.workflow.entry import Entry
 from prefetch.comfyui.workflow.tablevalues import Values
@@ -33,6 +35,8 @@ class Download:
 
     def filled(self, value: str | None) -> Download:
         """The same with an input's value in place of its braces; with the input's name in ``<>`` where it has none."""
+        if not _VALUE.search(self.place):
+            return self
         if value is None:
             return Download(_VALUE.sub(r"<\1>", self.place))
         source = None if self.source is None else _filled(self.source, value)
@@ -48,7 +52,10 @@ class Choice:
 
     def chosen(self, value: str | None) -> tuple[Download, ...]:
         """What an input's value chooses; of a value that is unknown or not there, as much as is known."""
-        found = self.of.get(_ANY, ()) if value is None else self.of.get(value, self.of.get(_ANY, ()))
+        found = self.of.get(value or _ANY, self.of.get(_ANY))
+        if found is None:
+            places = (download.place for downloads in self.of.values() for download in downloads)
+            found = tuple(Download(f"{place.rstrip('/').rpartition('/')[0]}/<file>") for place in islice(places, 1))
         return tuple(download.filled(value) for download in found)
 
 
@@ -80,7 +87,8 @@ def _choice(values: Values, item: object, at: tuple[str, ...], sets: Sets) -> Ch
         if isinstance(of, str) and of not in sets:
             raise values.error((*at, "of"), f'there is no set "{of}" below download_sets', "Name one that is there.")
         chosen = sets[of] if isinstance(of, str) else _by_value(values, of, (*at, "of"))
-        return Choice(Entry(widget.name, (), widget.at or 0), chosen)
+        when = values.widget(item["when"], (*at, "when")) if "when" in item else None
+        return Choice(Entry(widget.name, (), widget.at or 0, names="value", switch=when), chosen)
     downloads = tuple(_downloads(values, item, at))
     inputs = {match[1]: match[2] for download in downloads for match in _VALUE.finditer(download.place)}
     named = next((Entry(name, (), int(position or 0)) for name, position in inputs.items()), None)

@@ -40,7 +40,7 @@ class Entry:
             `LoaderTable` they are directories below ``models``. The first is meant unless the workflow says another.
         at: the widget's position among the node's, counted from 0.
         every: how many widgets a row takes, for an input with a ``*``.
-        names: how its text names files: one of `naming.FORMS`.
+        names: how its text names files: one of `naming.FORMS`; ``value`` where what it names are no files.
         prompt: whether it is a prompt, which may name files among other words, and need not.
         endings: what the loader lists beside the usual endings of models.
         count: the widget that says how many rows count.

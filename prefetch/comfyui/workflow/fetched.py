@@ -22,9 +22,10 @@ def fetched(
         if choice.input is None:
             yield from _of(node, choice, None)
             continue
-        values = [inputs.sent(node, found).value for found in inputs.placed(node, (choice.input,))]
+        placed = list(inputs.placed(node, (choice.input,)))
+        values = [inputs.sent(node, found).value for found in placed if inputs.is_on(found, node)]
         names = [plain_name(value) for value in values if isinstance(value, str)]
-        if not names:
+        if not names and len(placed) == len(values):
             yield from _of(node, choice, None)
         for name in names:
             problem = None if name in choice.of else doubt(f"{name.rstrip('/')}.bin", "x")
