@@ -22,7 +22,7 @@ exit codes:
   3    access: a token, a gate or a licence
   4    no space
   5    another owner holds a model, and the wait ran out
-  130  stopped by SIGINT or SIGTERM; state is kept"""
+  130  stopped by SIGINT, SIGTERM or SIGHUP; state is kept"""
 
 
 def parse(command: Command, arguments: Sequence[str]) -> dict[str, Any]:

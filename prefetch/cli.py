@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from prefetch.commands.table import COMMANDS, Command, Outcome
 from prefetch.errors import PrefetchError, UsageError
 from prefetch.handover import Handover
 from prefetch.output import InternalError, Output, prepare_streams
-from prefetch.signals import interrupted
+from prefetch.signals import interrupted, take_signals
 from prefetch.spelling import split_at_dashes
 from prefetch.system import check_system
 
@@ -30,8 +29,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] = COMMANDS) -> int:
     """Do what the arguments (by default the process's own) say, and return the exit code."""
     words = tuple(sys.argv[1:] if arguments is None else arguments)
-    # While no event loop runs, SIGTERM stops the work as Ctrl-C does: by KeyboardInterrupt.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    take_signals()
     prepare_streams()
     outcome = _guarded(lambda: _dispatch(words, commands))
     if isinstance(outcome, Handover):

@@ -16,7 +16,7 @@ PrefetchError                     1  some model failed
 ├── TransientError                1  worth another try: a reset, a cut, a stall, 429, 5xx
 │   └── PatienceError             1  the host wants a longer pause, or is slower, than it may: others are asked first
 ├── ModelsFailed                  ·  several models failed: the code they share, else 1
-└── Interrupted                 130  SIGINT or SIGTERM
+└── Interrupted                 130  SIGINT, SIGTERM or SIGHUP
 
 A message is one sentence that says what and where; a remedy is one that says what to do.
 """
@@ -170,7 +170,7 @@ class ModelsFailed(PrefetchError):
 
 
 class Interrupted(PrefetchError):
-    """SIGINT or SIGTERM: the same command goes on from there.
+    """SIGINT, SIGTERM or SIGHUP: the same command goes on from there.
 
     Args:
         lost: why what came of a file is of no use to the next run, by the file's path; nothing for those that are kept.

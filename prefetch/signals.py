@@ -1,11 +1,11 @@
-"""SIGINT and SIGTERM: the first stops the work in order and in time, the second at once."""
+"""SIGINT, SIGTERM and SIGHUP: the first stops the work gracefully and in time, the second at once."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.machinery import ExtensionFileLoader
@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from prefetch.errors import Interrupted
 
-__all__ = ["interrupted", "leave_at_once", "run_until_signal", "terminate_like_interrupt"]
+__all__ = ["interrupted", "leave_at_once", "run_until_signal", "take_signals"]
 
 T = TypeVar("T")
 
@@ -39,11 +39,21 @@ def interrupted(lost: Mapping[str, str] | None = None) -> Interrupted:
     return Interrupted(f"Interrupted: run the same command again to go on; {over}: {why[first]}.", lost=why)
 
 
-def terminate_like_interrupt() -> None:
-    """Make SIGTERM raise `KeyboardInterrupt`, as SIGINT does, while no event loop runs."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
+def take_signals() -> None:
+    """Make SIGTERM and SIGHUP raise `KeyboardInterrupt`, as SIGINT does, while no event loop runs."""
+    for number in _ending():
+        # Whoever starts a job in the background may have it ignore Ctrl-C.
+        if number != signal.SIGINT or signal.getsignal(number) is signal.default_int_handler:
+            signal.signal(number, _interrupt)
+
+
+def _ending() -> Iterator[signal.Signals]:
+    """The signals that end the work; a hangup too, unless it is ignored: by nohup, or by `serve`, which takes it."""
+    yield signal.SIGINT
+    yield signal.SIGTERM
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        yield hangup
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -71,7 +81,7 @@ def leave_at_once(code: int) -> NoReturn:
 
 
 def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float = _GRACE) -> T:
-    """Run ``main()`` in an event loop; SIGINT or SIGTERM cancels it, a second one ends the process.
+    """Run ``main()`` in an event loop; SIGINT, SIGTERM or SIGHUP cancels it, a second one ends the process.
 
     A coroutine that answers its cancellation with a value, in time, has that value returned. In any other thread than
     the main one signals are not ours, and it is only run.
@@ -107,7 +117,7 @@ class _Stopper:
         self._stopping = False
 
     def __enter__(self) -> _Stopper:
-        self._former = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._former = {number: signal.signal(number, self._on_signal) for number in _ending()}
         if _ALARM:
             self._former[signal.SIGALRM] = signal.signal(signal.SIGALRM, signal.default_int_handler)
         return self

@@ -242,7 +242,7 @@ def test_help_tells_every_option_its_variable_and_the_exit_codes(
         option = option_of(field)
         assert str(option.kind.metavar if option.positional else flag_of(field)) in page
         assert variable_of(field) in page
-    assert "examples:\n  prefetch " in page and "  130  stopped by SIGINT or SIGTERM" in page
+    assert "examples:\n  prefetch " in page and "  130  stopped by SIGINT, SIGTERM or SIGHUP" in page
     assert max(map(len, page.splitlines())) <= 100
 
 

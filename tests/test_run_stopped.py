@@ -1,12 +1,16 @@
-"""SIGINT and SIGTERM: the end within a second, the document all the same, and the next run goes on from there."""
+"""SIGINT, SIGTERM, SIGHUP: the end within a second, the document all the same, and the next run goes on from there."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +31,9 @@ PROMPT = 2.0
 SPARSE = 30_000_000_000
 """Bytes of a file that takes no room on the disk and many seconds to read."""
 
-both = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+all_three = pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["SIGINT", "SIGTERM", "SIGHUP"]
+)
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ def stopped(process: subprocess.Popen[str], number: int) -> Outcome:
     return outcome
 
 
-@both
+@all_three
 def test_stopped_in_the_middle_it_keeps_what_it_has(runs: Runs, origin: DemoServer, number: int) -> None:
     with runs.start("--connections", "3") as process:
         until(lambda: len(journals(runs.volume).get(MODEL.path, ())) >= 3, "the third block", process)
@@ -65,6 +71,9 @@ def test_stopped_in_the_middle_it_keeps_what_it_has(runs: Runs, origin: DemoServ
     assert outcome.models[MODEL.path]["bytes_downloaded"] >= 3 * BLOCK
     assert len(finished) >= 3
     assert not (runs.volume / MODEL.path).exists()
+    claims = list((runs.volume / ".prefetch/claims").iterdir())
+    assert claims and all('"released":true' in claim.read_text() for claim in claims)
+    assert history(runs) == ["interrupted"]
 
     outcome = runs.run()
     assert outcome.returncode == 0, outcome.stderr
@@ -77,9 +86,15 @@ def test_stopped_where_a_host_sends_no_ranges(runs: Runs, origin: DemoServer) ->
     """Each connection that ends early would have the file begun anew."""
     origin.add_faults(Fault(do=IgnoreRange(), server="cdn", times=None))
     with runs.start() as process:
-        until(lambda: runs.sent() > 3 * BLOCK, "the third block", process)
+        until(lambda: bool(journals(runs.volume).get(MODEL.path)), "the first block", process)
         assert stopped(process, signal.SIGINT).document["bytes_downloaded"] > 0
     assert not (runs.volume / MODEL.path).exists()
+
+
+def history(runs: Runs) -> list[str]:
+    """The errors of the runs before, as the volume tells of them."""
+    told = runs.commands.run("status", "--history", "--volume", runs.volume, "--json").document
+    return [run["code"] for run in told["history"]]
 
 
 def reads(process: subprocess.Popen[str], file: Path) -> bool:
@@ -90,7 +105,7 @@ def reads(process: subprocess.Popen[str], file: Path) -> bool:
         return False
 
 
-@both
+@all_three
 @pytest.mark.parametrize("command", ["run", "verify"])
 def test_stopped_while_it_reads_a_large_file(commands: Commands, tmp_path: Path, command: str, number: int) -> None:
     volume = tmp_path / "volume"
@@ -122,3 +137,35 @@ def handles(process: subprocess.Popen[str], number: int) -> bool:
     status = Path(f"/proc/{process.pid}/status").read_text()
     caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
     return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+def test_a_terminal_that_closes_ends_it_as_gracefully(runs: Runs) -> None:
+    """By then what it tells has nowhere to go."""
+    ours, theirs = pty.openpty()
+    command = runs.commands.argv(*runs.words("run", ["--connections", "3"]))
+    env = runs.commands.environment(runs.environment())
+    take_terminal = partial(fcntl.ioctl, theirs, termios.TIOCSCTTY, 0)
+    process = subprocess.Popen(
+        command, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=take_terminal
+    )
+    os.close(theirs)
+    try:
+        until(lambda: len(journals(runs.volume).get(MODEL.path, ())) >= 3, "the third block")
+        os.close(ours)
+        assert process.wait(timeout=20) == 130
+    finally:
+        process.kill()
+        process.wait()
+    (claim,) = (runs.volume / ".prefetch/claims").glob("[0-9a-f]*.1")
+    assert '"released":true' in claim.read_text()
+    assert history(runs) == ["interrupted"]
+
+
+def test_under_nohup_it_goes_on(runs: Runs) -> None:
+    behind = replace(runs, commands=replace(runs.commands, prefix=("nohup",)))
+    with behind.start("--connections", "3") as process:
+        until(lambda: len(journals(runs.volume).get(MODEL.path, ())) >= 3, "the third block", process)
+        process.send_signal(signal.SIGHUP)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    assert_whole(runs.volume, MODELS)

@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """
 import os, signal, sys, time
 from importlib.machinery import ExtensionFileLoader
-from prefetch.signals import terminate_like_interrupt
+from prefetch.signals import take_signals
 
 
 class Beginning(ExtensionFileLoader):
@@ -20,7 +20,7 @@ class Beginning(ExtensionFileLoader):
         print("begun")
 
 
-terminate_like_interrupt()
+take_signals()
 try:
     Beginning("native", "native.so").exec_module(None)
     time.sleep(60)
@@ -29,7 +29,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("number", [2, 15])
+@pytest.mark.parametrize("number", [1, 2, 15])
 def test_native_code_begins_in_peace(number: int) -> None:
     begin = f"import signal; signal.signal(2, signal.default_int_handler)\n{PROGRAM}"
     command = [sys.executable, "-c", begin, str(number)]

@@ -93,6 +93,7 @@ class Sidecar:
             return self._result
         finally:
             loop.remove_signal_handler(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def note_scrub(self, read: Read) -> None:
         """A part of the volume was read again: what is damaged there is not ready, and is brought again."""
