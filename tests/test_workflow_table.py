@@ -13,7 +13,7 @@ import yaml
 
 from prefetch.comfyui.kinds import FOLDERS
 from tests.support.commands import Commands
-from tests.support.drawn import found_in, paths
+from tests.support.drawn import drawn, found_in, node, paths
 
 TABLE: Mapping[str, Any] = yaml.safe_load(
     files("prefetch.comfyui.workflow").joinpath("loaders.yaml").read_text(encoding="utf-8")
@@ -73,6 +73,42 @@ def test_a_model_belongs_into_the_directory_that_its_node_reads(
     kind: str, given: Mapping[str, object], path: str
 ) -> None:
     assert paths({"1": {"class_type": kind, "inputs": given}}).keys() == {path}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        (
+            "FluxTrainModelSelect",
+            ("d.sft", "v.sft", "l.sft", "t.sft"),
+            {"diffusion_models/d.sft", "vae/v.sft", "text_encoders/l.sft", "text_encoders/t.sft"},
+        ),
+        (
+            "easy pixArtLoader",
+            ("c.pth", "PixArtMS_XL_2", "v.sft", "sd3", "e.sft", 1, "t.sft", "cpu", "default", "l.sft", 1.0),
+            {"checkpoints/c.pth", "vae/v.sft", "text_encoders/e.sft", "t5/t.sft", "loras/l.sft"},
+        ),
+        (
+            "easy instantIDApply",
+            ("i.bin", "CPU", "c.sft", 1.0, 0.8),
+            {"instantid/i.bin", "controlnet/c.sft"},
+        ),
+        (
+            "SD3ModelSelect",
+            ("c.sft", "l.sft", "g.sft", "t.sft"),
+            {"checkpoints/c.sft", "text_encoders/l.sft", "text_encoders/g.sft", "text_encoders/t.sft"},
+        ),
+        (
+            "ReActorMaskHelper",
+            ("bbox/f.pt", 0.5, 10, 3.0, 10, "s.pth", 0, 0.93),
+            {"ultralytics/bbox/f.pt", "sams/s.pth"},
+        ),
+    ],
+)
+def test_values_without_names_are_read_in_the_order_of_the_nodes_widgets(
+    kind: str, values: tuple[object, ...], expected: set[str]
+) -> None:
+    assert paths(drawn([node(1, kind, values)])).keys() == expected
 
 
 def test_no_row_tells_a_key_for_a_directory() -> None:
