@@ -13,6 +13,7 @@ from prefetch.errors import AccessError, PrefetchError, TransientError
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential, Token, may_carry_secrets
 from prefetch.net.daemon import in_daemon_thread
+from prefetch.net.quoting import hide
 from prefetch.net.retry import FullJitter, metadata_retrying
 from prefetch.net.urls import SecretURL, origin_text
 from prefetch.report.events import Listener, Notice
@@ -130,7 +131,7 @@ async def _ask(session: Session, question: _Question, listener: Listener) -> Acc
         return Account(question.host, token.found_in, "refused", f"{error.message} {question.make}")
     except PrefetchError as error:
         return Account(question.host, token.found_in, "no answer", str(error))
-    return Account(question.host, token.found_in, "accepted", _whose(data))
+    return Account(question.host, token.found_in, "accepted", hide(_whose(data), (token.secret.reveal(),)))
 
 
 async def _fetch(session: Session, question: _Question, token: Token) -> bytes:

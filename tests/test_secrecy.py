@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,7 @@ from prefetch.demo.actions import (
 from prefetch.demo.civitai import CivitaiFile, CivitaiVersion
 from prefetch.demo.content import SyntheticFile
 from prefetch.demo.faults import Fault
+from prefetch.demo.messages import Reply, Request, text_reply
 from prefetch.demo.repo import Repo
 from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands
@@ -98,3 +100,73 @@ def test_no_failure_shows_a_secret(commands: Commands, origin: DemoServer, tmp_p
     assert any(request.faults for request in origin.requests)
     assert "Traceback" not in done.stderr
     assert_no_secret(done.stdout, done.stderr, *lines, volume=volume)
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Refuse, and repeat the signature and the headers that came along, written in some way."""
+
+    media_type: str
+    page: str
+    encode: Callable[[str], str] = str
+    seen: list[str] = field(default_factory=list)
+
+    def __call__(self, request: Request, reply: Reply) -> Reply:
+        signature = request.query.get("X-Amz-Signature", [""])[0] or request.headers.get("authorization", "")
+        self.seen.append(signature.removeprefix("Bearer "))
+        words = self.page % self.encode(signature)
+        return text_reply(406, words, content_type=self.media_type).about(reply.file)
+
+
+ECHOES = {
+    "xml": Echo("application/xml", "<Error><SignatureProvided>%s</SignatureProvided></Error>"),
+    "entities": Echo("application/xml", "<E>%s</E>", lambda text: "".join(f"&#{ord(char)};" for char in text)),
+    "json": Echo("application/json", '{"error": "denied", "signature": "%s"}'),
+    "escapes": Echo("application/json", '{"message": "%s"}', lambda text: "".join(f"\\u{ord(c):04x}" for c in text)),
+    "percent": Echo(
+        "text/plain", "http%%3A%%2F%%2Fh%%2Fx%%3Fs%%3D%s", lambda text: "".join(f"%{ord(c):02X}" for c in text)
+    ),
+    "bare": Echo("text/plain", "%s", str.upper),
+    "title": Echo("text/html", "<title>%s is not valid</title>"),
+}
+
+
+def test_what_a_host_repeats_of_a_signature_or_a_header_is_not_quoted(commands: Commands, tmp_path: Path) -> None:
+    contents = {name: SyntheticFile(f"{name}.safetensors", 50_000, "safetensors", 9) for name in ECHOES}
+    entries = [{"path": f"models/{n}.safetensors", "source": f"hf://acme/m/{n}.safetensors"} for n in ECHOES]
+    repo = Repo(id="acme/m", files={content.name: content for content in contents.values()})
+    with running_origin(repos=[repo], tokens={PLANTED["CORP_TOKEN"]: "alice"}) as origin:
+        for name, echo in ECHOES.items():
+            origin.add_faults(Fault(do=echo, server="cdn", path=f"*/{name}.safetensors", times=None))
+        guarded = origin.put_file("own.safetensors", OTHER)
+        own = Echo("text/plain", "Authorization: %s")
+        origin.add_faults(Fault(do=own, server="hub", path="/files/*", times=None))
+        entries.append({"path": "models/own.safetensors", "source": guarded})
+        manifest, volume = write_manifest(tmp_path / "m.yaml", entries), tmp_path / "volume"
+        env = {
+            "HF_ENDPOINT": origin.endpoint,
+            "CORP_TOKEN": PLANTED["CORP_TOKEN"],
+            "PREFETCH_TOKENS": f"{origin.endpoint}=CORP_TOKEN",
+        }
+        words = ("--json", "--log-format", "json")
+        outcome = commands.run("run", manifest, "--volume", volume, *words, env=env)
+    assert outcome.returncode == 1
+    errors = [model["error"] for model in outcome.document["models"]]
+    assert all("answered 406" in error for error in errors), errors
+    seen = [signature for echo in (*ECHOES.values(), own) for signature in echo.seen]
+    assert len(set(seen)) == len(entries)
+    shown = (outcome.stdout + outcome.stderr).lower()
+    assert not [signature for signature in seen if signature[:12].lower() in shown]
+    assert_no_secret(outcome.stdout, outcome.stderr, volume=volume)
+
+
+def test_a_signed_source_is_told_as_a_secret_and_stored_nowhere(commands: Commands, tmp_path: Path) -> None:
+    queries = ("sig=%s", "X-Amz-Signature=%s&X-Amz-Date=1", "Policy=%s&Signature=%s&Key-Pair-Id=K", "a=1&TOKEN=%s")
+    sources = (f"https://models.example/m.safetensors?{query.replace('%s', MARK)}" for query in queries)
+    entries = [{"path": f"models/{n}.safetensors", "source": source} for n, source in enumerate(sources)]
+    manifest = write_manifest(tmp_path / "m.yaml", entries)
+    for command in ("run", "plan", "lock"):
+        outcome = commands.run(command, manifest, "--volume", tmp_path / "volume", "--json")
+        assert outcome.returncode == 2
+        assert outcome.stderr.count("carries a credential") == len(queries)
+        assert_no_secret(outcome.stdout, outcome.stderr, volume=tmp_path / "volume")

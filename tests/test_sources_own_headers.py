@@ -13,7 +13,8 @@ from prefetch.demo.faults import Fault
 from prefetch.demo.repo import Repo
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.errors import UsageError
-from prefetch.net.credentials import Credential, Secret, headers_for, hide
+from prefetch.net.credentials import Credential, Secret, headers_for
+from prefetch.net.quoting import hide
 from prefetch.net.urls import SecretURL
 from prefetch.sources.own_headers import read_own_headers
 from tests.support.commands import Commands, Outcome

@@ -14,6 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 from secrets import token_hex
 from typing import Protocol
+from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 
 from prometheus_client import generate_latest, push_to_gateway
@@ -143,7 +144,9 @@ class Pushgateway:
         try:
             push_to_gateway(self.url.reveal(), self.job, snapshot, dict(self.grouping), timeout=within, handler=send)
         except (OSError, HTTPException, ssl.SSLError) as error:
-            raise PrefetchError(f"The Pushgateway {self.url} did not take the metrics: {redact(str(error))}.") from None
+            # What it says beside the number might repeat the login.
+            why = f"HTTP Error {error.code}" if isinstance(error, HTTPError) else redact(str(error))
+            raise PrefetchError(f"The Pushgateway {self.url} did not take the metrics: {why}.") from None
         finally:
             self._one_at_a_time.release()
 

@@ -10,8 +10,9 @@ import aiohttp
 
 from prefetch.errors import ContentError
 from prefetch.net.client import Session
-from prefetch.net.credentials import Credential, headers_for, hide
+from prefetch.net.credentials import Credential, headers_for
 from prefetch.net.failures import connection_error
+from prefetch.net.quoting import Sent
 from prefetch.net.urls import SecretURL
 
 __all__ = ["Reply", "call"]
@@ -27,11 +28,11 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
-    sent: tuple[str, ...] = field(default=(), repr=False)
+    sent: Sent = field(default_factory=Sent, repr=False)
 
     def without_secrets(self, text: str) -> str:
         """A text of the answer without the secrets that were sent, which it may repeat."""
-        return hide(text, self.sent)
+        return self.sent.hide(text)
 
 
 async def call(
@@ -58,7 +59,7 @@ async def call(
     """
     await session.guard.admit(url.host, began_at=url.host)
     proxy = session.proxy_for(url)
-    secrets = headers_for(url, credentials)
+    sent = Sent((url,), credentials, tuple((headers or {}).values()))
     async with session.pauses.turn(url):
         try:
             async with (
@@ -66,7 +67,7 @@ async def call(
                 session.http.request(
                     method,
                     url.yarl,
-                    headers={**_headers(body), **(headers or {}), **secrets},
+                    headers={**_headers(body), **(headers or {}), **headers_for(url, credentials)},
                     data=body,
                     allow_redirects=False,
                     proxy=proxy.yarl if proxy else None,
@@ -74,9 +75,9 @@ async def call(
             ):
                 received = await _read(response, url.host)
         except (aiohttp.ClientError, OSError) as error:
-            raise connection_error(error, url.host, proxy) from None
+            raise connection_error(error, url.host, proxy, hide=sent.hide) from None
         session.pauses.hear(url, response.status, response.headers)
-    return Reply(response.status, response.headers, received, tuple(secrets.values()))
+    return Reply(response.status, response.headers, received, sent)
 
 
 def _headers(body: bytes | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -38,6 +38,7 @@ class Asked:
         etag: the validator the file had when it was resolved, where no hash watches over its identity.
         verified: whether a hash of the whole file is known.
         access_remedy: what to do when a credential is wanted.
+        hide: takes out of what the host wrote what it was sent.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Asked:
     etag: str | None = None
     verified: bool = False
     access_remedy: str = ""
+    hide: Callable[[str], str] = str
 
 
 class OtherValidator(ContentError):
@@ -152,12 +154,14 @@ def _unsatisfied(headers: Mapping[str, str], asked: Asked) -> PrefetchError:
 def _check_kind(headers: Mapping[str, str], asked: Asked, received: str) -> None:
     if is_error_page(200, headers, asked.name):
         raise ContentError(
-            f"{asked.host} sent {received or _media_type(headers)} instead of {asked.name}.",
+            f"{asked.host} sent {received or asked.hide(_media_type(headers))} instead of {asked.name}.",
             remedy="Open the source in a browser: it may want a login, or link to a page instead of the file.",
         )
     encoding = headers.get("Content-Encoding", "").strip().lower() or "identity"
     if encoding != "identity":
-        raise ContentError(f"{asked.host} sent {asked.name} compressed ({encoding}), which was not asked for.")
+        raise ContentError(
+            f"{asked.host} sent {asked.name} compressed ({asked.hide(encoding)}), which was not asked for."
+        )
     if _media_type(headers) == "multipart/byteranges":
         raise ContentError(f"{asked.host} sent {asked.name} in several parts, which was not asked for.")
     etag = strong_etag(headers.get("ETag"))
@@ -205,8 +209,9 @@ def _endless(asked: Asked) -> ContentError:
 
 def _other_range(asked: Asked, text: str) -> TransientError:
     stop = "" if asked.stop is None else asked.stop - 1
+    says = asked.hide(text)[:80] or "it does not say"
     return TransientError(
-        f"{asked.host} sent another range of {asked.name} than {asked.start}-{stop}: {text[:80] or 'it does not say'}.",
+        f"{asked.host} sent another range of {asked.name} than {asked.start}-{stop}: {says}.",
         cause="bad_range",
     )
 

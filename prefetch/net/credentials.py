@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 
 from prefetch.net.urls import OriginKey, SecretURL, is_loopback_host
 
-__all__ = ["Credential", "Secret", "Token", "headers_for", "hide", "may_carry_secrets"]
-
-_SHORTEST_HIDDEN = 6  # characters: what is shorter is a word such as Bearer or Basic
+__all__ = ["Credential", "Secret", "Token", "headers_for", "may_carry_secrets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +60,3 @@ def headers_for(url: SecretURL, credentials: Iterable[Credential]) -> dict[str, 
         return {}
     chosen = {item.header.lower(): item for item in credentials if item.origin == url.origin}
     return {item.header: item.value.reveal() for item in chosen.values()}
-
-
-def hide(text: str, secrets: Iterable[str]) -> str:
-    """``text``, which a host wrote, without the words of the headers it was sent."""
-    words = {word for secret in secrets for word in secret.split() if len(word) >= _SHORTEST_HIDDEN}
-    for word in sorted(words, key=len, reverse=True):
-        text = text.replace(word, "…")
-    return text

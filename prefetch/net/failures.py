@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 
 import aiohttp
 
@@ -29,19 +30,25 @@ _TRANSIENT: tuple[tuple[type[Exception], str, str], ...] = (
 )
 
 
-def connection_error(error: Exception, host: str, proxy: SecretURL | None = None) -> PrefetchError:
-    """What ``error``, raised by aiohttp on the way to ``host``, means. Its text may quote secrets and is redacted."""
+def connection_error(
+    error: Exception, host: str, proxy: SecretURL | None = None, *, hide: Callable[[str], str] = str
+) -> PrefetchError:
+    """What ``error``, raised by aiohttp on the way to ``host``, means. Its text may quote secrets and is redacted.
+
+    Args:
+        hide: takes out of a text what was sent, which an answer that is no HTTP may repeat.
+    """
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return certificate_refused(error, host)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _proxy_refused(error.status, host, proxy)
     if isinstance(error, aiohttp.InvalidURL):
-        return SourceError(f"An address on {host} cannot be asked for: {_first_line(error)}.")
+        return SourceError(f"An address on {host} cannot be asked for: {hide(_first_line(error))}.")
     for kind, cause, sentence in _TRANSIENT:
         if isinstance(error, kind):
             remedy = NETWORK_REMEDY if cause in _OUT_OF_REACH else ""
             return TransientError(sentence.format(host=host), cause=cause, remedy=remedy)
-    return TransientError(f"{host} did not answer in HTTP: {_first_line(error)}.", cause="protocol")
+    return TransientError(f"{host} did not answer in HTTP: {hide(_first_line(error))}.", cause="protocol")
 
 
 def certificate_refused(error: BaseException, host: str) -> SourceError:

@@ -171,6 +171,7 @@ class HttpOrigin:
             etag=None if self._wavering and start == 0 else self._etag,
             verified=self._verified,
             access_remedy=self._locator.access_remedy,
+            hide=answer.sent.hide,
         )
 
     def _learn(self, accepted: Accepted, asked: Asked) -> None:
@@ -186,7 +187,7 @@ async def check_answer(answer: Answer, asked: Asked, *, now: float) -> Accepted:
     response = answer.response
     received = ""
     if is_error_page(response.status, response.headers, asked.name):
-        received = describe(response.content_type, await read_start(response), sent=answer.sent)
+        received = describe(response.content_type, await read_start(response), hide=answer.sent.hide)
     return check_response(response.status, response.headers, asked, now=now, received=received)
 
 

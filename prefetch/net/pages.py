@@ -6,11 +6,10 @@ import asyncio
 import html
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable
 
 import aiohttp
 
-from prefetch.net.credentials import hide
 from prefetch.net.urls import redact
 
 __all__ = ["describe", "read_start"]
@@ -34,19 +33,20 @@ async def read_start(response: aiohttp.ClientResponse) -> bytes:
     return bytes(start)
 
 
-def describe(media_type: str, start: bytes, *, sent: Collection[str] = ()) -> str:
+def describe(media_type: str, start: bytes, *, hide: Callable[[str], str] = str) -> str:
     """A page's title, a JSON answer's message, or the first words of a text; empty where it says nothing.
 
-    Redacted, and without the secrets that were ``sent``, which a host may repeat.
+    Args:
+        hide: takes out of a text what was sent, which a host may repeat.
     """
-    text = hide(start.decode("utf-8", "replace"), sent)
+    text = start.decode("utf-8", "replace")
     if "html" in media_type:
         title = _TITLE.search(text)
-        return f"an HTML page titled {_short(html.unescape(title[1]))!r}" if title else "an HTML page"
+        return f"an HTML page titled {_short(html.unescape(title[1]), hide)!r}" if title else "an HTML page"
     if "json" in media_type:
-        return f"JSON that says {_short(_message(text))!r}"
+        return f"JSON that says {_short(_message(text), hide)!r}"
     if "xml" in media_type or media_type.startswith("text/"):
-        return repr(_short(_TAG.sub(" ", text))) if text.strip() else ""
+        return repr(_short(_TAG.sub(" ", text), hide)) if text.strip() else ""
     return ""
 
 
@@ -62,6 +62,6 @@ def _message(text: str) -> str:
     return text
 
 
-def _short(text: str) -> str:
-    line = " ".join(redact(text).split())
+def _short(text: str, hide: Callable[[str], str]) -> str:
+    line = " ".join(redact(hide(text)).split())
     return line if len(line) <= _QUOTED else line[: _QUOTED - 1] + "…"

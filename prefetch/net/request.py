@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,8 @@ from prefetch.errors import SourceError
 from prefetch.net.client import Session
 from prefetch.net.credentials import Credential, headers_for
 from prefetch.net.failures import connection_error
-from prefetch.net.urls import SecretURL
+from prefetch.net.quoting import Sent
+from prefetch.net.urls import SecretURL, origin_text
 
 __all__ = ["Answer", "follow", "get"]
 
@@ -27,12 +28,12 @@ class Answer:
     """A response whose body is still to be read, and the address it came from after all redirects.
 
     Attributes:
-        sent: the secrets that went to that address, which its words may repeat.
+        sent: what the requests that led there carried, which its words may repeat.
     """
 
     response: aiohttp.ClientResponse
     url: SecretURL
-    sent: Collection[str] = field(default=(), repr=False)
+    sent: Sent = field(default_factory=Sent, repr=False)
 
 
 @asynccontextmanager
@@ -79,12 +80,14 @@ async def _follow_all(
         response = await _send(session, seen[-1], headers, credentials, began_at)
         location = response.headers.get("Location")
         if response.status not in _REDIRECTS or location is None:
-            return Answer(response, seen[-1], headers_for(seen[-1], credentials).values())
+            proxy = session.proxy_for(seen[-1])
+            return Answer(response, seen[-1], Sent(tuple(seen) if proxy is None else (*seen, proxy), credentials))
         response.release()
         target = follow(seen[-1], location)
         if target in seen:
             raise SourceError(
-                f"{url} redirects in a circle (back to {target}).", remedy="Check the address in a browser."
+                f"{url} redirects in a circle (back to {origin_text(target.origin)}).",
+                remedy="Check the address in a browser.",
             )
         seen.append(target)
     raise SourceError(f"{url} redirects more than {_MAX_REDIRECTS} times.", remedy="Check the address in a browser.")
@@ -101,7 +104,9 @@ def follow(url: SecretURL, location: str) -> SecretURL:
     except ValueError:
         raise SourceError(f"{url} redirects to something that is no web address.") from None
     if url.scheme == "https" and target.scheme == "http":
-        raise SourceError(f"{url} redirects from https to {target}, which is not encrypted; that is not followed.")
+        raise SourceError(
+            f"{url} redirects from https to {origin_text(target.origin)}, which is not encrypted; that is not followed."
+        )
     return target
 
 
@@ -120,6 +125,6 @@ async def _send(
                     proxy=proxy.yarl if proxy else None,
                 )
         except (aiohttp.ClientError, OSError) as error:
-            raise connection_error(error, url.host, proxy) from None
+            raise connection_error(error, url.host, proxy, hide=Sent((url,), credentials).hide) from None
         session.pauses.hear(url, response.status, response.headers)
     return response

@@ -108,6 +108,11 @@ class SecretURL:
         return urlsplit(self._text).query
 
     @property
+    def userinfo(self) -> str:
+        """What stands before the host, encoded; empty where nothing does."""
+        return urlsplit(self._text).netloc.rpartition("@")[0]
+
+    @property
     def has_userinfo(self) -> bool:
         """Whether a user name or a password stands before the host."""
         return "@" in urlsplit(self._text).netloc

@@ -127,7 +127,7 @@ class RunPod:
             response = answer.response
             if response.status != 200:
                 body = await read_start(response)
-                reply = Reply(response.status, response.headers, body, tuple(answer.sent))
+                reply = Reply(response.status, response.headers, body, answer.sent)
                 raise problem_of(reply, f"show the log of {pod_id}")
             async for told in _lines(response, url.host):
                 yield told

@@ -62,7 +62,7 @@ async def fetch_document(
     async with get(session, url, headers=headers, credentials=credentials, began_at=began_at) as answer:
         if known is not None and etag is not None and answer.response.status == HTTPStatus.NOT_MODIFIED:
             return known
-        asked = Asked(name, answer.url.host, 0, None, verified=True, access_remedy=access_remedy)
+        asked = Asked(name, answer.url.host, 0, None, verified=True, access_remedy=access_remedy, hide=answer.sent.hide)
         await check_answer(answer, asked, now=time.time())
         data = bytearray()
         try:

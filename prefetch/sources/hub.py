@@ -21,6 +21,7 @@ from prefetch.errors import SourceError, TransientError, UsageError
 from prefetch.net.client import proxy_for
 from prefetch.net.credentials import Secret, Token, headers_for, may_carry_secrets
 from prefetch.net.pauses import Pauses
+from prefetch.net.quoting import Sent
 from prefetch.net.urls import SecretURL, redact
 from prefetch.sources.access import Access
 from prefetch.sources.hub_errors import explain
@@ -160,8 +161,13 @@ class Hub:
         try:
             return question(token), token
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            proxy = proxy_for(self._endpoint)
-            raise explain(error, ref, endpoint=self._endpoint, token=token, advice=advice, proxy=proxy) from None
+            proxy, sent = (
+                proxy_for(self._endpoint),
+                Sent((self._endpoint,), self._access.credentials(self._endpoint, token)),
+            )
+            raise explain(
+                error, ref, endpoint=self._endpoint, token=token, advice=advice, proxy=proxy, sent=sent
+            ) from None
         except RuntimeError as error:
             if "closed" not in str(error):
                 raise

@@ -18,8 +18,9 @@ from huggingface_hub.errors import (
 
 from prefetch.errors import AccessError, PrefetchError, RevisionError, SourceError, TransientError
 from prefetch.net.checks import wait_asked_for
-from prefetch.net.credentials import Token, hide
+from prefetch.net.credentials import Token
 from prefetch.net.failures import NETWORK_REMEDY, certificate_refused, proxy_wants_login
+from prefetch.net.quoting import Sent
 from prefetch.net.urls import SecretURL, redact
 from prefetch.sources.refs.hub import HuggingFaceRef, HuggingFolderRef
 
@@ -36,6 +37,7 @@ def explain(
     token: Token | None,
     advice: str,
     proxy: SecretURL | None = None,
+    sent: Sent | None = None,
 ) -> PrefetchError:
     """The error of ours for what huggingface_hub raised.
 
@@ -45,8 +47,9 @@ def explain(
         token: what went along.
         advice: what to do about a token that is missing.
         proxy: what stands between, where one does.
+        sent: what the request carried, which an answer may repeat.
     """
-    host = endpoint.host
+    host, sent = endpoint.host, sent or Sent()
     match error:
         case GatedRepoError():
             return _gated(error, ref, token, advice)
@@ -60,8 +63,8 @@ def explain(
         case EntryNotFoundError():
             return _no_file(ref, endpoint)
         case HfHubHTTPError():
-            return _by_status(error, ref, endpoint, token, advice)
-    return _unreached(error, host, proxy)
+            return _by_status(error, ref, endpoint, token, advice, sent)
+    return _unreached(error, host, proxy, sent)
 
 
 def _gated(error: GatedRepoError, ref: _Ref, token: Token | None, advice: str) -> AccessError:
@@ -95,11 +98,11 @@ def _missing_or_private(ref: _Ref, host: str, token: Token | None, advice: str) 
 
 
 def _by_status(
-    error: HfHubHTTPError, ref: _Ref, endpoint: SecretURL, token: Token | None, advice: str
+    error: HfHubHTTPError, ref: _Ref, endpoint: SecretURL, token: Token | None, advice: str, sent: Sent
 ) -> PrefetchError:
     host = endpoint.host
     status, headers = error.response.status_code, error.response.headers
-    says = hide(redact(headers.get("X-Error-Message", "")), [token.secret.reveal()] if token else [])
+    says = redact(sent.hide(headers.get("X-Error-Message", "")))
     shown = f"{status}: {says[:120].rstrip('.')}" if says else str(status)
     if status == 401 and token is not None and not isinstance(error, RepositoryNotFoundError):
         name = token.found_in[0].upper() + token.found_in[1:]
@@ -121,7 +124,7 @@ def _by_status(
     return SourceError(f"{host} answered {shown} for {ref}.")
 
 
-def _unreached(error: Exception, host: str, proxy: SecretURL | None) -> PrefetchError:
+def _unreached(error: Exception, host: str, proxy: SecretURL | None, sent: Sent) -> PrefetchError:
     for inner in _chain(error):
         if isinstance(inner, ssl.SSLCertVerificationError):
             return certificate_refused(inner, host)
@@ -136,7 +139,7 @@ def _unreached(error: Exception, host: str, proxy: SecretURL | None) -> Prefetch
             return TransientError(f"{host} could not be reached.", cause="connect", remedy=NETWORK_REMEDY)
         case httpx2.NetworkError() | httpx2.RemoteProtocolError() | OSError():
             return TransientError(f"{host} dropped the connection.", cause="reset")
-    return SourceError(f"{host} could not be asked: {redact(str(error))[:200].rstrip('.')}.")
+    return SourceError(f"{host} could not be asked: {redact(sent.hide(str(error)))[:200].rstrip('.')}.")
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -63,8 +63,8 @@ async def probe(
         async with get(session, url, headers=headers, credentials=credentials) as answer:
             if check is not None:
                 check(answer)
-            host, remedy = answer.url.host, locator.access_remedy
-            asked = Asked(locator.name, host, 0, stop, size=size, verified=verified, access_remedy=remedy)
+            host, remedy, hide = answer.url.host, locator.access_remedy, answer.sent.hide
+            asked = Asked(locator.name, host, 0, stop, size=size, verified=verified, access_remedy=remedy, hide=hide)
             accepted = await check_answer(answer, asked, now=time.time())
             location = Location(answer.url, url.host, tuple(credentials), signed_expiry(answer.url.reveal()))
             etag = strong_etag(answer.response.headers.get("ETag"))
