@@ -7,7 +7,6 @@ back: its layers come in any order, and the documents that say which of them are
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 import tarfile
@@ -15,15 +14,16 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from prefetch.errors import UsageError
+from prefetch.errors import ContentError, UsageError
 from prefetch.image.contents import Contents, Gone, Through, read_layer, read_member, walk
 from prefetch.image.index import Index
-from prefetch.image.tarstream import Readable, ahead, looks_like_tar, normal, tar_stream
+from prefetch.image.tarstream import MOST_MEMBERS, Readable, ahead, looks_like_tar, normal, tar_stream
 
 __all__ = ["Layer", "read_image"]
 
 _LONGEST_DOCUMENT = 16 << 20
 _HEAD = 512
+_LAYOUT = ("*", "*/*", "*/*/*")  # blobs/sha256/HASH is the deepest there is
 _OF_AN_IMAGE = re.compile(
     r"blobs(/.*)?|(sha256:)?[0-9a-f]{64}(/.*|\.json|\.tar|\.tar\.gz)?|(manifest|index)\.json|oci-layout|repositories"
 )
@@ -90,9 +90,9 @@ def _read_archive(path: Path, through: Through) -> list[Layer]:
 
 def _read_layout(path: Path, through: Through) -> list[Layer]:
     blobs = _Blobs(str(path))
-    for folder, _, names in os.walk(path):
-        for name in names:
-            file = Path(folder, name)
+    for file in chain.from_iterable(path.glob(pattern) for pattern in _LAYOUT):
+        # A pipe in the place of a blob would be waited for.
+        if file.is_file():
             with file.open("rb") as body:
                 blobs.take(file.relative_to(path).as_posix(), file.stat().st_size, through(body))
     return blobs.assembled()
@@ -124,8 +124,14 @@ class _Blobs:
 
     def assembled(self) -> list[Layer]:
         """The layers that the documents name, in their order."""
-        layers = []
+        layers, members = [], 0
         for name, made_by in self._index.layers():
             size, contents = self._layers.get(name) or self._index.lacks(name)
             layers.append(Layer(made_by, size, contents))
+            members += len(contents)
+            if members > MOST_MEMBERS:
+                raise ContentError(
+                    f"The layers of {self._index.path} have more than {MOST_MEMBERS} members.",
+                    remedy="Save one image alone.",
+                )
         return layers

@@ -10,7 +10,12 @@ from prefetch.errors import ContentError, UsageError
 
 __all__ = ["Index"]
 
+_DOCKER, _OCI = "manifest.json", "index.json"
+_REMEDY = "Save the image once more."
 _DEEPEST = 4
+_MOST_LAYERS = 1_000
+_MOST_VALUES = 100_000
+_MOST_BYTES = 64 << 20
 _PLATFORM = ("linux", "amd64")
 
 
@@ -25,9 +30,19 @@ class Index:
         self.path = path
         self._documents: dict[str, Any] = {}
         self._aliases: dict[str, str] = {}
+        self._left = _MOST_BYTES
 
     def take(self, name: str, text: bytes) -> None:
-        """Keep a document. One that is no JSON is no document of an image."""
+        """Keep a document. One that is no JSON, or larger than any, is no document of an image.
+
+        Raises:
+            ContentError: the one that all begins with is larger than any.
+        """
+        if sum(map(text.count, (b",", b"[", b"{"))) > _MOST_VALUES or len(text) > self._left:
+            if name in (_DOCKER, _OCI):
+                raise ContentError(f"{name} in {self.path} is larger than any image's.", remedy=_REMEDY)
+            return
+        self._left -= len(text)
         try:
             self._documents[name] = json.loads(text)
         except (ValueError, RecursionError):
@@ -45,33 +60,36 @@ class Index:
             ContentError: they contradict themselves or miss a part.
         """
         try:
-            config, blobs = self._docker() if "manifest.json" in self._documents else self._oci()
+            config, blobs = self._docker() if _DOCKER in self._documents else self._oci()
             commands = _commands(self._documents.get(config), len(blobs))
         except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ContentError(f"The documents in {self.path} do not describe an image.", remedy=_REMEDY) from error
+        if len(blobs) > _MOST_LAYERS:
             raise ContentError(
-                f"The documents in {self.path} do not describe an image.", remedy="Save the image once more."
-            ) from error
+                f"{self.path} describes an image of more than {_MOST_LAYERS} layers.",
+                remedy=_REMEDY,
+            )
         for blob, command in zip(blobs, commands, strict=True):
             yield self._aliases.get(blob, blob), command
 
     def lacks(self, name: str) -> NoReturn:
         """Raise the error for a blob that a document names and that is not there."""
-        raise ContentError(f"{self.path} lacks the image's part {name[:100]}.", remedy="Save the image once more.")
+        raise ContentError(f"{self.path} lacks the image's part {name[:100]}.", remedy=_REMEDY)
 
     def _docker(self) -> tuple[str, list[str]]:
-        images = self._documents["manifest.json"]
+        images = self._documents[_DOCKER]
         if len(images) != 1:
             tags = [tag for image in images for tag in image.get("RepoTags") or ()]
             raise self._not_one([str(tag) for tag in tags])
         return str(images[0]["Config"]), [str(name) for name in images[0]["Layers"]]
 
     def _oci(self) -> tuple[str, list[str]]:
-        if "index.json" not in self._documents:
+        if _OCI not in self._documents:
             raise UsageError(
                 f"{self.path} is no image archive: it has neither a manifest.json nor an index.json.",
                 remedy="Make one with: docker save -o image.tar IMAGE",
             )
-        manifest = self._manifest(self._documents["index.json"], depth=0)
+        manifest = self._manifest(self._documents[_OCI], depth=0)
         return _blob(manifest["config"]), [_blob(layer) for layer in manifest["layers"]]
 
     def _manifest(self, document: Any, *, depth: int) -> Any:
