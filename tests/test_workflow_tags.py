@@ -19,6 +19,9 @@ NAMED: Mapping[str, tuple[str, str]] = {
     "tags-beginning": ("ink", "**/ink*"),
     "tags-torch": ("ink.safetensors", "**/ink.safetensors"),
     "tags-safetensors": ("ink.safetensors", "**/ink.safetensors"),
+    "tags-whole": ("ink.safetensors", "ink.safetensors"),
+    "lines-file": ("ink", "ink"),
+    "lines-stem": ("ink", "**/ink.{safetensors,ckpt,pt,bin,…}"),
 }
 """What each form makes of ``ink``: the name, and the files that will do."""
 
@@ -48,12 +51,12 @@ READERS = [
 def test_every_input_that_reads_tags(kind: str, name: str, form: str, mode: str | None) -> None:
     switch = next((entry.switch for entry in TABLE.inputs(kind) if entry.name == name), None)
     beside = {switch.name: mode} if switch is not None and mode else {}
-    text = f"a cat, {INK}"
+    text = INK if form.startswith("lines-") else f"a cat, {INK}"
     found = found_in(api(kind, **{name: text}, **beside))
     if form == "tags-file":  # no ending is added, so none that ComfyUI lists is named
         assert [item.value for item in found.unresolved] == ["ink"]
         found = found_in(api(kind, **{name: text.replace("ink", "ink.safetensors")}, **beside))
-    assert loras(api(kind, **{name: "no tag"}, **beside)) == set()
+    assert loras(api(kind, **{name: "" if form.startswith("lines-") else "no tag"}, **beside)) == set()
     assert [model.name for model in found.models] == [NAMED[form][0] if form != "tags-file" else "ink.safetensors"]
     assert found.unresolved == () and found.models[0].required
 
@@ -86,6 +89,11 @@ def test_each_form_names_files_as_its_node_does() -> None:
 )
 def test_what_is_a_tag(tag: str, expected: list[str]) -> None:
     assert tags_in(f"a cat {tag}" if not tag.startswith("#") else tag) == expected
+
+
+def test_names_in_lines() -> None:
+    text = "# off:1\nstyles\\ink:0.5:0.7, <lora:two:1>\n // no:1\nthree # why\nzero:0\n\n"
+    assert [reference.name for reference in references("lines-stem", text)] == ["styles/ink", "two", "three"]
 
 
 @given(st.text(max_size=200))

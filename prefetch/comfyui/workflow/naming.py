@@ -12,6 +12,7 @@ from prefetch.comfyui.workflow.names import ENDINGS, ending_of, plain_name
 __all__ = ["FORMS", "PAGE", "AnyOf", "Reference", "in_tags", "references", "tags_in"]
 
 _TAG = re.compile(r"<lora:([^<>\n]{1,400})>", re.IGNORECASE)
+_EDGES = re.compile(r"^<(?:lora|lyco):|>$", re.IGNORECASE)
 _TORCH = frozenset({".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"})
 """ComfyUI's own endings of models, as its ``folder_paths.supported_pt_extensions`` has them."""
 
@@ -71,6 +72,10 @@ def _safetensors(name: str) -> Reference:
     return Reference(f"{name}.safetensors", AnyOf(f"{name}.safetensors", "file"))
 
 
+def _whole(name: str) -> Reference:
+    return Reference(name if ".safetensors" in name else f"{name}.safetensors")
+
+
 def _torch(name: str) -> Reference:
     dot, _, ending = name.rpartition(".")
     return Reference(name, AnyOf(name, "file")) if dot and f".{ending}" in _TORCH else _safetensors(name)
@@ -85,34 +90,52 @@ _TAGGED: Mapping[str, _Naming] = {
     "tags-beginning": _beginning,
     "tags-torch": _torch,
     "tags-safetensors": _safetensors,
+    "tags-whole": _whole,
 }
+_LINED: Mapping[str, _Naming] = {"lines-file": _file, "lines-stem": _stem}
 PAGE = "page"
-FORMS = (*_PLAIN, *_TAGGED, PAGE)
+FORMS = (*_PLAIN, *_TAGGED, *_LINED, PAGE)
 """The forms in which an input names files, as the loader table writes them.
 
 ``file``: by the whole name. ``stem``: without folder and ending. ``tags-…``: in tags, where ``torch`` has .safetensors
-added unless it has an ending, and ``safetensors`` always. ``page``: it only helps the page; no node reads it.
+added unless it has an ending, ``safetensors`` always, and ``whole`` once, to a name with its folder. ``lines-…``: in
+lines, or parts of them between commas, of ``NAME:WEIGHT`` or a tag each. ``page``: it only helps the page.
 """
 
 
 def in_tags(form: str) -> bool:
-    """Whether the files of a form stand in tags among other words."""
-    return form in _TAGGED
+    """Whether the files of a form stand in a text of several: in tags among other words, or in lines."""
+    return form in _TAGGED or form in _LINED
 
 
 def references(form: str, text: str) -> Iterator[Reference]:
     """The files that a text of a form names, each once."""
     if form in _TAGGED:
         yield from (_TAGGED[form](plain_name(name)) for name in tags_in(text))
+    elif form in _LINED:
+        yield from (_LINED[form](plain_name(name)) for name in _lines_in(text))
     else:
         yield _PLAIN[form](plain_name(text))
 
 
 def tags_in(text: str) -> list[str]:
     """The names in a text's ``<lora:NAME:WEIGHT…>`` tags, without those that weigh 0 and those in ``#`` lines."""
-    lines = (line for line in text.split("\n") if not line.lstrip().startswith("#"))
-    found = (tag.strip(":").split(":") for line in lines for tag in _TAG.findall(line))
-    return list(dict.fromkeys(name for name, *said in found if name.strip() and not _weighs_nothing(said)))
+    return _weighed(tag for line in _lines(text) for tag in _TAG.findall(line))
+
+
+def _lines_in(text: str) -> list[str]:
+    parts = (part.strip() for line in _lines(text) for part in line.partition("#")[0].split(","))
+    return _weighed(_EDGES.sub("", part) for part in parts)
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (line for line in text.split("\n") if not line.lstrip().startswith(("#", "//")))
+
+
+def _weighed(said: Iterable[str]) -> list[str]:
+    """The names in ``NAME:WEIGHT…``, each once, without those that weigh 0."""
+    found = (one.strip(":").split(":") for one in said)
+    return list(dict.fromkeys(name for name, *weights in found if name.strip() and not _weighs_nothing(weights)))
 
 
 def _weighs_nothing(said: Iterable[str]) -> bool:
