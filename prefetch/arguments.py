@@ -168,7 +168,10 @@ def _unknown(command: Command, word: str) -> UsageError:
 
 
 def _too_many(command: Command, word: str) -> UsageError:
-    return UsageError(f"'prefetch {command.name}' takes no argument {shown(word)}.", remedy=_help_page(command))
+    remedy = _help_page(command)
+    if command.name == "status" and word.endswith((".yaml", ".yml", ".json")):
+        remedy = f"To compare the volume with a manifest: prefetch verify --quick {shown(word)}"
+    return UsageError(f"'prefetch {command.name}' takes no argument {shown(word)}.", remedy=remedy)
 
 
 def _help_page(command: Command) -> str:

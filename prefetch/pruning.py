@@ -18,6 +18,7 @@ from prefetch.volume.inventory import Inventory, Record, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_partials
 from prefetch.volume.owner import Owner
+from prefetch.volume.replaced import find_replaced
 from prefetch.volume.strangers import Stranger, find_strangers, remove_stranger
 from prefetch.volume.waiting import Unfinished, find_unfinished
 
@@ -68,9 +69,7 @@ class Pruning:
 
     def find_replaced(self) -> list[Find]:
         """Every file that stood under a model's name once, was not ours, and was kept."""
-        kept = self._volume.state / "replaced"
-        paths = sorted(path for path in kept.rglob("*") if not path.is_dir() or path.is_symlink())
-        return [Find(str(path.relative_to(self._volume.root)), path.lstat().st_size, None, None) for path in paths]
+        return [Find(file.path, file.size, None, None) for file in find_replaced(self._volume)]
 
     def find_strangers(self) -> list[Find]:
         """Everything in the state directory that is nothing of ours, and that nobody goes by."""

@@ -61,8 +61,10 @@ def inspect(subject: Subject, volume: Volume) -> Verdict:
     stat = volume.stat(subject.path)
     if stat is None:
         return _missing(subject)
-    if subject.record is None or subject.record.sha256 != subject.sha256:
-        return _unverified(subject, stat)
+    if subject.record is None:
+        return _unverified(subject, stat, "It was never verified here")
+    if subject.record.sha256 != subject.sha256:
+        return _unverified(subject, stat, "What was verified here is another file than the manifest wants")
     if not matches(subject.record, stat):
         return _changed(subject, stat, "its size or time is not the recorded one")
     if subject.record.suspect:
@@ -89,11 +91,13 @@ def verify(
         sha256, digests = _read(subject, volume, progress)
     except VolumeError as error:
         volume.confirm()
-        return replace(_unverified(subject, stat), detail=str(error))
+        return replace(_unverified(subject, stat, ""), detail=str(error))
     if sha256 is not None and subject.sha256 is None:
-        return replace(_unverified(subject, stat), sha256=sha256)
+        return replace(_unverified(subject, stat, "No hash is known for it"), sha256=sha256)
     if sha256 is not None and sha256 == subject.sha256:
         return _sound(subject, stat, inventory)
+    if sha256 is not None and subject.record is not None and sha256 == subject.record.sha256:
+        return _outdated(subject, stat, sha256)
     return _damaged(subject, stat, digests, volume, inventory)
 
 
@@ -123,7 +127,7 @@ def _damaged(subject: Subject, stat: os.stat_result, digests: bytes, volume: Vol
     if record is None or record.sha256 != subject.sha256:
         if UNREADABLE in _each(digests):
             return _corrupt(subject, stat, f"the disk cannot read all of it{_where(_lost(digests), stat.st_size)}")
-        return _changed(subject, stat, "its hash is not the manifest's")
+        return _other(subject, stat)
     known = inventory.digests(record.path)
     where = "" if known is None else _where(_differing(known, digests), max(record.size, stat.st_size))
     if matches(record, stat):
@@ -176,9 +180,25 @@ def _missing(subject: Subject) -> Verdict:
     return Verdict(subject.path, "missing", None, subject.sha256, "There is no file; `prefetch run` fetches it.")
 
 
-def _unverified(subject: Subject, stat: os.stat_result) -> Verdict:
-    detail = "It was never verified here and no hash is known for it; `prefetch run` verifies it."
+def _unverified(subject: Subject, stat: os.stat_result, why: str) -> Verdict:
+    detail = f"{why}; `prefetch run` verifies it."
     return Verdict(subject.path, "unverified", stat.st_size, subject.sha256, detail)
+
+
+def _outdated(subject: Subject, stat: os.stat_result, sha256: str) -> Verdict:
+    """The file is whole, and the manifest wants another one by now."""
+    detail = (
+        f"The file is the one that was verified, with the SHA-256 {sha256}, and the manifest wants {subject.sha256}; "
+        "`prefetch run` fetches that."
+    )
+    return Verdict(subject.path, "changed", stat.st_size, subject.sha256, detail)
+
+
+def _other(subject: Subject, stat: os.stat_result) -> Verdict:
+    detail = (
+        "The file is not the one that the manifest wants; `prefetch run` fetches that and keeps what stands there now."
+    )
+    return Verdict(subject.path, "changed", stat.st_size, subject.sha256, detail)
 
 
 def _changed(subject: Subject, stat: os.stat_result, why: str) -> Verdict:

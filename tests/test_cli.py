@@ -170,7 +170,10 @@ def test_a_misspelt_option_with_json_in_the_middle_of_it() -> None:
         (["run", "--vol", "/x"], "'prefetch run' has no option --vol. Did you mean --volume?"),
         (
             ["status", "a.yaml"],
-            "'prefetch status' takes no argument a.yaml. 'prefetch status --help' tells what it takes.",
+            (
+                "'prefetch status' takes no argument a.yaml. "
+                "To compare the volume with a manifest: prefetch verify --quick a.yaml"
+            ),
         ),
         (
             ["status", "--", "-h"],

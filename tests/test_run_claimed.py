@@ -186,9 +186,9 @@ def test_status_shows_every_owner(runs: Runs) -> None:
         until(lambda: begun(runs), "its first block", owner)
         shown = runs.commands.run("status", "--volume", runs.volume)
         assert shown.returncode == 0
-        line = next(line for line in shown.stdout.splitlines() if line.startswith("at work"))
-        assert f"process {owner.pid} on " in line
-        assert line.endswith(", alive")
+        (line,) = [line for line in shown.stdout.splitlines() if MODELS[0].path in line]
+        assert line.startswith("fetching") and f"process {owner.pid} on " in line
+        assert ", alive, " in line
         owner.send_signal(signal.SIGSTOP)
         shown = runs.commands.run("status", "--volume", runs.volume)
         assert "no sign of life in " in shown.stdout
@@ -198,5 +198,7 @@ def test_status_shows_every_owner(runs: Runs) -> None:
         assert min(told["done"], told["speed"], told["age"]) >= 0
         assert told["silent"] > 0
     shown = runs.commands.run("status", "--volume", runs.volume)
-    assert "at work" not in shown.stdout
+    assert f"process {owner.pid}" not in shown.stdout
+    (line,) = [line for line in shown.stdout.splitlines() if MODELS[0].path in line]
+    assert line.startswith("unfinished") and line.endswith(", nobody is at work on it")
     assert runs.commands.run("status", "--volume", runs.volume, "--json").document["owners"] == []

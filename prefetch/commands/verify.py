@@ -10,7 +10,7 @@ from functools import partial
 
 from prefetch.errors import PrefetchError
 from prefetch.opening import find_manifests, open_volume, wanted_on
-from prefetch.report.events import Listener, ModelDone, ModelFailed, RunFinished, RunStarted, Verifying
+from prefetch.report.events import Listener, ModelDone, ModelFailed, VerifyFinished, Verifying, VerifyStarted
 from prefetch.report.humanize import count
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.settings import Settings
@@ -33,7 +33,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     volume = open_volume(settings)
     inventory = Inventory(volume)
     subjects = _subjects(settings, volume, inventory, listener)
-    listener(RunStarted(str(volume.root), len(subjects)))
+    listener(VerifyStarted(str(volume.root), len(subjects), quick=settings.quick))
     verdicts: dict[str, Verdict] = {}
     stopped: PrefetchError | None = None if subjects else _nothing_to_verify(volume)
     try:
@@ -47,7 +47,11 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         stopped = error
     tell_set_aside(volume, listener)
     found = [verdicts.get(subject.path) or _not_read(subject, stopped) for subject in subjects]
-    return _result(volume, found, time.monotonic() - began, listener, stopped)
+    result = _result(volume, found, time.monotonic() - began, stopped)
+    bad = sum(verdict.status != "ok" for verdict in found)
+    read = 0 if settings.quick else sum(verdict.size or 0 for verdict in verdicts.values())
+    listener(VerifyFinished(result.exit_code == 0, result.exit_code, result.seconds, len(found), bad, read))
+    return result
 
 
 def _nothing_to_verify(volume: Volume) -> PrefetchError:
@@ -106,14 +110,12 @@ def _not_read(subject: Subject, stopped: PrefetchError | None) -> Verdict:
     return Verdict(subject.path, "unverified", None, subject.sha256, str(stopped))
 
 
-def _result(
-    volume: Volume, verdicts: Sequence[Verdict], seconds: float, listener: Listener, stopped: PrefetchError | None
-) -> RunResult:
+def _result(volume: Volume, verdicts: Sequence[Verdict], seconds: float, stopped: PrefetchError | None) -> RunResult:
     bad = sum(verdict.status != "ok" for verdict in verdicts)
     error = stopped
     if bad and error is None:
         error = PrefetchError(f"{bad} of {count(len(verdicts), 'model')} not as it should be.")
-    result = RunResult(
+    return RunResult(
         exit_code=error.exit_code if error is not None else 0,
         volume=str(volume.root),
         seconds=seconds,
@@ -123,5 +125,3 @@ def _result(
         ],
         error=error,
     )
-    listener(RunFinished(error is None, result.exit_code, seconds, bytes_downloaded=0, bytes_resumed=0, failed=bad))
-    return result

@@ -15,7 +15,9 @@ from prefetch.report.events import (
     Retried,
     RunFinished,
     RunStarted,
+    VerifyFinished,
     Verifying,
+    VerifyStarted,
     Waiting,
 )
 from prefetch.report.picture import Picture
@@ -28,7 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["Console"]
 
 _FRAME = 0.1
-_STYLES = {"FAILED": "red", "NOT": "bold red", "done:": "bold green", "stopped:": "bold yellow", "warning:": "yellow"}
+_STYLES = {
+    "FAILED": "red",
+    "NOT": "bold red",
+    "done:": "bold green",
+    "verified:": "bold green",
+    "stopped:": "bold yellow",
+    "warning:": "yellow",
+}
 
 
 class Console:
@@ -45,7 +54,7 @@ class Console:
 
     def __call__(self, event: Event) -> None:
         """Take the event into the picture, and write the line it is worth."""
-        if isinstance(event, RunStarted):
+        if isinstance(event, RunStarted | VerifyStarted):
             self._begin_anew()
         self._tally.note(event)
         self._picture.note(event)
@@ -65,7 +74,7 @@ class Console:
         self._tally, self._picture, self._screen = Tally(), Picture(), None
 
     def _show(self, event: Event) -> None:
-        if isinstance(event, RunFinished):
+        if isinstance(event, RunFinished | VerifyFinished):
             self.close()
             self._print(summary(event, self._tally))
         elif isinstance(event, Progress | Filling | ModelStarted | Verifying | Retried | Waiting):

@@ -29,6 +29,8 @@ __all__ = [
     "Space",
     "Traffic",
     "Transfer",
+    "VerifyFinished",
+    "VerifyStarted",
     "Verifying",
     "Waiting",
 ]
@@ -241,6 +243,27 @@ class Filling:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyStarted:
+    """So many models on ``volume`` (absolute path) are to be read; with ``quick``, only compared with their records."""
+
+    volume: str
+    models: int
+    quick: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyFinished:
+    """They were verified, and so many of them are ``bad``; ``bytes_read`` is 0 where nothing was read."""
+
+    ok: bool
+    exit_code: int
+    seconds: float
+    models: int
+    bad: int
+    bytes_read: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The command ended; counts by final status."""
 
@@ -271,5 +294,7 @@ Event = (
     | ModelFailed
     | Filling
     | Notice
+    | VerifyStarted
+    | VerifyFinished
     | RunFinished
 )

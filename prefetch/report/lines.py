@@ -6,7 +6,17 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from prefetch.report.events import Event, Filling, Progress, Retried, RunFinished, RunStarted, Waiting
+from prefetch.report.events import (
+    Event,
+    Filling,
+    Progress,
+    Retried,
+    RunFinished,
+    RunStarted,
+    VerifyFinished,
+    VerifyStarted,
+    Waiting,
+)
 from prefetch.report.wording import Tally, progress_line, sentence, summary
 from prefetch.report.writer import LineWriter, Throttle
 
@@ -23,14 +33,14 @@ class Lines:
 
     def __call__(self, event: Event) -> None:
         """Write what the event is worth."""
-        if isinstance(event, RunStarted):
+        if isinstance(event, RunStarted | VerifyStarted):
             self._tally = Tally()
         self._tally.note(event)
         for line in self._lines(event):
             self._out.write(line)
 
     def _lines(self, event: Event) -> list[str]:
-        if isinstance(event, RunFinished):
+        if isinstance(event, RunFinished | VerifyFinished):
             return summary(event, self._tally)
         if isinstance(event, Progress):
             return [progress_line(event)] if self._throttle.allows("") else []

@@ -22,7 +22,9 @@ from prefetch.report.events import (
     Retried,
     RunFinished,
     RunStarted,
+    VerifyFinished,
     Verifying,
+    VerifyStarted,
     Waiting,
 )
 
@@ -60,6 +62,12 @@ def sentence(event: Event) -> str | None:
 @sentence.register
 def _(event: RunStarted) -> str:
     return f"{humanize.count(event.models, 'model')} wanted on {event.volume}"
+
+
+@sentence.register
+def _(event: VerifyStarted) -> str:
+    models = f"{humanize.count(event.models, 'model')} on {event.volume}"
+    return f"comparing {models} with what was recorded" if event.quick else f"verifying {models}"
 
 
 @sentence.register
@@ -152,8 +160,25 @@ def progress_line(event: Progress) -> str:
     )
 
 
-def summary(event: RunFinished, tally: Tally) -> list[str]:
-    """The last lines of a run: what was done, and last of all what failed and what to do about it."""
+def summary(event: RunFinished | VerifyFinished, tally: Tally) -> list[str]:
+    """The last lines of a command: what was done, and last of all what failed and what to do about it."""
+    first = _verified(event) if isinstance(event, VerifyFinished) else _moved(event, tally)
+    return [first, *(_failures(tally.failures) if tally.buried else ())]
+
+
+def _verified(event: VerifyFinished) -> str:
+    bad = f"{event.bad} of " if event.bad else ""
+    how = "not as it should be" if event.bad else "as it should be"
+    speed = f" at {humanize.rate(event.bytes_read / event.seconds)}" if event.bytes_read and event.seconds > 0 else ""
+    read = f"{humanize.size(event.bytes_read)} read" if event.bytes_read else "nothing read"
+    done = "verified" if event.ok else "stopped" if event.exit_code == 130 else "NOT VERIFIED"
+    return (
+        f"{done}: {bad}{humanize.count(event.models, 'model')} {how}; "
+        f"{read} in {humanize.duration(event.seconds)}{speed}"
+    )
+
+
+def _moved(event: RunFinished, tally: Tally) -> str:
     counts = [*sorted(tally.done.items()), ("failed", event.failed)]
     none = "nothing to do" if event.ok else "no model finished"
     models = ", ".join(f"{number:,} {status}" for status, number in counts if number) or none
@@ -161,8 +186,7 @@ def summary(event: RunFinished, tally: Tally) -> list[str]:
     moved = f"{humanize.size(event.bytes_downloaded)} downloaded"
     resumed = f" and {humanize.size(event.bytes_resumed)} resumed" if event.bytes_resumed else ""
     average = f", {humanize.rate(speed)} on average" if event.bytes_downloaded else ""
-    first = f"{_verdict(event)}: {models}; {moved}{resumed} in {humanize.duration(event.seconds)}{average}"
-    return [first, *(_failures(tally.failures) if tally.buried else ())]
+    return f"{_verdict(event)}: {models}; {moved}{resumed} in {humanize.duration(event.seconds)}{average}"
 
 
 def _verdict(event: RunFinished) -> str:

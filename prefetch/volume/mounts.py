@@ -85,7 +85,7 @@ def _similar(name: str, parent: Path) -> str | None:
     with suppress(OSError):
         known += [entry.name for entry in os.scandir(parent) if entry.is_dir()]
     others = [other for other in known if _words(other) != _words(name)]
-    return next(iter(difflib.get_close_matches(name, others, n=1, cutoff=0.8)), None)
+    return next(iter(difflib.get_close_matches(name, others, n=1, cutoff=0.87)), None)
 
 
 def _words(name: str) -> list[str]:
