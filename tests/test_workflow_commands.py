@@ -196,6 +196,9 @@ def test_a_table_of_ones_own(commands: Commands, tmp_path: Path) -> None:
             "3: where a row is known from is written owner/repository@",
         ),
         ("version: 1\nnotes: Note", "2: a list belongs here."),
+        ("version: 1\nswitches:\n  A: {by: n @ 0}", "3: a switch is written {by: WIDGET @ 0,"),
+        ("version: 1\nswitches:\n  A: {first: 1}", "3: a text belongs here."),
+        ("version: 1\ncontexts:\n  A: {middle: x}", "3: a context is written {base: INPUT}"),
         ("a: &b", "anchors"),
     ],
 )

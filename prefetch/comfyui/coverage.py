@@ -86,7 +86,7 @@ def _models_wanted(file: str, item: WorkflowModels, known: _Known) -> Iterator[_
         by = f"{file}: node {', '.join(model.nodes)}"
         if model.folder is None:
             known.has_name(model.name)
-        elif not known.has_model(model, by) and model.required:
+        elif not known.has_model(model, by) and model.needed_for in ("run", "queue"):
             yield _Want(model.path, by, model=model)
 
 

@@ -160,7 +160,7 @@ def draft(
     for file, models in found.items():
         noted = dict(models.noted)
         for model in models.models:
-            if model.required:
+            if model.needed_for in ("run", "queue"):
                 state.model(model, noted, file)
         state.node_files(models, file)
         state.embeddings(models, file)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefetch.comfyui.workflow import WorkflowModel, WorkflowModels, load_table, models_in
+from prefetch.comfyui.workflow import NeededFor, WorkflowModel, WorkflowModels, load_table, models_in
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.errors import UsageError
 from prefetch.report.events import Listener, Notice
@@ -15,6 +15,13 @@ from prefetch.report.humanize import count, printable
 from prefetch.settings import Settings
 
 __all__ = ["Found", "main", "read_workflows"]
+
+_ABOUT: Mapping[NeededFor, str] = {
+    "run": "",
+    "queue": "; not needed to run: a switch takes another branch; but ComfyUI takes no workflow while it is missing",
+    "choice": "; needed where a run chooses it",
+    "nothing": "; not needed: it leads to no output",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ def _lines(name: str, found: WorkflowModels) -> Iterator[str]:
     for item in found.self_downloaded:
         place = item.place if item.name is None or item.name in item.place else f"{item.name} at {item.place}"
         source = f", from {item.source}" if item.source else ""
-        unused = "" if item.required else "; not needed: it leads to no output"
+        unused = "" if item.required else "; not needed: no output asks for it"
         yield printable(f"  {item.kind} (node {item.node}) fetches by itself: {place}{source}{unused}")
     for embedding in found.embeddings:
         yield printable(f"  a prompt names the embedding {embedding}")
@@ -95,4 +102,4 @@ def _lines(name: str, found: WorkflowModels) -> Iterator[str]:
 def _about(model: WorkflowModel) -> str:
     nodes = f"node {', '.join(model.nodes)}"
     anywhere = "; any sub-folder will do" if model.any_of else ""
-    return f"{nodes}{anywhere}" if model.required else f"{nodes}; not needed: it leads to no output"
+    return f"{nodes}{anywhere}{_ABOUT[model.needed_for]}"

@@ -11,12 +11,13 @@ nodes that are neither muted nor bypassed. ``properties.models`` only adds the a
 agrees. What cannot be decided stands in ``unresolved``; nothing is guessed.
 """
 
-from prefetch.comfyui.workflow.findings import SelfDownloaded, Unresolved, WorkflowModel, WorkflowModels
+from prefetch.comfyui.workflow.findings import NeededFor, SelfDownloaded, Unresolved, WorkflowModel, WorkflowModels
 from prefetch.comfyui.workflow.loaders import LoaderTable, load_table
 from prefetch.comfyui.workflow.resolution import models_in
 
 __all__ = [
     "LoaderTable",
+    "NeededFor",
     "SelfDownloaded",
     "Unresolved",
     "WorkflowModel",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,12 +40,11 @@ def broadcasts_in(drawn: Mapping[str, Any], links: Mapping[str, Link]) -> Broadc
         UsageError: there are more senders and inputs to compare than anyone ever drew.
     """
     drawing = Drawing(drawn, links)
-    targets = list(_targets(drawing))
     recorded = as_list(as_map(drawn.get("extra")).get("ue_links"))
     if recorded and _is_fresh(recorded, drawing):
-        return Broadcasts(tuple(_recorded(recorded, targets)))
+        return Broadcasts(tuple(_recorded(recorded, list(_targets(drawing)))))
     senders = [broadcast for key in drawing.nodes for broadcast in broadcasts_of(key, drawing)]
-    return _Matching(drawing, senders).all(targets) if senders else Broadcasts()
+    return _Matching(drawing, senders).all(_targets(drawing)) if senders else Broadcasts()
 
 
 def connect(scope: Scope, links: tuple[Link, ...]) -> None:
@@ -76,7 +75,7 @@ class _Matching:
                 self._by_type[kind].append(sent)
         self._warnings: list[str] = []
 
-    def all(self, targets: list[Target]) -> Broadcasts:
+    def all(self, targets: Iterable[Target]) -> Broadcasts:
         links = [link for target in targets for link in self._link(target)]
         return Broadcasts(tuple(links), tuple(self._warnings))
 

@@ -23,9 +23,10 @@ def fetched(
             yield from _of(node, choice, None)
             continue
         placed = list(inputs.placed(node, (choice.input,)))
-        values = [inputs.sent(node, found).value for found in placed if inputs.is_on(found, node)]
+        sent = [inputs.sent(node, found) for found in placed if inputs.is_on(found, node)]
+        values = [value for each in sent for value in (each.value, *each.choices)]
         names = [plain_name(value) for value in values if isinstance(value, str)]
-        if not names and len(placed) == len(values):
+        if not names and len(placed) == len(sent):
             yield from _of(node, choice, None)
         for name in names:
             problem = None if name in choice.of else doubt(f"{name.rstrip('/')}.bin", "x")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from prefetch.comfyui.workflow.naming import AnyOf
 
 __all__ = ["SelfDownloaded", "Unresolved", "WorkflowModel", "WorkflowModels"]
+
+
+NeededFor = Literal["run", "queue", "choice", "nothing"]
+"""``run``: a node that leads to an output loads it. ``queue``: a switch leaves that node out, so no run loads it, but
+ComfyUI takes no workflow while a file is missing that a node names which is linked to an output, by whatever switch.
+``choice``: a run chooses whether it is loaded. ``nothing``: its nodes lead to no output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,7 @@ class WorkflowModel:
         url: where the workflow's own metadata says it is to be had.
         sha256: 64 lower-case hex digits, where the metadata tell them.
         nodes: ids of the nodes that load it; ``66:58`` is node 58 inside the subgraph instance 66.
-        required: whether any of them leads to an output; a loader that leads nowhere is never run.
+        needed_for: what it must be there for; see `NeededFor`.
     """
 
     folder: str | None
@@ -29,8 +35,13 @@ class WorkflowModel:
     url: str | None
     sha256: str | None
     nodes: tuple[str, ...]
-    required: bool
+    needed_for: NeededFor
     any_of: AnyOf | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether every run loads it."""
+        return self.needed_for == "run"
 
     @property
     def path(self) -> str:
@@ -40,7 +51,7 @@ class WorkflowModel:
 
     def to_json(self) -> dict[str, Any]:
         """The object of one model; ``any_of`` is a pattern below the folder, or null."""
-        return {**asdict(self), "any_of": None if self.any_of is None else str(self.any_of)}
+        return {**asdict(self), "required": self.required, "any_of": None if self.any_of is None else str(self.any_of)}
 
 
 @dataclass(frozen=True, slots=True)

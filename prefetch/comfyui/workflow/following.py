@@ -15,10 +15,17 @@ MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The node a link starts at, None where it is cut; and what the outermost host on the way says instead of it."""
+    """Where a link starts.
+
+    Attributes:
+        node: None where the link is cut.
+        promoted: what the outermost host on the way says instead of it.
+        output: the node's output.
+    """
 
     node: Node | None
     promoted: object = MISSING
+    output: int = -1
 
 
 _Wire = tuple[Scope, str | None]
@@ -36,36 +43,36 @@ class Wires:
         """Follow a link of ``scope`` back to the node that makes its value."""
         wire: _Wire = (scope, link)
         way: dict[_Wire, object] = {}
-        node: Node | None = None
-        promoted = MISSING
+        start, promoted = Origin(None), MISSING
         while wire[1] is not None and wire not in way:
             if known := self._origins.get(wire):
-                node, promoted = known.node, known.promoted
+                start, promoted = known, known.promoted
                 break
             way[wire] = MISSING
-            node, said, further = self._step(*wire)
-            way[wire] = said
+            start, further = self._step(*wire)
+            way[wire] = start.promoted
             if further is None:
                 break
             wire = further
         # What is met last stands outermost, and wins over all before it.
         for passed, said in reversed(way.items()):
             promoted = said if promoted is MISSING else promoted
-            self._origins[passed] = Origin(node, promoted)
+            self._origins[passed] = Origin(start.node, promoted, start.output)
         return self._origins.get((scope, link), Origin(None))
 
-    def _step(self, scope: Scope, link: str | None) -> tuple[Node | None, object, _Wire | None]:
-        """The node at a link's beginning, what a host says there, and the link to go on with."""
+    def _step(self, scope: Scope, link: str | None) -> tuple[Origin, _Wire | None]:
+        """What a link begins with, a host's word for it among that, and the link to go on with."""
         found = scope.links.get(link or "")
         if found is None:
-            return None, MISSING, None
+            return Origin(None), None
         if found.origin == INPUTS:
-            return None, scope.promoted.get(found.origin_slot, MISSING), _outside(scope, found.origin_slot)
+            said = scope.promoted.get(found.origin_slot, MISSING)
+            return Origin(None, said), _outside(scope, found.origin_slot)
         node = scope.nodes.get(found.origin)
         if node is None or node.mode == MUTED:
-            return None, MISSING, None
+            return Origin(None), None
         further = self._through(node, found.origin_slot)
-        return (node, MISSING, None) if further is None else (None, MISSING, further)
+        return (Origin(node, output=found.origin_slot), None) if further is None else (Origin(None), further)
 
     def _through(self, node: Node, output: int) -> _Wire | None:
         """The link behind a node that only passes on; None for one that makes something."""

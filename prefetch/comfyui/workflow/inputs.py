@@ -5,30 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from prefetch.comfyui.workflow.arriving import Arrival, Arriving
 from prefetch.comfyui.workflow.entry import Widget
-from prefetch.comfyui.workflow.following import MISSING, Wires
+from prefetch.comfyui.workflow.following import MISSING
 from prefetch.comfyui.workflow.graph import Node
 from prefetch.comfyui.workflow.loaders import Loader, LoaderTable
 from prefetch.comfyui.workflow.names import unwrapped
 from prefetch.comfyui.workflow.rows import is_off, is_zero
-from prefetch.comfyui.workflow.widgets import Placed, first_text, named_values, place_values
+from prefetch.comfyui.workflow.widgets import Placed, place_values
 
 __all__ = ["Inputs", "Sent"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a link brings: a value, or the reason why nobody knows it."""
+    """What an input holds in the end.
+
+    Attributes:
+        value: what it is; None where it is nothing, or not known.
+        choices: what it may be, where a run chooses one of these.
+        reason: why not all of it is known.
+    """
 
     value: object = None
+    choices: tuple[str, ...] = ()
     reason: str | None = None
 
 
 class Inputs:
     """Reads the inputs of one workflow's nodes."""
 
-    def __init__(self, table: LoaderTable, wires: Wires) -> None:
-        self._table, self._wires = table, wires
+    def __init__(self, table: LoaderTable, arriving: Arriving) -> None:
+        self._table, self._arriving = table, arriving
 
     def placed(self, node: Node, loader: Loader) -> Iterator[Placed]:
         """Each input of the loader with the node's own value, and those that have a link only."""
@@ -47,33 +55,14 @@ class Inputs:
 
     def sent(self, node: Node, found: Placed) -> Sent:
         """What an input's value is in the end: what a link brings, else what a host says, else the widget's own."""
-        own = Sent(unwrapped(node.scope.overridden.get((node.key, found.name), found.value)))
         slot = node.slot(found.name)
-        if slot is None or slot.link is None:
-            return own
-        origin = self._wires.origin(node.scope, slot.link)
-        if origin.node is not None:
-            return self._made_by(origin.node, own)
-        return own if origin.promoted is MISSING else Sent(unwrapped(origin.promoted))
-
-    def _made_by(self, maker: Node, own: Sent) -> Sent:
-        if self._table.plays("constants", maker.kind):
-            return self._constant(maker, own)
-        if self._table.loader(maker.kind) is not None and maker.active:
-            return Sent()  # it chooses a file and is asked itself
-        return Sent(reason=f"it comes from {maker.kind} (node {maker.id}) and is known only when that has run")
-
-    def _constant(self, maker: Node, own: Sent) -> Sent:
-        for slot in maker.slots:
-            if slot.link is not None:
-                origin = self._wires.origin(maker.scope, slot.link)
-                if origin.node is None and origin.promoted is not MISSING:
-                    return Sent(unwrapped(origin.promoted))
-                if origin.node is not None and origin.node is not maker:
-                    return Sent(reason=f"it is put together by {maker.kind} (node {maker.id})")
-        said = [value for (key, _), value in maker.scope.overridden.items() if key == maker.key]
-        text = next((value for value in said if isinstance(value, str)), first_text(maker))
-        return Sent(text) if text else own
+        arrival = None if slot is None or slot.link is None else self._arriving.by(node.scope, slot.link)
+        if arrival is None or arrival.is_empty:
+            return Sent(unwrapped(node.scope.overridden.get((node.key, found.name), found.value)))
+        values = list(dict.fromkeys(value for value in arrival.values if isinstance(value, str)))
+        if arrival.makers or len(values) > 1:
+            return Sent(choices=tuple(values), reason=_reason(arrival))
+        return Sent(next(iter(values or arrival.values), None))
 
     def is_on(self, found: Placed, node: Node) -> bool:
         entry = found.entry
@@ -86,18 +75,17 @@ class Inputs:
         return not (isinstance(count, int) and row is not None and row > count)
 
     def _beside(self, widget: Widget, found: Placed, node: Node) -> object:
-        """The value of another widget of the same row; None where a link or nothing tells it."""
-        name = widget.name.replace("*", found.row or "")
-        slot, named = node.slot(name), named_values(node)
-        if slot is not None and slot.link is not None:
-            return None
-        if (node.key, name) in node.scope.overridden:
-            return node.scope.overridden[node.key, name]
-        if name in named or widget.at is None or not isinstance(node.values, list):
-            return named.get(name)
+        """The value of another widget of the same row; None where nothing tells it before a run."""
         row = (_row_number(found) or 1) - 1 if "*" in widget.name else 0
-        at = widget.at + row * (found.entry.every or 0)
-        return node.values[at] if at < len(node.values) else None
+        at = None if widget.at is None else widget.at + row * (found.entry.every or 0)
+        value = self._arriving.value(node, Widget(widget.name.replace("*", found.row or ""), at))
+        return None if value is MISSING else value
+
+
+def _reason(arrival: Arrival) -> str:
+    """Why a value is known only when a node has run: one that takes it, or one that makes it."""
+    node, how = (arrival.deciders or arrival.makers)[0], "is taken by" if arrival.deciders else "comes from"
+    return f"it {how} {node.kind} (node {node.id}) and is known only when that has run"
 
 
 def _row_number(found: Placed) -> int | None:

@@ -1,7 +1,8 @@
 """The loader table: which inputs of which node classes name models, and in which folder.
 
-Facts in ``loaders.yaml``, ``prompts.yaml`` (texts that load LoRAs) and ``downloads.yaml`` (what nodes fetch by
-themselves). A user's own tables are laid over them, class by class.
+Facts in ``loaders.yaml``, ``prompts.yaml`` (texts that load LoRAs), ``downloads.yaml`` (what nodes fetch by
+themselves) and ``switches.yaml`` (nodes that hand on one of their inputs). A user's own tables are laid over them,
+class by class.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from prefetch.comfyui.kinds import FOLDERS
 from prefetch.comfyui.workflow.downloads import Choice
 from prefetch.comfyui.workflow.entry import Entry, Kind
+from prefetch.comfyui.workflow.switches import Context, Switch
 from prefetch.comfyui.workflow.tableform import Table, read_table
 from prefetch.errors import UsageError
 from prefetch.volume.reading import read_file
@@ -23,7 +25,7 @@ from prefetch.yamlfile import MAX_BYTES, YamlError, parse_yaml
 
 __all__ = ["Loader", "LoaderTable", "load_table"]
 
-_OWN = ("loaders.yaml", "prompts.yaml", "downloads.yaml")
+_OWN = ("loaders.yaml", "prompts.yaml", "downloads.yaml", "switches.yaml")
 
 Loader = tuple[Entry, ...]
 """The inputs of one class that name models."""
@@ -42,6 +44,8 @@ class LoaderTable:
         stand_ins: widget values that stand for files of other names → a sentence that says which.
         fixed: directories below ``models`` that some nodes read below ComfyUI's own folder only, mapped or not.
         families: for a folder, beginnings of names whose files stand in another one.
+        switches: class → which of its inputs it hands on.
+        contexts: class → where the values of its context come from.
     """
 
     kinds: Mapping[str, Kind]
@@ -52,6 +56,8 @@ class LoaderTable:
     fixed: frozenset[str]
     endings: tuple[str, ...]
     roles: Mapping[str, re.Pattern[str]]
+    switches: Mapping[str, Switch]
+    contexts: Mapping[str, Context]
     _loaders: Mapping[str, Loader]
     _prompts: Mapping[str, Loader]
     _downloads: Mapping[str, tuple[Choice, ...]]
@@ -149,6 +155,8 @@ def _united(tables: Sequence[Table]) -> LoaderTable:
         },
         _prompts={kind: inputs for table in tables for kind, inputs in table.prompts.items()},
         _downloads=downloads,
+        switches={kind: rule for table in tables for kind, rule in table.switches.items()},
+        contexts={kind: rule for table in tables for kind, rule in table.contexts.items()},
         _download_patterns=tuple((_pattern([kind]), said) for kind, said in downloads.items() if "*" in kind),
     )
 

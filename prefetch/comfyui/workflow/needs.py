@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from prefetch.comfyui.workflow.arriving import Arriving
 from prefetch.comfyui.workflow.entry import Entry
 from prefetch.comfyui.workflow.fetched import fetched
 from prefetch.comfyui.workflow.findings import SelfDownloaded, Unresolved
@@ -34,6 +35,7 @@ class Need:
 
     Attributes:
         any_of: the files that will do, where the node is given less than a file's whole name.
+        certain: whether it is this one, and not one of several of which a run takes one.
     """
 
     node: Node
@@ -41,6 +43,7 @@ class Need:
     folders: tuple[str, ...]
     name: str
     any_of: AnyOf | None = None
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ Finding = Need | SelfDownloaded | Unresolved | Remark
 class Needs:
     """Finds what each node of one workflow names."""
 
-    def __init__(self, table: LoaderTable, wires: Wires) -> None:
-        self._table, self._inputs, self._texts = table, Inputs(table, wires), Texts(table, wires)
+    def __init__(self, table: LoaderTable, wires: Wires, arriving: Arriving) -> None:
+        self._table = table
+        self._inputs, self._texts = Inputs(table, arriving), Texts(table, wires, arriving.branches)
 
     def of(self, node: Node) -> Iterator[Finding]:
         """The findings of one node that runs."""
@@ -74,8 +78,10 @@ class Needs:
             yield from self._unknown_tags(node)
 
     def _is_bystander(self, node: Node) -> bool:
-        roles = ("bystanders", "notes", "outputs", "constants", "texts", "getters", "setters", "reroutes", "inner")
-        return any(self._table.plays(role, node.kind) for role in roles)
+        if node.kind in self._table.switches or node.kind in self._table.contexts:
+            return True
+        roles = ("bystanders", "notes", "outputs", "constants", "numbers", "texts", "getters", "setters", "reroutes")
+        return any(self._table.plays(role, node.kind) for role in (*roles, "inner"))
 
     def _unknown(self, node: Node, names: list[str], reason: str) -> Iterator[Finding]:
         for name in map(plain_name, dict.fromkeys(names)):
@@ -108,12 +114,23 @@ class Needs:
                 continue
             sent = self._inputs.sent(node, found)
             if sent.reason is not None:
-                yield Unresolved(node.id, node.kind, found.name, None, sent.reason)
+                yield from self._undecided(node, found, sent.choices, sent.reason)
             for name in _texts(sent.value):
                 taken.add(plain_name(name))
                 yield from self._named(node, found, name)
         loose = [name for name in leftovers(node) if plain_name(name) not in taken]
         yield from self._unknown(node, loose, _UNKNOWN_INPUT)
+
+    def _undecided(
+        self, node: Node, found: Placed, choices: tuple[str, ...], reason: str
+    ) -> Iterator[Need | Unresolved]:
+        """The files of which a run takes one, each for itself; and that it does."""
+        named = [finding for name in choices for finding in self._named(node, found, name)]
+        needs = [finding for finding in named if isinstance(finding, Need)]
+        these = " or ".join(f"models/{need.folders[0]}/{need.name}" for need in needs)
+        yield Unresolved(node.id, node.kind, found.name, None, f"{reason}; it may be {these}" if these else reason)
+        for finding in named:
+            yield replace(finding, certain=False) if isinstance(finding, Need) else finding
 
     def _tagged(self, node: Node, found: Placed) -> Iterator[Finding]:
         text = self._texts.of(node, found)
@@ -127,7 +144,7 @@ class Needs:
             else:
                 yield Unresolved(node.id, node.kind, found.name, None, reason)
 
-    def _named(self, node: Node, found: Placed, text: str) -> Iterator[Finding]:
+    def _named(self, node: Node, found: Placed, text: str) -> Iterator[Need | Unresolved]:
         """The files that a text of an input names."""
         entry = found.entry
         for reference in references(entry.names, text):

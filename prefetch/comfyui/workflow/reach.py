@@ -7,10 +7,10 @@ makes, that it is none: better one model too many than one too few.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prefetch.comfyui.workflow.following import Origin, Wires
-from prefetch.comfyui.workflow.graph import Graph, Node
+from prefetch.comfyui.workflow.graph import Graph, Node, Slot
 from prefetch.comfyui.workflow.loaders import LoaderTable
 
 __all__ = ["reached"]
@@ -18,10 +18,14 @@ __all__ = ["reached"]
 _PRESENTABLE = frozenset({"IMAGE", "STRING", "VIDEO", "AUDIO", "MASK", "*"})
 
 
-def reached(graph: Graph, wires: Wires, table: LoaderTable) -> set[Node]:
+Asked = Callable[[Node], tuple[Slot, ...]]
+"""Tells which of a node's inputs it asks for a value."""
+
+
+def reached(graph: Graph, wires: Wires, table: LoaderTable, asked: Asked) -> set[Node]:
     """Every active node that an output needs, outputs too."""
     nodes = [node for node in graph.top.walk() if node.active]
-    linked = {origin.node for node in nodes for origin in _origins(node, wires)}
+    linked = {origin.node for node in nodes for origin in _origins(node, wires, node.slots)}
     pending = [node for node in nodes if _is_output(node, table, linked=node in linked)]
     found: set[Node] = set()
     while pending:
@@ -30,12 +34,12 @@ def reached(graph: Graph, wires: Wires, table: LoaderTable) -> set[Node]:
             continue
         found.add(node)
         pending.extend(_together(node))
-        pending.extend(origin.node for origin in _origins(node, wires) if origin.node is not None)
+        pending.extend(origin.node for origin in _origins(node, wires, asked(node)) if origin.node is not None)
     return found
 
 
-def _origins(node: Node, wires: Wires) -> list[Origin]:
-    return [wires.origin(node.scope, slot.link) for slot in node.slots if slot.link is not None]
+def _origins(node: Node, wires: Wires, slots: Iterable[Slot]) -> list[Origin]:
+    return [wires.origin(node.scope, slot.link) for slot in slots if slot.link is not None]
 
 
 def _together(node: Node) -> Iterator[Node]:
@@ -51,9 +55,9 @@ def _is_output(node: Node, table: LoaderTable, *, linked: bool) -> bool:
         return False
     if table.plays("outputs", node.kind):
         return True
-    if linked or any(table.plays(role, node.kind) for role in ("inner", "reroutes", "setters", "constants")):
+    if linked or any(table.plays(role, node.kind) for role in ("inner", "reroutes", "setters", "constants", "numbers")):
         return False
-    if table.loader(node.kind) is not None:
+    if table.loader(node.kind) or node.kind in table.switches or node.kind in table.contexts:
         return False
     if not node.outputs:
         return True

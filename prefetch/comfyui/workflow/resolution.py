@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from prefetch.comfyui.workflow.arriving import Arriving
 from prefetch.comfyui.workflow.documents import read_document
-from prefetch.comfyui.workflow.findings import SelfDownloaded, Unresolved, WorkflowModel, WorkflowModels
+from prefetch.comfyui.workflow.findings import NeededFor, SelfDownloaded, Unresolved, WorkflowModel, WorkflowModels
 from prefetch.comfyui.workflow.following import Wires
 from prefetch.comfyui.workflow.graph import Graph, Node
 from prefetch.comfyui.workflow.loaders import LoaderTable, load_table
@@ -47,12 +48,14 @@ class _Resolution:
         self._metadata = Metadata(graph, table)
 
     def result(self) -> WorkflowModels:
-        needs = Needs(self._table, self._wires)
+        arriving = Arriving(self._table, self._wires)
+        needs = Needs(self._table, self._wires, arriving)
         active = [node for node in self._graph.top.walk() if node.active]
         findings = [finding for node in active for finding in needs.of(node)]
-        run = reached(self._graph, self._wires, self._table)
+        run = reached(self._graph, self._wires, self._table, arriving.branches.asked)
+        linked = reached(self._graph, self._wires, self._table, lambda node: node.slots)
         running = {node.id for node in run}
-        models = self._models([finding for finding in findings if isinstance(finding, Need)], run)
+        models = self._models([finding for finding in findings if isinstance(finding, Need)], run, linked)
         placed = {(node, model.name) for model in models if model.folder is not None for node in model.nodes}
         return WorkflowModels(
             models=models,
@@ -71,14 +74,14 @@ class _Resolution:
             ),
         )
 
-    def _models(self, needs: Sequence[Need], run: set[Node]) -> tuple[WorkflowModel, ...]:
+    def _models(self, needs: Sequence[Need], run: set[Node], linked: set[Node]) -> tuple[WorkflowModel, ...]:
         by_file: dict[tuple[str | None, str, AnyOf | None], list[Need]] = defaultdict(list)
         for need in needs:
             by_file[self._metadata.folder_of(need), need.name, need.any_of].append(need)
-        models = [self._model(folder, same, run) for (folder, *_), same in by_file.items()]
+        models = [self._model(folder, same, _needed_for(same, run, linked)) for (folder, *_), same in by_file.items()]
         return tuple(sorted(models, key=lambda model: (model.folder or "", model.name)))
 
-    def _model(self, folder: str | None, needs: Sequence[Need], run: set[Node]) -> WorkflowModel:
+    def _model(self, folder: str | None, needs: Sequence[Need], needed_for: NeededFor) -> WorkflowModel:
         stated = next(filter(None, (self._metadata.of(need, folder) for need in needs)), None)
         return WorkflowModel(
             folder=folder,
@@ -86,9 +89,18 @@ class _Resolution:
             url=None if stated is None else stated.url,
             sha256=None if stated is None else stated.sha256,
             nodes=tuple(dict.fromkeys(need.node.id for need in needs)),
-            required=any(need.node in run for need in needs),
+            needed_for=needed_for,
             any_of=needs[0].any_of,
         )
+
+
+def _needed_for(needs: Sequence[Need], run: set[Node], linked: set[Node]) -> NeededFor:
+    """What a file must be there for that these nodes name, of which some run and some are only linked to an output."""
+    if any(need.certain and need.node in run for need in needs):
+        return "run"
+    if any(need.certain and need.node in linked for need in needs):
+        return "queue"
+    return "choice" if any(need.node in run for need in needs) else "nothing"
 
 
 def _other_made_it(names: Sequence[str]) -> str:

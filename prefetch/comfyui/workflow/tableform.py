@@ -10,13 +10,15 @@ from typing import Any
 from prefetch.comfyui.workflow.downloads import Choice, Sets, read_downloads, read_sets
 from prefetch.comfyui.workflow.entry import Entry, Kind, Widget
 from prefetch.comfyui.workflow.naming import FORMS
+from prefetch.comfyui.workflow.switches import Context, Switch, read_contexts, read_switches
 from prefetch.comfyui.workflow.tablevalues import Values
 
 __all__ = ["ROLES", "Table", "read_table"]
 
-ROLES = ("reroutes", "constants", "texts", "getters", "setters", "notes", "outputs", "inner", "bystanders")
+ROLES = ("reroutes", "constants", "numbers", "texts", "getters", "setters", "notes", "outputs", "inner", "bystanders")
 _SECTIONS = ("kinds", "aliases", "none_values", "stand_ins", "families", "endings", "loaders", "prompts")
 _DOWNLOADS = ("download_sets", "self_downloaded")
+_SWITCHES = ("switches", "context_values", "contexts")
 _KEYS = ("folder", "names", "endings", "count", "switch", "weight")
 _KIND_KEYS = ("folder", "fixed", "from")
 _KNOWN_FROM = re.compile(r"unverified|[\w.-]+/[\w.-]+@[0-9a-f]{7,40}:[^\s:]+:[0-9]+")
@@ -35,6 +37,8 @@ class Table:
         loaders: class → its inputs that name models.
         prompts: class → its inputs whose text is a prompt in which tags may load LoRAs.
         self_downloaded: class → what it fetches by itself.
+        switches: class → which of its inputs it hands on.
+        contexts: class → where the values of its context come from.
     """
 
     kinds: Mapping[str, Kind]
@@ -47,6 +51,8 @@ class Table:
     loaders: Mapping[str, tuple[Entry, ...]]
     prompts: Mapping[str, tuple[Entry, ...]]
     self_downloaded: Mapping[str, tuple[Choice, ...]]
+    switches: Mapping[str, Switch]
+    contexts: Mapping[str, Context]
 
 
 def read_table(document: object, file: str) -> Table:
@@ -57,7 +63,7 @@ def read_table(document: object, file: str) -> Table:
     """
     values = Values(document, file)
     top = values.mapping(document, ())
-    known = ("version", *_SECTIONS, *_DOWNLOADS, *ROLES)
+    known = ("version", *_SECTIONS, *_DOWNLOADS, *_SWITCHES, *ROLES)
     for key in top:
         if key not in known:
             raise values.error((key,), f'the key "{key}" is unknown', f"The keys are {', '.join(known)}.")
@@ -77,6 +83,8 @@ def read_table(document: object, file: str) -> Table:
         loaders=_classes(values, top, "loaders", _entry),
         prompts=_classes(values, top, "prompts", _prompt),
         self_downloaded=_self_downloaded(values, top, sets),
+        switches=read_switches(values, top.get("switches")),
+        contexts=read_contexts(values, top.get("contexts"), top.get("context_values")),
     )
 
 

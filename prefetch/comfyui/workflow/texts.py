@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from prefetch.comfyui.workflow.branches import Branches
 from prefetch.comfyui.workflow.following import MISSING, Wires
-from prefetch.comfyui.workflow.graph import Node
+from prefetch.comfyui.workflow.graph import Node, Scope
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.names import unwrapped
 from prefetch.comfyui.workflow.widgets import Placed
 
 __all__ = ["Text", "Texts", "held_texts"]
+
+
+_Wire = tuple[Scope, str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Text:
 class Texts:
     """Follows the texts of one workflow."""
 
-    def __init__(self, table: LoaderTable, wires: Wires) -> None:
-        self._table, self._wires = table, wires
+    def __init__(self, table: LoaderTable, wires: Wires, branches: Branches) -> None:
+        self._table, self._wires, self._branches = table, wires, branches
 
     def of(self, node: Node, found: Placed) -> Text:
         """The text of an input: of its link where it has one, else its own."""
@@ -39,31 +43,35 @@ class Texts:
         own = node.scope.overridden.get((node.key, found.name), found.value)
         if slot is None or slot.link is None:
             return Text(tuple(_texts(own)))
-        parts, pending = self._behind(node, slot.link, own)
-        makers, seen = [], set()
+        parts, makers = list[str](), list[Node]()
+        pending: list[_Wire] = [(node.scope, slot.link, None)]
+        seen: set[object] = set()
         while pending:
-            maker = pending.pop()
-            if maker in seen:
-                continue
-            seen.add(maker)
-            parts += held_texts(maker)
-            if self._passes_on(maker):
-                for each in maker.slots:
-                    said, further = self._behind(maker, each.link, None)
-                    parts, pending = parts + said, pending + further
-            elif self._table.loader(maker.kind) is None:
-                # A loader that tells what it loaded is asked itself.
-                makers.append(maker)
-        return Text(tuple(dict.fromkeys(parts)), tuple(makers))
+            wire = pending.pop()
+            origin = self._wires.origin(wire[0], wire[1])
+            maker, at = origin.node, origin.output if wire[2] is None else wire[2]
+            if maker is None:
+                parts += _texts(own if origin.promoted is MISSING else origin.promoted)
+            elif (maker, at) not in seen:
+                seen.add((maker, at))
+                pending += self._made_by(maker, origin.output, wire[2], parts, makers)
+            own = None
+        return Text(tuple(dict.fromkeys(parts)), tuple(dict.fromkeys(makers)))
 
-    def _behind(self, node: Node, link: str | None, own: object) -> tuple[list[str], list[Node]]:
-        """The text at a link's beginning, or the node that makes it."""
-        if link is None:
-            return [], []
-        origin = self._wires.origin(node.scope, link)
-        if origin.node is not None:
-            return [], [origin.node]
-        return list(_texts(own if origin.promoted is MISSING else origin.promoted)), []
+    def _made_by(
+        self, maker: Node, output: int, carried: int | None, parts: list[str], makers: list[Node]
+    ) -> list[_Wire]:
+        """Note what a node adds to a text; the links to go on with."""
+        if (way := self._branches.behind(maker, output, carried=carried)) is not None:
+            parts += [text for value in way.values for text in _texts(value)]
+            return list(way.links)
+        parts += held_texts(maker)
+        if self._passes_on(maker):
+            return [(maker.scope, slot.link, None) for slot in maker.slots if slot.link is not None]
+        if self._table.loader(maker.kind) is None:
+            # A loader that tells what it loaded is asked itself.
+            makers.append(maker)
+        return []
 
     def _passes_on(self, node: Node) -> bool:
         return any(self._table.plays(role, node.kind) for role in ("constants", "texts", "reroutes"))

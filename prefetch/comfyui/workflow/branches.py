@@ -1,0 +1,241 @@
+"""Which of its inputs a switch takes, and where the values of a context come from, as far as a look can tell. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from prefetch.comfyui.workflow.entry import Widget
+from prefetch.comfyui.workflow.following import MISSING, Wires
+from prefetch.comfyui.workflow.graph import Node, Scope, Slot
+from prefetch.comfyui.workflow.loaders import LoaderTable
+from prefetch.comfyui.workflow.switches import Case, Context, Switch
+from prefetch.comfyui.workflow.widgets import named_values
+
+__all__ = ["Branches", "Way", "own_value"]
+
+_MOST_LOOKED_AT = 2_000
+_DEEPEST = 40
+_TRUTHS = {"true", "false"}
+
+_Wire = tuple[Scope, str | None, int | None]
+"""A link of a graph; and, where it is a context that comes by it, the position of the value that is wanted of it."""
+
+Telling = Callable[[Node, Widget], object]
+"""Tells the value of a node's widget; `MISSING` where only a run does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where the value of an output comes from.
+
+    Attributes:
+        links: the links it may come by, each with the output to ask its beginning for where that is not the link's.
+        values: what it may be without a link: texts in the node's own widgets.
+        decided: whether there is no more than one; else a run decides.
+    """
+
+    links: tuple[tuple[Scope, str, int | None], ...]
+    values: tuple[object, ...] = ()
+    decided: bool = True
+
+
+class Branches:
+    """Decides the switches of one workflow, each once."""
+
+    def __init__(self, table: LoaderTable, wires: Wires, telling: Telling) -> None:
+        self._table, self._wires, self._telling = table, wires, telling
+        self._taken: dict[Node, tuple[tuple[Widget, ...], bool] | None] = {}
+        self._bringing: dict[_Wire, bool] = {}
+        self._depth = 0
+
+    def behind(self, node: Node, output: int, *, carried: int | None = None) -> Way | None:
+        """Where the value of an output comes from, or of a context that leaves by it the one of position ``carried``.
+
+        None for a node that makes it.
+        """
+        if context := self._table.contexts.get(node.kind):
+            return self._in_context(node, context, output if carried is None else carried)
+        switch = self._table.switches.get(node.kind)
+        if switch is None or not 0 <= output < switch.outputs:
+            return None
+        taken, decided = self._taken_by(node, switch)
+        names = taken[output : output + 1] if decided else self._all(node, switch, output)
+        return self._way(node, names, carried, decided=decided)
+
+    def asked(self, node: Node) -> tuple[Slot, ...]:
+        """The inputs that a node may ask for a value: all, but for the branches that a switch does not take."""
+        if context := self._table.contexts.get(node.kind):
+            if context.how != "first":
+                return node.slots
+            first = next((link for _, link, _ in self._in_context(node, context, 0).links), None)
+            return tuple(s for s in node.slots if s.link == first or not context.inputs.fullmatch(s.name))
+        switch = self._table.switches.get(node.kind)
+        if switch is None:
+            return node.slots
+        taken, decided = self._taken_by(node, switch)
+        if not decided:
+            return node.slots
+        names = {widget.name for widget in taken}
+        patterns = [switch.pattern(output) for output in range(switch.outputs)]
+        return tuple(s for s in node.slots if s.name in names or not any(p.fullmatch(s.name) for p in patterns))
+
+    def _taken_by(self, node: Node, switch: Switch) -> tuple[tuple[Widget, ...], bool]:
+        """The inputs for each output, and whether they are decided."""
+        if node not in self._taken:
+            self._taken[node] = None
+            self._depth += 1
+            taken = self._decide(node, switch) if self._depth < _DEEPEST else None
+            self._depth -= 1
+            self._taken[node] = ((), False) if taken is None else (taken, True)
+        # None while it is being decided: it then waits for itself, and nothing is.
+        return self._taken[node] or ((), False)
+
+    def _decide(self, node: Node, switch: Switch) -> tuple[Widget, ...] | None:
+        if switch.by is None:
+            slots = [slot for slot in node.slots if switch.pattern(0).fullmatch(slot.name)]
+            first = next((slot for slot in slots if self._brings(node.scope, slot.link)), None)
+            return () if first is None else (Widget(first.name),)
+        value = self._telling(node, switch.by)
+        chosen = self._chosen(node, switch, value) if isinstance(value, str | int | float) else None
+        if chosen is None or not any(_has(node, widget) for widget in chosen):
+            return None
+        others = [case.inputs for case in switch.cases if case.value in _TRUTHS and case.inputs != chosen]
+        if others and not self._is_fed(node, chosen[0]) and self._is_fed(node, others[0][0]):
+            return others[0]
+        return chosen
+
+    def _chosen(self, node: Node, switch: Switch, value: str | float) -> tuple[Widget, ...] | None:
+        text = _plain(value)
+        for case in switch.cases:
+            if case.value in _TRUTHS:
+                fits = case.value == ("true" if value else "false")
+                inputs = case.inputs if fits else ()
+            elif case.same_as is not None:
+                same = self._if_same(node, case, text)
+                if same is None:
+                    return None
+                inputs = same
+            else:
+                inputs = case.named(text) if case.value in ("*", "else", text) else ()
+            if inputs:
+                return inputs
+        return None
+
+    def _if_same(self, node: Node, case: Case, text: str) -> tuple[Widget, ...] | None:
+        """The inputs of a case whose widget holds the text and that has any; None where only a run tells."""
+        if case.same_as is None or not _has(node, case.same_as):
+            return ()
+        value = self._telling(node, case.same_as)
+        if value is MISSING:
+            return None
+        return case.inputs if _plain(value) == text and self._is_fed(node, case.inputs[0]) else ()
+
+    def _is_fed(self, node: Node, widget: Widget) -> bool:
+        slot = node.slot(widget.name)
+        linked = slot is not None and slot.link is not None
+        return self._brings(node.scope, slot.link) if slot and linked else own_value(node, widget) is not MISSING
+
+    def _all(self, node: Node, switch: Switch, output: int) -> tuple[Widget, ...]:
+        pattern = switch.pattern(output)
+        slots = tuple(Widget(slot.name) for slot in node.slots if pattern.fullmatch(slot.name))
+        widgets = (widget for case in switch.cases for widget in case.inputs[output : output + 1])
+        return (*slots, *(widget for widget in widgets if all(widget.name != slot.name for slot in slots)))
+
+    def _way(self, node: Node, names: tuple[Widget, ...], carried: int | None, *, decided: bool) -> Way:
+        links: list[tuple[Scope, str, int | None]] = []
+        values: list[object] = []
+        for widget in names:
+            slot = node.slot(widget.name)
+            if slot is not None and slot.link is not None:
+                links.append((node.scope, slot.link, carried))
+            elif (value := own_value(node, widget)) is not MISSING:
+                values.append(value)
+        return Way(tuple(links), tuple(values), decided)
+
+    def _in_context(self, node: Node, context: Context, output: int) -> Way:
+        own = node.slot(context.values[output]) if 0 < output < len(context.values) else None
+        if own is not None and context.how == "base" and own.link is not None and self._brings(node.scope, own.link):
+            return Way(((node.scope, own.link, None),))
+        others = [slot for slot in node.slots if context.inputs.fullmatch(slot.name)]
+        if context.how == "last":
+            others.reverse()
+        probe = None if context.how == "first" else output
+        bringing = (slot.link for slot in others if slot.link and self._brings(node.scope, slot.link, probe))
+        return Way(tuple((node.scope, link, output) for link in bringing)[:1])
+
+    def _brings(self, scope: Scope, link: str | None, output: int | None = None) -> bool:
+        """Whether a value comes by a link, which nothing muted cuts: as a context's output, or as the link itself."""
+        start: _Wire = (scope, link, output)
+        pending, before = [start], dict[_Wire, _Wire | None]({start: None})
+        found: _Wire | None = None
+        while pending and found is None:
+            wire = pending.pop()
+            further = () if wire[1] is None else self._behind_wire(wire)
+            # So many that nothing is known of are taken for something: better one model too many.
+            if further is None or len(before) > _MOST_LOOKED_AT:
+                found = wire
+            for each in further or ():
+                if each not in before:
+                    before[each] = wire
+                    pending.append(each)
+        self._bringing.update(dict.fromkeys(before, False) if found is None else {})
+        while found is not None:
+            self._bringing[found] = True
+            found = before[found]
+        return self._bringing[start]
+
+    def _behind_wire(self, wire: _Wire) -> Sequence[_Wire] | None:
+        """The links of which one must bring something for this one to do; None where it does."""
+        known = self._bringing.get(wire)
+        if known is not None:
+            return None if known else ()
+        origin = self._wires.origin(wire[0], wire[1])
+        if origin.node is None:
+            return () if origin.promoted is MISSING else None
+        return self._further(origin.node, wire[2])
+
+    def _further(self, node: Node, output: int | None) -> Sequence[_Wire] | None:
+        """The same for what a node hands on; None for one that makes it."""
+        context, switch = self._table.contexts.get(node.kind), self._table.switches.get(node.kind)
+        if context is not None:
+            return list(_context_links(node, context, output))
+        if switch is None:
+            return None
+        taken, decided = ((), False) if switch.by is None else self._taken_by(node, switch)
+        names = {widget.name for widget in taken} if decided else {widget.name for widget in self._all(node, switch, 0)}
+        return [(node.scope, slot.link, output) for slot in node.slots if slot.name in names]
+
+
+def _context_links(node: Node, context: Context, output: int | None) -> Iterator[_Wire]:
+    """What may fill a context, or one value in it: the input of its name, and the contexts that come in."""
+    wanted = None if not output or output >= len(context.values) else context.values[output]
+    for slot in node.slots:
+        if context.inputs.fullmatch(slot.name):
+            yield node.scope, slot.link, output
+        elif context.how == "base" and wanted in (None, slot.name):
+            yield node.scope, slot.link, None
+
+
+def _has(node: Node, widget: Widget) -> bool:
+    """Whether a node has such an input at all: one that is not there is another version's."""
+    return any(slot.name == widget.name for slot in node.slots) or own_value(node, widget) is not MISSING
+
+
+def own_value(node: Node, widget: Widget) -> object:
+    """What a node's own widget holds, or its host says; `MISSING` where there is none."""
+    if (node.key, widget.name) in node.scope.overridden:
+        return node.scope.overridden[node.key, widget.name]
+    named = named_values(node)
+    if widget.name in named:
+        return named[widget.name]
+    if widget.at is None or not isinstance(node.values, list) or widget.at >= len(node.values):
+        return MISSING
+    return node.values[widget.at]
+
+
+def _plain(value: object) -> str:
+    """A value as the table writes it: 2.0 is 2."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
