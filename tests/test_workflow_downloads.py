@@ -139,7 +139,7 @@ def test_one_that_leads_to_no_output_fetches_nothing(commands: Commands, tmp_pat
     assert [item.required for item in found_in(document).self_downloaded] == [False]
     file = tmp_path / "w.json"
     file.write_text(json.dumps(document))
-    assert "not needed: it leads to no output" in commands.run("workflow", "models", file).stdout
+    assert "; not needed: no output asks for it" in commands.run("workflow", "models", file).stdout
     outcome = commands.run("workflow", "manifest", file)
     assert outcome.returncode == 0 and not yaml.safe_load(outcome.stdout)["models"]
 
