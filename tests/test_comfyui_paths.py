@@ -123,7 +123,14 @@ def test_the_kinds_of_node_packs_are_mapped_to_their_directories(commands: Comma
     [
         (["loras/x", "ultralytics/bbox/x", "unet/x", "wan/.gitkeep"], ["ComfyUI does not look in {}/models/wan;"]),
         (["llm/x"], ["ComfyUI does not look in {}/models/llm; nodes look in models/LLM: rename the folder."]),
+        ([".hidden/x", "empty/"], []),
         (["sam2/x"], ["nodes read models/sam2 below ComfyUI's own folder only, not {}/models/sam2: link it there."]),
+        (
+            ["xlabs/loras/x"],
+            ["nodes read models/xlabs/loras below ComfyUI's own folder only, not {}/models/xlabs/loras"],
+        ),
+        (["xlabs/x"], ["ComfyUI does not look in {}/models/xlabs; if a node does, name its key:"]),
+        (["reactor/faces/x", "CogVideo/loras/x"], ["nodes read models/reactor/faces below ComfyUI's own folder only"]),
         (["a/b/x", "a/c/x"], ["ComfyUI does not look in {}/models/a/c; if a node does, name its key: --kind KEY="]),
     ],
 )
@@ -131,8 +138,10 @@ def test_folders_of_the_volume_that_comfyui_does_not_see_are_told(
     commands: Commands, tmp_path: Path, files: list[str], sentences: list[str]
 ) -> None:
     for file in files:
-        (tmp_path / "models" / file).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "models" / file).touch()
+        folder, _, name = f"models/{file}".rpartition("/")
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        if name:
+            (tmp_path / folder / name).touch()
     done = commands.run("comfyui", "paths", "--volume", tmp_path, "--kind", "ab=models/a/b")
     assert done.returncode == 0
     told = done.stderr.splitlines()

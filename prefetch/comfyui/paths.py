@@ -76,14 +76,20 @@ def extra_model_paths(
     return _HEADER + _comment(unmapped) + "\n".join(sections)
 
 
-def unseen(volume: Path, *, kinds: Kinds = FOLDERS, extra: Iterable[ExtraKind] = ()) -> Iterator[str]:
-    """The folders below a volume's ``models`` that hold something and in which none of the kinds has ComfyUI look.
+def unseen(
+    volume: Path, *, kinds: Kinds = FOLDERS, extra: Iterable[ExtraKind] = (), unmapped: Iterable[str] = ()
+) -> Iterator[str]:
+    """The folders below a volume's ``models`` that hold something and in which nobody looks.
+
+    Args:
+        kinds, extra, unmapped: as of `extra_model_paths`.
 
     Raises:
         OSError: a folder cannot be read.
     """
-    seen = {PurePosixPath(folder) for folders in _folders(kinds, extra).values() for folder in folders}
-    return _unseen(volume, PurePosixPath("models"), seen)
+    known = {folder for folders in _folders(kinds, extra).values() for folder in folders}
+    known |= {f"models/{folder}" for folder in unmapped}
+    return _unknown(volume, PurePosixPath("models"), set(map(PurePosixPath, known)))
 
 
 def _folders(kinds: Kinds, extra: Iterable[ExtraKind]) -> dict[str, list[str]]:
@@ -95,16 +101,18 @@ def _folders(kinds: Kinds, extra: Iterable[ExtraKind]) -> dict[str, list[str]]:
     return folders
 
 
-def _unseen(volume: Path, folder: PurePosixPath, seen: Set[PurePosixPath]) -> Iterator[str]:
-    """As `unseen`, below one folder: a kind may have a folder further down only."""
+def _unknown(volume: Path, folder: PurePosixPath, known: Set[PurePosixPath]) -> Iterator[str]:
+    """As `unseen`, below one folder: only a folder further down may be known."""
     for entry in sorted(os.scandir(volume / folder), key=lambda entry: entry.name):
         here = folder / entry.name
-        if here in seen or entry.name.startswith(".") or not entry.is_dir() or not any(os.scandir(entry)):
+        if here in known or entry.name.startswith(".") or not entry.is_dir():
             continue
-        if any(here in known.parents for known in seen):
-            yield from _unseen(volume, here, seen)
-        else:
+        inside = list(os.scandir(entry))
+        leads_on = any(here in other.parents for other in known)
+        if inside and (not leads_on or not all(entry.is_dir() for entry in inside)):
             yield str(here)
+        if leads_on:
+            yield from _unknown(volume, here, known)
 
 
 def _comment(unmapped: Iterable[str]) -> str:

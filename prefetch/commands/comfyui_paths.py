@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from prefetch.comfyui.paths import VOLUMES, extra_model_paths, unseen
@@ -25,36 +25,33 @@ def main(settings: Settings, listener: Listener) -> TextResult:
     volumes = [str(volume.absolute()) for volume in settings.volumes] or list(VOLUMES)
     for volume in map(Path, dict.fromkeys(volumes)):
         try:
-            found = list(unseen(volume, kinds=kinds, extra=settings.kind))
+            unknown = list(unseen(volume, kinds=kinds, extra=settings.kind, unmapped=table.fixed))
         except FileNotFoundError:
             continue  # it is mounted elsewhere, or nothing has been put there yet
         except OSError as error:
             listener(Notice("warning", printable(f"{error.filename} cannot be read: {error.strerror}.")))
             continue
-        for sentence in (*_unseen(volume, found, table), *_fixed(volume, found, table)):
+        for sentence in (*_unknown(volume, unknown, table), *_fixed(volume, kinds, table)):
             listener(Notice("warning", printable(sentence)))
     text = extra_model_paths(volumes, kinds=kinds, extra=settings.kind, unmapped=table.fixed)
     return TextResult(text.rstrip("\n"))
 
 
-def _unseen(volume: Path, found: list[str], table: LoaderTable) -> Iterator[str]:
-    """Of each folder that no kind maps, why that is so and what to do."""
+def _unknown(volume: Path, unknown: list[str], table: LoaderTable) -> Iterator[str]:
+    """Of each folder in which nobody looks, what to do."""
     known = {folder.casefold(): folder for kind in table.kinds.values() for folder in kind.folders}
-    for folder in found:
-        below = folder.removeprefix("models/")
-        if below in table.fixed:
-            continue
-        if (other := known.get(below.casefold())) is not None:
-            remedy = f"nodes look in models/{other}: rename the folder"
-        else:
-            remedy = f"if a node does, name its key: --kind KEY={folder}"
+    for folder in unknown:
+        other = known.get(folder.removeprefix("models/").casefold())
+        renamed = f"nodes look in models/{other}: rename the folder"
+        remedy = renamed if other else f"if a node does, name its key: --kind KEY={folder}"
         yield f"ComfyUI does not look in {volume / folder}; {remedy}."
 
 
-def _fixed(volume: Path, found: list[str], table: LoaderTable) -> Iterator[str]:
-    """Of each folder that is there and that some nodes read below ComfyUI's own folder, whatever is mapped."""
+def _fixed(volume: Path, kinds: Mapping[str, Sequence[str]], table: LoaderTable) -> Iterator[str]:
+    """Of each folder that is there and that nodes read below ComfyUI's own folder, whatever is mapped."""
+    mapped = {folder for folders in kinds.values() for folder in folders}
     for below in sorted(table.fixed):
-        folder = f"models/{below}"
-        if (volume / folder).is_dir():
-            who = "nodes read" if folder in found else "some nodes read"
-            yield f"{who} {folder} below ComfyUI's own folder only, not {volume / folder}: link it there."
+        folder = volume / "models" / below
+        if folder.is_dir():
+            who = "some nodes read" if below in mapped else "nodes read"
+            yield f"{who} models/{below} below ComfyUI's own folder only, not {folder}: link it there."

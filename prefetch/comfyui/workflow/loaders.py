@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import translate
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from prefetch.comfyui.kinds import FOLDERS
 from prefetch.comfyui.workflow.downloads import Choice
@@ -145,7 +145,7 @@ def _united(tables: Sequence[Table]) -> LoaderTable:
         none_values=frozenset(value for table in tables for value in table.none_values),
         stand_ins={name: said for table in tables for name, said in table.stand_ins.items()},
         families={folder: known for table in tables for folder, known in table.families.items()},
-        fixed=frozenset(_fixed(kinds, tables)),
+        fixed=_outermost(_fixed(kinds, tables)),
         endings=tuple(ending for table in tables for ending in table.endings),
         roles={role: _pattern(kinds) for role, kinds in roles.items()},
         _loaders={
@@ -180,6 +180,12 @@ def _fixed(kinds: Mapping[str, Kind], tables: Iterable[Table]) -> Iterator[str]:
         places = (download.place for downloads in chosen for download in downloads)
         directories = (match[1] for place in places if (match := _PLACE.match(place)))
         yield from (directory for directory in directories if directory not in asked)
+
+
+def _outermost(folders: Iterable[str]) -> frozenset[str]:
+    """Those that lie below none of the others."""
+    known = set(folders)
+    return frozenset(folder for folder in known if known.isdisjoint(map(str, PurePosixPath(folder).parents)))
 
 
 def _pattern(kinds: Iterable[str]) -> re.Pattern[str]:
