@@ -96,6 +96,66 @@ def test_with_its_hash_no_etag_is_looked_at(commands: Commands, tmp_path: Path) 
         assert "ETag" not in outcome.stderr
 
 
+# Links that are good for one request ---------------------------------------------------------------------------------
+
+
+class Once(OddHost):
+    """Redirects to a new link with each request; each link answers once."""
+
+    numbers: Iterator[int]
+    used: set[str]
+    there = ""
+
+    def reply(self, path: str) -> None:
+        if path == "/m":
+            self.begin(302, {"Location": f"{self.there}/once/{next(self.numbers)}", "Content-Length": "0"})
+        elif path in self.used:
+            self.refuse()
+        else:
+            self.used.add(path)
+            super().reply("/m")
+
+
+class OnceElsewhere(Once):
+    """The same, with the links on another host."""
+
+    def reply(self, path: str) -> None:
+        self.there = f"http://localhost:{self.headers['Host'].rpartition(':')[2]}"
+        super().reply(path)
+
+
+class Spent(OddHost):
+    """The address itself answers once."""
+
+    def reply(self, path: str) -> None:
+        if len(self.asked) > 1:
+            self.refuse()
+        else:
+            super().reply(path)
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("habit", [Once, OnceElsewhere])
+def test_links_that_are_good_for_one_request(
+    commands: Commands, tmp_path: Path, habit: type[Once], data: bytes
+) -> None:
+    Once.numbers, Once.used = itertools.count(), set()
+    with Host(commands, tmp_path, habit, data) as host:
+        outcome = host.run("--range-size", "4M")
+        assert outcome.returncode == 0, outcome.stderr
+        assert host.is_whole
+        # One for the question, and one for an address that was learned; with the ways to them, and those of the blocks.
+        assert len(host.asked) <= 2 * (-(-len(data) // BLOCK)) + 16, host.asked
+
+
+def test_an_address_that_answers_once_is_called_so(commands: Commands, tmp_path: Path) -> None:
+    with Host(commands, tmp_path, Spent) as host:
+        outcome = host.run()
+        assert outcome.returncode == 3, outcome.stderr
+        assert "the link may be good for one request only" in outcome.models[PATH]["error"]
+        assert "PREFETCH_TOKENS" not in outcome.models[PATH]["error"]
+
+
 # Hosts without ranges ------------------------------------------------------------------------------------------------
 
 

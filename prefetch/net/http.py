@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
-from prefetch.errors import SourceError, TransientError
+from prefetch.errors import AccessError, SourceError, TransientError
 from prefetch.net.body import open_body
 from prefetch.net.checks import Accepted, Asked, OtherValidator, check_response, is_error_page
 from prefetch.net.client import Session
@@ -22,6 +22,10 @@ __all__ = ["HttpOrigin", "check_answer"]
 
 QUESTIONS = 6
 """Answers that are compared to tell a file that has changed from a host that names it differently each time."""
+_USED_UP = (
+    "It answered before, so the link may be good for one request only, or have run out: name an address that can be "
+    "asked again and again."
+)
 _REFUSED = frozenset({400, 401, 403, 404, 410})
 
 
@@ -32,6 +36,7 @@ class HttpOrigin:
         session: the run's session.
         locator: finds the file's current location; the refusals of its own origin are final.
         location: where the file was just found, if it was.
+        way_in: its own address, if every request finds the way from there.
         size: bytes, where known; else the first response's.
         verified: whether a hash of the whole file is known; else ``etag`` watches over its identity.
         etag: the strong validator the file had when it was resolved.
@@ -46,6 +51,7 @@ class HttpOrigin:
         locator: Locator,
         *,
         location: Location | None = None,
+        way_in: Location | None = None,
         size: int | None = None,
         verified: bool = False,
         etag: str | None = None,
@@ -55,7 +61,9 @@ class HttpOrigin:
     ) -> None:
         self._session = session
         self._locator = locator
-        self._locations = LocationCache(locator, known=location, wait=wait, clock=clock)
+        self._locations = LocationCache(locator, known=location, way_in=way_in, wait=wait, clock=clock)
+        self._way_in = way_in
+        self._has_answered = way_in is not None and location is not None
         self._size = size
         self._verified = verified
         self._etag = None if verified else etag
@@ -83,27 +91,37 @@ class HttpOrigin:
     async def _open(self, start: int, stop: int | None) -> AsyncIterator[Body]:
         async with AsyncExitStack() as stack:
             with self._locations.trying():
-                answer, asked, accepted = await self._ask_until_checked(stack, start, stop)
+                answer, location = await self._ask_where_it_is(stack, start, stop)
+                asked, accepted = await self._checked(stack, answer, start, stop)
+            self._locations.accepted()
+            self._locations.learn(location, answer.url)
             self._learn(accepted, asked)
             yield open_body(answer.response, asked, accepted)
 
-    async def _ask_until_checked(
-        self, stack: AsyncExitStack, start: int, stop: int | None
-    ) -> tuple[Answer, Asked, Accepted]:
+    async def _ask_where_it_is(self, stack: AsyncExitStack, start: int, stop: int | None) -> tuple[Answer, Location]:
         answer, location = await self._ask(stack, start, stop)
         if self._is_stale(answer, location):
             # A link that ran out between two looks at the clock is nobody's fault, and not worth a word.
             await stack.aclose()
             answer, location = await self._ask(stack, start, stop)
         self._check_place(answer, location)
+        return answer, location
+
+    async def _checked(
+        self, stack: AsyncExitStack, answer: Answer, start: int, stop: int | None
+    ) -> tuple[Asked, Accepted]:
         asked = self._asked(answer, start, stop)
         try:
-            return answer, asked, await check_answer(answer, asked, now=self._clock())
+            return asked, await check_answer(answer, asked, now=self._clock())
         except OtherValidator as error:
             await stack.aclose()
             if not await self._wavers(error.etag):
                 raise
             raise RangesUnsupported(self._wavering, told=True) from None
+        except (AccessError, SourceError) as error:
+            if answer.response.status in _REFUSED and self._has_answered:
+                error.remedy = _USED_UP
+            raise
 
     async def _wavers(self, etag: str) -> bool:
         """Whether the validator is one thing now and another then, though the file is the same.
@@ -134,14 +152,14 @@ class HttpOrigin:
 
     def _is_stale(self, answer: Answer, location: Location) -> bool:
         """Whether a refusal only says that the address is too old."""
-        if not self._is_refused(answer) or location.expires_at is None or location.expires_at > self._clock():
+        if not self._is_refused(answer, location) or location.expires_at is None or location.expires_at > self._clock():
             return False
         self._locations.discard(location)
         return True
 
     def _check_place(self, answer: Answer, location: Location) -> None:
-        """A refusal by another host than the file's own says that the way there is stale, not that the file is gone."""
-        if not self._is_refused(answer):
+        """A refusal at another address than the file's own says that the way is stale, not that the file is gone."""
+        if not self._is_refused(answer, location):
             return
         status, cdn, name = answer.response.status, answer.url.host, self._locator.name
         expired = location.expires_at is not None and location.expires_at <= self._clock()
@@ -157,8 +175,12 @@ class HttpOrigin:
             )
         raise error
 
-    def _is_refused(self, answer: Answer) -> bool:
-        return answer.response.status in _REFUSED and answer.url.origin != self._locator.origin
+    def _is_refused(self, answer: Answer, location: Location) -> bool:
+        """Whether another address may be given, since it is not the file's own that is refused."""
+        if answer.response.status not in _REFUSED:
+            return False
+        known = self._way_in is not None and not location.is_way_in and location.url != self._way_in.url
+        return known or answer.url.origin != self._locator.origin
 
     def _asked(self, answer: Answer, start: int, stop: int | None) -> Asked:
         return Asked(
@@ -175,7 +197,6 @@ class HttpOrigin:
         )
 
     def _learn(self, accepted: Accepted, asked: Asked) -> None:
-        self._locations.accepted()
         if _range_header(asked.start, asked.stop):
             self._ranges = accepted.ranged
         if self._size is None:

@@ -7,11 +7,12 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from prefetch.errors import TransientError
 from prefetch.net.credentials import Credential
+from prefetch.net.headers import signed_expiry
 from prefetch.net.retry import FullJitter
 from prefetch.net.urls import OriginKey, SecretURL
 
@@ -34,12 +35,14 @@ class Location:
         began_at: the host whose answer led here; the host of ``url`` itself where nobody redirected.
         credentials: what requests may carry, each to its own origin.
         expires_at: when the signature ends, in epoch seconds; None where the address does not tell.
+        is_way_in: whether it is the file's own address, from which every request finds the way by itself.
     """
 
     url: SecretURL
     began_at: str
     credentials: tuple[Credential, ...] = ()
     expires_at: float | None = None
+    is_way_in: bool = False
 
 
 class Locator(Protocol):
@@ -74,7 +77,12 @@ class LocationCache:
 
     Where one location after the other is refused, they are tried by one connection at a time, and ever more seldom.
 
+    To ask where the file is may cost the answer: there are hosts whose links are good for one request. So where a
+    location is refused, the next request goes the whole way itself, if there is one. The location that it comes to
+    serves the others; if that is refused too, each of them goes the whole way.
+
     Args:
+        way_in: the file's own address, if every request finds the way from there.
         known: where the file was just found, if it was.
         wait: how long between two locations that are refused.
         clock: epoch seconds.
@@ -86,6 +94,7 @@ class LocationCache:
         locator: Locator,
         *,
         known: Location | None = None,
+        way_in: Location | None = None,
         wait: FullJitter | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -98,6 +107,9 @@ class LocationCache:
         self._not_before = 0.0
         self._on_trial = False
         self._known = known
+        self._way_in = way_in
+        self._learned: Location | None = None
+        self._used_up = False
         self._refresh_at = refresh_time(known, now=clock())
         self._search: asyncio.Task[Location] | None = None
 
@@ -131,6 +143,7 @@ class LocationCache:
         if self._known is location:
             self._known = None
             self._refused += 1
+            self._used_up = self._used_up or location is self._learned
             if self._refused > 1:
                 # One refusal is mostly a link that ran out: the next one is good, and is tried at once.
                 self._not_before = self._monotonic() + self._wait.delay(error, self._refused - 1)
@@ -152,13 +165,23 @@ class LocationCache:
         """The host has given bytes."""
         self._refused = 0
 
+    def learn(self, location: Location, found: SecretURL) -> None:
+        """The address ``found``, to which ``location`` led, gives bytes."""
+        if location.is_way_in and self._known is location and not self._used_up:
+            self._learned = Location(found, location.began_at, location.credentials, signed_expiry(found.reveal()))
+            self._take(self._learned)
+
     async def _find(self) -> Location:
         try:
-            location = await self._locator.locate()
-            self._known, self._refresh_at = location, refresh_time(location, now=self._clock())
-            return location
+            if self._way_in is not None and (self._refused or self._used_up):
+                return self._take(replace(self._way_in))
+            return self._take(await self._locator.locate())
         finally:
             self._search = None
+
+    def _take(self, location: Location) -> Location:
+        self._known, self._refresh_at = location, refresh_time(location, now=self._clock())
+        return location
 
 
 def refresh_time(location: Location | None, *, now: float) -> float:

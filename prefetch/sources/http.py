@@ -53,6 +53,7 @@ class Http:
             self._session,
             locator,
             location=probed.location,
+            way_in=Location(ref.url, ref.url.host, locator.credentials, is_way_in=True),
             size=size,
             verified=locator.verified,
             etag=probed.etag,

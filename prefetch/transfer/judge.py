@@ -44,18 +44,20 @@ class Judge:
         self._recounts = RECOUNTS
 
     def look_at(self, head: memoryview) -> None:
-        """Take note of the file's first block."""
-        self.content = content_of(head)
+        """Take note of the file's first block.
+
+        With block digests none is judged by its looks: it may yet be refused, and come otherwise from another host.
+        """
+        if not self._listed:
+            self.content = content_of(head)
 
     def refusal(self, size: int | None) -> ContentError | None:
         """Why the file is refused by its first block; None while it is not.
 
-        With block digests none is refused by its looks: another host may send it otherwise.
-
         Args:
             size: the whole file's in bytes, None while it is unknown.
         """
-        return None if self._listed else self._fault(size, known=bool(self._order.sha256 or self._order.git_sha1))
+        return self._fault(size, known=bool(self._order.sha256 or self._order.git_sha1))
 
     def suspect(self, blocks: Iterable[int]) -> None:
         """The connection that brought these blocks broke, stalled or lagged."""
