@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from prefetch.comfyui.lists import read_catalog
+from prefetch.comfyui.workflow import load_table
 from tests.support.commands import Commands
 from tests.support.drawn import drawn, end, node
 
@@ -111,6 +113,65 @@ def test_a_manifest_from_catalogs_of_every_kind(commands: Commands, tmp_path: Pa
     again = commands.run("workflow", "manifest", *WORKFLOWS, "--catalog", MANIFESTS, "-o", output)
     assert again.returncode == 0, again.stderr
     assert len(written(output)) == 7 and "LowNoise" in output.read_text() and "Not resolved" not in output.read_text()
+
+
+def test_rows_of_a_catalog_that_cannot_be_used_are_told(commands: Commands, workflow: Path, tmp_path: Path) -> None:
+    rows: list[Any] = [
+        {"save_path": "upscale_models/ldsr", "filename": "last.ckpt", "url": "https://h.example/f/578df07c/?dl=1"},
+        {"save_path": "loras", "filename": "a.safetensors", "url": "https://h.example/d/"},
+        {"save_path": "loras", "filename": "b.safetensors", "url": "https://h.example/b.safetensors?sig=planted"},
+        {"save_path": "loras", "filename": "c.safetensors", "url": "http://h.example/c.safetensors"},
+        {"save_path": "loras", "filename": "<huggingface>", "url": "https://huggingface.co/o/r"},
+        {"save_path": "loras", "filename": "../../d.safetensors", "url": "https://h.example/d.safetensors"},
+        {"save_path": "default", "type": "stranger", "filename": "e.safetensors"},
+        "none",
+    ]
+    listed = tmp_path / "model-list.json"
+    listed.write_text(json.dumps({"models": rows}))
+    table = tmp_path / "t.csv"
+    link = "https://civitai.com/api/download/models/7?type=VAE&token=planted"
+    table.write_text(f"name,folder,url\nv.safetensors,vae,{link}\nx.safetensors,vae,civitia:1\n")
+    outcome = commands.run("workflow", "manifest", workflow, "--catalog", listed, "--catalog", table)
+    told = [line for line in outcome.stderr.splitlines() if "cannot be used" in line]
+    assert [line.partition(": ")[2].partition(": ")[0] for line in told] == [str(listed)] * 7 + [str(table)]
+    words = [
+        "models[1] ('a.safetensors') cannot be used: https://h.example/d/ is a directory",
+        "models[2] ('b.safetensors') cannot be used: https://h.example/b.safetensors?… carries a credential",
+        "models[3] ('c.safetensors') cannot be used: a source over plain http:// needs a sha256",
+        "models[4] ('<huggingface>') cannot be used: it is a whole repository",
+        "models[5] ('../../d.safetensors') cannot be used: ",
+        "models[6] ('e.safetensors') cannot be used: it has no folder and no address",
+        "models[7] cannot be used: it has no name and no folder and no address",
+        "line 3 ('x.safetensors') cannot be used: Nothing is known of the scheme 'civitia:'",
+    ]
+    assert all(word in line for word, line in zip(words, told, strict=True)), told
+    # What a row's address says of the file is kept, and somebody's key is not.
+    assert "source: https://civitai.com/api/download/models/7?type=VAE" in outcome.stdout
+    assert "planted" not in outcome.stdout + outcome.stderr
+
+
+def test_a_row_that_ends_in_a_slash_before_its_query_is_an_offer(tmp_path: Path) -> None:
+    link = "https://heibox.uni-heidelberg.de/f/578df07c8fc04ffbadf3/?dl=1"
+    row = {"type": "upscale", "save_path": "upscale_models/ldsr", "filename": "last.ckpt", "url": link}
+    listed = tmp_path / "model-list.json"
+    listed.write_text(json.dumps({"models": [row, *[{"name": str(number)} for number in range(30)]]}))
+    catalog = read_catalog([listed], load_table())
+    offer = catalog.model("models/upscale_models/ldsr/last.ckpt")
+    assert offer is not None and offer.fields == {"source": link}
+    assert len(catalog.unusable) == 21
+    assert catalog.unusable[-1] == f"{listed}: 10 more rows cannot be used."
+
+
+def test_an_address_of_the_workflow_that_cannot_be_used_is_told(commands: Commands, tmp_path: Path) -> None:
+    url = "https://huggingface.co/o/r/resolve/main/a.safetensors?other=b.safetensors"
+    said = {"models": [{"name": "a.safetensors", "url": url}]}
+    loader = node(1, "UNETLoader", ("a.safetensors",), outputs=[("MODEL", [90])], properties=said)
+    file = tmp_path / "w.json"
+    file.write_text(json.dumps(drawn([loader, end(90, 90)], [(90, 1, 0, 90, 0, "*")])))
+    outcome = commands.run("workflow", "manifest", file)
+    assert outcome.returncode == 1
+    assert "models/diffusion_models/a.safetensors: the address in the workflow cannot be used: " in outcome.stderr
+    assert "the parameter 'other', which is not known" in outcome.stderr
 
 
 def test_sources_from_the_workflow_itself(commands: Commands, workflow: Path) -> None:

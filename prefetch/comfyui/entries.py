@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.names import ending_of
 from prefetch.comfyui.workflow.naming import AnyOf
 from prefetch.manifest import Folder, Model
-from prefetch.sources.refs.source import parse_source
+from prefetch.sources.refs.source import parse_listed_source
 
 __all__ = ["Draft", "Open", "draft"]
 
@@ -82,7 +83,7 @@ class _Drafting:
         offer = self.catalog.model(home)
         fields = offer.fields if offer else _stated(model, noted)
         if fields is None:
-            self.leave_open(Open(model.name, path, _wanted_by(model, file), "no source is known"))
+            self.leave_open(Open(model.name, path, _wanted_by(model, file), _why_none(model, noted)))
         else:
             self.add(path, fields, offer.node_path if offer else None)
 
@@ -174,20 +175,28 @@ def _wanted_by(model: WorkflowModel, file: str) -> tuple[str, ...]:
 
 def _stated(model: WorkflowModel, noted: Mapping[str, str]) -> Mapping[str, Any] | None:
     """The source that the workflow itself tells: its metadata first, then a note for people."""
-    addresses: Iterable[str | None] = (model.url, noted.get(model.name.rpartition("/")[2]))
-    for address in filter(None, addresses):
+    for address in _addresses(model, noted):
         sha256 = {"sha256": model.sha256} if model.sha256 and address == model.url else {}
-        for source in _sources(address):
+        with suppress(ValueError):
+            source = parse_listed_source(address)
             if sha256 or not source.needs_sha256:
                 return {"source": str(source), **sha256}
     return None
 
 
-def _sources(address: str) -> Iterator[Any]:
-    try:
-        yield parse_source(address)
-    except ValueError:
-        return
+def _why_none(model: WorkflowModel, noted: Mapping[str, str]) -> str:
+    """Why `_stated` has none."""
+    for address in _addresses(model, noted):
+        try:
+            parse_listed_source(address)
+        except ValueError as error:
+            return f"the address in the workflow cannot be used: {str(error).rstrip('.')}"
+        return "the address in the workflow is plain http, and no hash of the file is known"
+    return "no source is known"
+
+
+def _addresses(model: WorkflowModel, noted: Mapping[str, str]) -> Iterator[str]:
+    yield from filter(None, (model.url, noted.get(model.name.rpartition("/")[2])))
 
 
 def _path_for(offer: Offer, place: str) -> str:

@@ -13,7 +13,7 @@ from prefetch.image.accounts import account
 from prefetch.image.archive import read_image
 from prefetch.image.audit import ImageAudit
 from prefetch.image.reading import Reading
-from prefetch.report.humanize import count
+from prefetch.report.humanize import count, printable
 from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
 
@@ -38,7 +38,7 @@ def main(settings: Settings, listener: Listener) -> ImageAudit:
         return _audited(settings.archive[0], listener)
     # Whatever can be wrong is said before a hundred gigabytes are read.
     _check_is_new(output)
-    catalog, table = _known(settings)
+    catalog, table = _known(settings, listener)
     audit = _audited(settings.archive[0], listener)
     return _with_manifest(audit, catalog, table, output, listener)
 
@@ -72,12 +72,15 @@ def _check_is_new(output: Path) -> None:
         raise UsageError(f"{output} cannot be written.", remedy="Check that its folder exists, and your rights there.")
 
 
-def _known(settings: Settings) -> tuple[Catalog, LoaderTable]:
-    from prefetch.comfyui.catalog import read_catalog
+def _known(settings: Settings, listener: Listener) -> tuple[Catalog, LoaderTable]:
+    from prefetch.comfyui.lists import read_catalog
     from prefetch.comfyui.workflow import load_table
 
     table = load_table()
-    return read_catalog(settings.catalog, table, load=_locked), table
+    catalog = read_catalog(settings.catalog, table, load=_locked)
+    for sentence in catalog.unusable:
+        listener(Notice("warning", printable(sentence)))
+    return catalog, table
 
 
 def _locked(manifest: Path) -> Wanted:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prefetch.comfyui.catalog import read_catalog
 from prefetch.comfyui.editing import edited, new_text, write_text
 from prefetch.comfyui.entries import Draft, draft
+from prefetch.comfyui.lists import read_catalog
 from prefetch.comfyui.workflow import load_table
 from prefetch.commands.workflow_models import read_workflows
 from prefetch.errors import PrefetchError
@@ -62,7 +62,10 @@ def main(settings: Settings, listener: Listener) -> Written:
         raise found.error
     output = settings.output
     models, existing = _existing(output)
-    made = draft(found.workflows, read_catalog(settings.catalog, table), table, existing=models)
+    catalog = read_catalog(settings.catalog, table)
+    for sentence in catalog.unusable:
+        listener(Notice("warning", printable(sentence)))
+    made = draft(found.workflows, catalog, table, existing=models)
     text = new_text(made, list(found.workflows)) if existing is None else edited(existing, made)
     if output is not None and text != existing:
         write_text(output, text)

@@ -201,7 +201,7 @@ def cut(asked: Asked, left: int) -> TransientError:
 
 def broken(error: Exception, asked: Asked) -> TransientError:
     """What an error in the middle of a body means."""
-    failure = connection_error(error, asked.host)
+    failure = connection_error(error, asked.host, hide=asked.hide)
     if isinstance(failure, TransientError) and failure.cause != "protocol":
         return failure
     return TransientError(f"{asked.host} cut {asked.name} off.", cause="cut")

@@ -72,5 +72,5 @@ async def fetch_document(
                     if len(data) > most:
                         raise ContentError(f"{name} on {answer.url.host} is larger than {most >> 20} MiB.")
         except (aiohttp.ClientError, OSError) as error:
-            raise connection_error(error, answer.url.host, None) from None
+            raise connection_error(error, answer.url.host, hide=answer.sent.hide) from None
         return Document(bytes(data), answer.response.headers.get("ETag"))
