@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from prefetch import __version__
 from prefetch.commands.choice import HELP, choose, may_mean_a_job, overview
 from prefetch.commands.table import COMMANDS, Command, Outcome
-from prefetch.errors import PrefetchError, UsageError
+from prefetch.errors import PrefetchError, UsageError, first_cause
 from prefetch.handover import Handover
 from prefetch.output import InternalError, Output, prepare_streams
 from prefetch.signals import interrupted, take_signals
@@ -120,13 +120,14 @@ def _guarded(work: Callable[[], Outcome], *, volume: str | None = None) -> Outco
         error = interrupted()
     except Exception as fault:
         # The one place for it: whatever went wrong, a person gets a sentence and a script its document.
-        error = _internal(fault)
+        cause = first_cause(fault)
+        error = cause if isinstance(cause, PrefetchError) else _internal(cause)
     from prefetch.report.result import RunResult
 
     return RunResult(exit_code=error.exit_code, volume=volume, seconds=time.monotonic() - began, error=error)
 
 
-def _internal(fault: Exception) -> InternalError:
+def _internal(fault: BaseException) -> InternalError:
     from prefetch.net.urls import redact
 
     if os.environ.get("PREFETCH_DEBUG"):

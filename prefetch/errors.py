@@ -44,6 +44,7 @@ __all__ = [
     "TransientError",
     "UsageError",
     "VolumeError",
+    "first_cause",
     "from_os_error",
 ]
 
@@ -182,6 +183,13 @@ class Interrupted(PrefetchError):
     def __init__(self, message: str, *, lost: Mapping[str, str] | None = None, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.lost = lost or {}
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What went wrong first: of a group of errors the first, however deep it lies in other groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

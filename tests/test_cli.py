@@ -31,7 +31,7 @@ STUBS = """
 import asyncio, os, sys, threading, time
 from prefetch.__main__ import main
 from prefetch.commands.table import Command
-from prefetch.errors import AccessError
+from prefetch.errors import AccessError, SpaceError
 from prefetch.report.events import RunStarted
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.signals import interrupted, run_until_signal
@@ -46,6 +46,17 @@ def refused(settings, listener):
 
 def broken(settings, listener):
     raise TypeError("no hf_abcdefghijklmnop at https://cdn/x?X-Amz-Signature=secret\\nsecond line")
+
+async def full():
+    raise SpaceError("No space left.", remedy="Make room.")
+
+async def together(work):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work)
+        group.create_task(asyncio.sleep(60))
+
+def grouped(settings, listener):
+    asyncio.run(together(together(full())))
 
 def hangs(settings, listener):
     async def work():
@@ -83,7 +94,7 @@ def ignores(settings, listener):
             time.sleep(60)
     return run_until_signal(work)
 
-names = ("works", "refused", "broken", "hangs", "tidies", "blocks", "ignores")
+names = ("works", "refused", "broken", "grouped", "hangs", "tidies", "blocks", "ignores")
 table = [Command(n, n, n, ("volume", "quota", "json_", "log_format"), (("x", "y"),), f"__main__:{n}") for n in names]
 prefetch.__main__.run_command_line = lambda: prefetch.cli.main(commands=table)
 main()
@@ -332,6 +343,13 @@ def test_a_fault_of_ours_is_a_sentence_too() -> None:
         r"PREFETCH_DEBUG=1\n",
         done.stderr,
     )
+
+
+def test_a_group_of_errors_is_told_by_its_first_cause() -> None:
+    done = stubbed("grouped", "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["exit_code"], document["error"]["code"]) == (4, 4, "space")
+    assert done.stderr == "prefetch: error: No space left. Make room.\n"
 
 
 def test_debug_adds_the_traceback_without_secrets() -> None:

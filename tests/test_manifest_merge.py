@@ -90,12 +90,26 @@ APART = "Give one of the two another path."
             named("a"),
             f'one.yaml:3: "models/a/b/c" needs a folder where two.yaml:3 names a file. {APART}',
         ),
+        (
+            named("a", f", sha256: {SHA}, size: 7"),
+            named("b", f", sha256: {SHA}, size: 8"),
+            (
+                'two.yaml:3: "models/b" has the sha256 of "models/a", which one.yaml:3 names with 7 bytes, and 8 bytes '
+                "here. One content has one size: correct the sha256 or the size of one."
+            ),
+        ),
     ],
 )
 def test_contradictions(tmp_path: Path, first: str, second: str, message: str) -> None:
     write(tmp_path, "one.yaml", manifest(first))
     write(tmp_path, "two.yaml", manifest(second))
     assert complaint(tmp_path, "one.yaml", "two.yaml") == message
+
+
+def test_one_content_at_two_paths_is_well_where_its_size_is_one_or_not_told(tmp_path: Path) -> None:
+    same = f", sha256: {SHA}"
+    text = manifest(named("a", f"{same}, size: 7"), named("b", same), named("c", f"{same}, size: 7"))
+    assert paths(write(tmp_path, "m.yaml", text)) == ["a", "b", "c"]
 
 
 def test_names_that_only_begin_alike_do_not_contradict(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from prefetch.demo.actions import Redirect, Status
+from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from tests.support.commands import Commands
 from tests.support.models import write_manifest
-from tests.support.refusals import CONTENT, REFUSALS, TOKENS, Refusal, refusing_repos, refusing_versions, row
+from tests.support.refusals import CONTENT, READER, REFUSALS, TOKENS, Refusal, refusing_repos, refusing_versions, row
 from tests.support.secrecy import MARK, assert_no_secret, run_watched
 
 PAGE = Path(__file__).parent.parent / "docs" / "access.md"
@@ -49,3 +51,43 @@ def refused(commands: Commands, origin: DemoServer, tmp_path: Path, refusal: Ref
     assert_no_secret(done.stdout, done.stderr, *lines, volume=volume)
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)["models"][0]["error"]
+
+
+def test_a_refusal_where_a_redirect_led_blames_no_secret_of_the_host_it_came_from(
+    commands: Commands, origin: DemoServer, tmp_path: Path
+) -> None:
+    """Of the host that led there, and of the one that refuses, each has a secret, none, or its own."""
+    source = origin.put_file("m.safetensors", CONTENT)
+    there = origin.cdn_endpoint
+    origin.add_faults(
+        Fault(do=Redirect(f"{there}/signed/m.safetensors?sig=1"), server="hub", path="/files/*", times=None),
+        Fault(do=Status(403), server="cdn", times=None),
+    )
+    manifest = write_manifest(tmp_path / "m.yaml", [{"path": "models/m.safetensors", "source": source}])
+
+    def remedy(tokens: str) -> str:
+        env = {"PREFETCH_TOKENS": tokens, "A": f"{MARK}0a", "B": f"{MARK}0b"}
+        outcome = commands.run("run", manifest, "--volume", tmp_path / "volume", "--json", env=env)
+        assert outcome.returncode == 3, outcome.stderr
+        return str(outcome.models["models/m.safetensors"]["error"])
+
+    for told in (remedy(""), remedy(f"{origin.endpoint}=A")):
+        assert f"leads there, and no secret is sent along. Run the same command again; if {there} wants" in told
+        assert f"gives for {origin.endpoint}" not in told
+    assert f"Check the secret that PREFETCH_TOKENS or PREFETCH_HEADERS gives for {there}." in remedy(f"{there}=B")
+
+
+def test_a_refusal_where_a_mirror_of_the_hub_leads_blames_no_token(
+    commands: Commands, origin: DemoServer, tmp_path: Path
+) -> None:
+    origin.add_faults(
+        Fault(do=Redirect(f"{origin.cdn_endpoint}/elsewhere"), server="hub", path="/api/*", times=None),
+        Fault(do=Status(401), server="cdn", method="*", times=None),
+    )
+    manifest = write_manifest(tmp_path / "m.yaml", [{"path": "models/", "source": "hf://acme/open/"}])
+    env = {"HF_ENDPOINT": origin.endpoint, "HF_TOKEN": READER}
+    outcome = commands.run("run", manifest, "--volume", tmp_path / "volume", "--json", env=env)
+    assert outcome.returncode == 3, outcome.stderr
+    told = outcome.document["error"]["message"]
+    assert "HF_TOKEN" not in told
+    assert "localhost refuses" in told

@@ -261,3 +261,15 @@ def test_a_proxy_that_is_not_there(runs: Runs, secure: DemoServer, authority: tr
         outcome = runs.run(env=through(secure, authority, tmp_path, f"http://127.0.0.1:{door.port}"))
     assert outcome.returncode == 1, outcome.stderr
     assert "HTTPS_PROXY" in outcome.document["error"]["message"]
+
+
+@pytest.mark.parametrize("source", ["hf", "https"])
+def test_a_proxy_whose_name_nobody_knows(
+    runs: Runs, secure: DemoServer, authority: trustme.CA, tmp_path: Path, source: str
+) -> None:
+    env = through(secure, authority, tmp_path, "http://proxy.invalid:3128")
+    entry = MODELS[0].entry(**({} if source == "hf" else {"source": "https://hub.test/files/m"}))
+    outcome = runs.run(entries=[entry], env=env)
+    assert outcome.returncode == 1, outcome.stderr
+    message = outcome.document["error"]["message"]
+    assert "The name proxy.invalid of the proxy on the way to hub.test could not be looked up." in message

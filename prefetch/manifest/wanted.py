@@ -108,6 +108,7 @@ def merge(entries: Iterable[Entry | FolderEntry | Unsourced]) -> Wanted:
         else:
             merged[entry.model.path] = _united(first, entry)
     problems.extend(_files_as_folders(merged))
+    problems.extend(_contents_of_two_sizes(merged.values()))
     if problems:
         raise manifest_error(problems)
     left_open = tuple(one for one in unsourced if one.entry.path not in merged)
@@ -168,6 +169,21 @@ def _files_as_folders(merged: dict[str, Entry]) -> Iterator[Problem]:
             if file := merged.get(folder):
                 message = f"{shown(path)} needs a folder where {file.place} names a file."
                 yield Problem(entry.place, message, "Give one of the two another path.")
+
+
+def _contents_of_two_sizes(entries: Iterable[Entry]) -> Iterator[Problem]:
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        model = entry.model
+        if model.sha256 is None or model.size is None:
+            continue
+        other = first.setdefault(model.sha256, entry)
+        if other.model.size != model.size:
+            message = (
+                f"{shown(model.path)} has the sha256 of {shown(other.model.path)}, which {other.place} names with "
+                f"{other.model.size} bytes, and {model.size} bytes here."
+            )
+            yield Problem(entry.place, message, "One content has one size: correct the sha256 or the size of one.")
 
 
 def _unknown_group(group: str, known: Sequence[str]) -> UsageError:

@@ -10,7 +10,7 @@ import aiohttp
 from prefetch.errors import AccessError, PrefetchError, SourceError, TransientError
 from prefetch.net.urls import SecretURL, redact
 
-__all__ = ["NETWORK_REMEDY", "certificate_refused", "connection_error", "proxy_wants_login"]
+__all__ = ["NETWORK_REMEDY", "certificate_refused", "connection_error", "proxy_out_of_reach", "proxy_wants_login"]
 
 NETWORK_REMEDY = "Check this machine's network and name servers; behind a proxy, set HTTPS_PROXY."
 
@@ -20,7 +20,6 @@ _TRANSIENT: tuple[tuple[type[Exception], str, str], ...] = (
     # The first that fits counts: aiohttp's classes inherit from one another and from OSError.
     (aiohttp.ClientConnectorDNSError, "dns", "The name {host} could not be looked up."),
     (TimeoutError, "timeout", "{host} did not answer in time."),
-    (aiohttp.ClientProxyConnectionError, "connect", "The proxy on the way to {host} could not be reached."),
     (aiohttp.ClientSSLError, "tls", "No encrypted connection to {host} came about."),
     (ssl.SSLError, "tls", "No encrypted connection to {host} came about."),
     (aiohttp.ClientConnectorError, "connect", "{host} could not be reached."),
@@ -42,6 +41,8 @@ def connection_error(
         return certificate_refused(error, host)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _proxy_refused(error.status, host, proxy)
+    if proxy is not None and isinstance(error, aiohttp.ClientConnectorDNSError | aiohttp.ClientProxyConnectionError):
+        return proxy_out_of_reach(proxy.host, host, unknown=isinstance(error, aiohttp.ClientConnectorDNSError))
     if isinstance(error, aiohttp.InvalidURL):
         return SourceError(f"An address on {host} cannot be asked for: {hide(_first_line(error))}.")
     for kind, cause, sentence in _TRANSIENT:
@@ -66,6 +67,17 @@ def proxy_wants_login(proxy: str, host: str) -> AccessError:
     return AccessError(
         f"The proxy {proxy} wants a login for {host}.",
         remedy="Put user:password@ before its host in HTTPS_PROXY.",
+    )
+
+
+def proxy_out_of_reach(proxy: str, host: str, *, unknown: bool) -> TransientError:
+    """The error for a proxy on the way to ``host`` that does not answer, or whose name is ``unknown``."""
+    remedy = "Check HTTPS_PROXY and HTTP_PROXY; NO_PROXY names hosts that need none."
+    if unknown:
+        message = f"The name {proxy} of the proxy on the way to {host} could not be looked up."
+        return TransientError(message, cause="dns", remedy=remedy)
+    return TransientError(
+        f"The proxy {proxy} on the way to {host} could not be reached.", cause="connect", remedy=remedy
     )
 
 

@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from prefetch.errors import AccessError, SourceError, TransientError
 from prefetch.net.body import open_body
 from prefetch.net.checks import Accepted, Asked, OtherValidator, check_response, is_error_page
 from prefetch.net.client import Session
+from prefetch.net.credentials import headers_for
 from prefetch.net.headers import strong_etag
 from prefetch.net.locations import MOST_REFUSED, Location, LocationCache, Locator
 from prefetch.net.origin import Body, RangesUnsupported
 from prefetch.net.pages import describe, read_start
 from prefetch.net.request import Answer, get
 from prefetch.net.retry import FullJitter
+from prefetch.net.urls import OriginKey, origin_text
 
 __all__ = ["HttpOrigin", "check_answer"]
 
@@ -112,7 +115,7 @@ class HttpOrigin:
     ) -> tuple[Asked, Accepted]:
         asked = self._asked(answer, start, stop)
         try:
-            return asked, await check_answer(answer, asked, now=self._clock())
+            return asked, await check_answer(answer, asked, now=self._clock(), home=self._locator.origin)
         except OtherValidator as error:
             await stack.aclose()
             if not await self._wavers(error.etag):
@@ -203,13 +206,30 @@ class HttpOrigin:
             self._size = accepted.total
 
 
-async def check_answer(answer: Answer, asked: Asked, *, now: float) -> Accepted:
-    """`check_response`, with what an error page says read into the error."""
+async def check_answer(answer: Answer, asked: Asked, *, now: float, home: OriginKey) -> Accepted:
+    """`check_response`, with what an error page says read into the error.
+
+    Args:
+        home: the host that ``asked.access_remedy`` is about: a refusal by another one says nothing of its secrets.
+    """
     response = answer.response
+    if answer.url.origin != home:
+        asked = replace(asked, access_remedy=_remedy_elsewhere(answer, home))
     received = ""
     if is_error_page(response.status, response.headers, asked.name):
         received = describe(response.content_type, await read_start(response), hide=answer.sent.hide)
     return check_response(response.status, response.headers, asked, now=now, received=received)
+
+
+def _remedy_elsewhere(answer: Answer, home: OriginKey) -> str:
+    """What to do where a host refuses that ``home`` led to."""
+    at = origin_text(answer.url.origin)
+    if headers_for(answer.url, answer.sent.credentials):
+        return f"Check the secret that PREFETCH_TOKENS or PREFETCH_HEADERS gives for {at}."
+    return (
+        f"{home[1]} leads there, and no secret is sent along. Run the same command again; if {at} wants a token of its "
+        f"own, put it into a variable and set PREFETCH_TOKENS to {at}=VARIABLE."
+    )
 
 
 def _range_header(start: int, stop: int | None) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, NoReturn
 
-from prefetch.errors import Interrupted, ModelsFailed, PrefetchError
+from prefetch.errors import Interrupted, ModelsFailed, PrefetchError, first_cause
 from prefetch.manifest import Wanted
 from prefetch.net.daemon import in_daemon_thread
 from prefetch.report.board import Board
@@ -118,7 +118,7 @@ class Sidecar:
                 beside.create_task(self._following.follow(self._targets.put))
                 beside.create_task(self._tend())
         except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            raise first_cause(errors) from None
         raise AssertionError("neither of the two ever ends")
 
     async def _tend(self) -> None:

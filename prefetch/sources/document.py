@@ -17,7 +17,7 @@ from prefetch.net.credentials import Credential
 from prefetch.net.failures import connection_error
 from prefetch.net.http import check_answer
 from prefetch.net.request import get
-from prefetch.net.urls import SecretURL
+from prefetch.net.urls import OriginKey, SecretURL
 
 __all__ = ["Document", "fetch_document"]
 
@@ -40,6 +40,7 @@ async def fetch_document(
     most: int,
     credentials: Sequence[Credential] = (),
     access_remedy: str = "",
+    home: OriginKey | None = None,
     began_at: str | None = None,
     known: Document | None = None,
 ) -> Document:
@@ -49,6 +50,7 @@ async def fetch_document(
         name: what sentences call it.
         credentials: each sent to its own origin only.
         access_remedy: what to do where the host refuses.
+        home: which host that is about, if not the one of ``url``.
         began_at: the host whose redirect gave us ``url``, where that happened earlier.
         known: what was there before: it is given back where the host says that it is there still.
 
@@ -63,7 +65,7 @@ async def fetch_document(
         if known is not None and etag is not None and answer.response.status == HTTPStatus.NOT_MODIFIED:
             return known
         asked = Asked(name, answer.url.host, 0, None, verified=True, access_remedy=access_remedy, hide=answer.sent.hide)
-        await check_answer(answer, asked, now=time.time())
+        await check_answer(answer, asked, now=time.time(), home=home or url.origin)
         data = bytearray()
         try:
             async with asyncio.timeout(_PATIENCE):

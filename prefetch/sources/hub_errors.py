@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
 from prefetch.errors import AccessError, PrefetchError, RevisionError, SourceError, TransientError
 from prefetch.net.checks import wait_asked_for
 from prefetch.net.credentials import Token
-from prefetch.net.failures import NETWORK_REMEDY, certificate_refused, proxy_wants_login
+from prefetch.net.failures import NETWORK_REMEDY, certificate_refused, proxy_out_of_reach, proxy_wants_login
 from prefetch.net.quoting import Sent
 from prefetch.net.urls import SecretURL, redact
 from prefetch.sources.refs.hub import HuggingFaceRef, HuggingFolderRef
@@ -50,6 +50,14 @@ def explain(
         sent: what the request carried, which an answer may repeat.
     """
     host, sent = endpoint.host, sent or Sent()
+    if isinstance(error, HfHubHTTPError) and (there := _elsewhere(error, endpoint)) is not None:
+        # A redirect led there, and the token stayed at home: it is not what is refused.
+        token = None
+        if error.response.status_code in (401, 403) and not isinstance(error, GatedRepoError):
+            return AccessError(
+                f"{there} refuses {ref.repo_path} ({error.response.status_code}).",
+                remedy=f"{host} leads there, and no token is sent along: use another source.",
+            )
     match error:
         case GatedRepoError():
             return _gated(error, ref, token, advice)
@@ -65,6 +73,12 @@ def explain(
         case HfHubHTTPError():
             return _by_status(error, ref, endpoint, token, advice, sent)
     return _unreached(error, host, proxy, sent)
+
+
+def _elsewhere(error: HfHubHTTPError, endpoint: SecretURL) -> str | None:
+    """The host that answered, if it is not the endpoint's."""
+    url = SecretURL(str(error.response.url))
+    return None if url.origin == endpoint.origin else url.host
 
 
 def _gated(error: GatedRepoError, ref: _Ref, token: Token | None, advice: str) -> AccessError:
@@ -129,12 +143,16 @@ def _unreached(error: Exception, host: str, proxy: SecretURL | None, sent: Sent)
         if isinstance(inner, ssl.SSLCertVerificationError):
             return certificate_refused(inner, host)
         if isinstance(inner, socket.gaierror):
+            if proxy is not None:
+                return proxy_out_of_reach(proxy.host, host, unknown=True)
             return TransientError(f"The name {host} could not be looked up.", cause="dns", remedy=NETWORK_REMEDY)
     match error:
         case httpx2.ProxyError() if "407" in str(error):
             return proxy_wants_login(proxy.host if proxy else "on the way", host)
         case httpx2.TimeoutException():
             return TransientError(f"{host} did not answer in time.", cause="timeout")
+        case httpx2.ConnectError() if proxy is not None:
+            return proxy_out_of_reach(proxy.host, host, unknown=False)
         case httpx2.ConnectError() | httpx2.ProxyError():
             return TransientError(f"{host} could not be reached.", cause="connect", remedy=NETWORK_REMEDY)
         case httpx2.NetworkError() | httpx2.RemoteProtocolError() | OSError():

@@ -120,6 +120,7 @@ class HuggingFace:
             most=most,
             credentials=location.credentials,
             access_remedy=locator.access_remedy,
+            home=locator.origin,
             began_at=location.began_at,
         )
         # The Hub's word is on the content itself, that of its storage on one way to it.

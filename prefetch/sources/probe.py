@@ -65,7 +65,7 @@ async def probe(
                 check(answer)
             host, remedy, hide = answer.url.host, locator.access_remedy, answer.sent.hide
             asked = Asked(locator.name, host, 0, stop, size=size, verified=verified, access_remedy=remedy, hide=hide)
-            accepted = await check_answer(answer, asked, now=time.time())
+            accepted = await check_answer(answer, asked, now=time.time(), home=locator.origin)
             location = Location(answer.url, url.host, tuple(credentials), signed_expiry(answer.url.reveal()))
             etag = strong_etag(answer.response.headers.get("ETag"))
             return Probed(location, accepted, etag, None if stop is None else accepted.ranged)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from prefetch.errors import BusyError, OutgrownError, PrefetchError, SpaceError
+from prefetch.errors import BusyError, OutgrownError, PrefetchError, SpaceError, first_cause
 from prefetch.net.bounds import HostBounds
 from prefetch.report.events import Listener, ModelStarted
 from prefetch.transfer.buffers import Buffers, Shares
@@ -121,6 +121,8 @@ class Engine:
                 await self._until_ended()
                 for task in background:
                     task.cancel()
+        except ExceptionGroup as errors:
+            raise first_cause(errors) from None
         finally:
             self._put_away()
 

@@ -14,7 +14,7 @@ from prefetch.demo.repo import Repo
 from prefetch.demo.server import DemoServer
 from tests.support.secrecy import MARK, PLANTED
 
-__all__ = ["REFUSALS", "TOKENS", "Refusal", "refusing_repos", "refusing_versions", "row", "table"]
+__all__ = ["CONTENT", "READER", "REFUSALS", "TOKENS", "Refusal", "refusing_repos", "refusing_versions", "row", "table"]
 
 CONTENT = SyntheticFile("m.safetensors", 300_000, "safetensors", 5)
 READER, STRANGER = f"hf_{MARK}0reader", f"hf_{MARK}0stranger"
