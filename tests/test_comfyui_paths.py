@@ -109,13 +109,26 @@ def test_the_kinds_of_node_packs_are_mapped_to_their_directories(commands: Comma
     comfyui = ComfyUI()
     comfyui.load(commands.run("comfyui", "paths", "--volume", "/v", "--kind", "ultralytics").stdout)
     known = {key: kind for key, kind in load_table().kinds.items() if key not in FOLDERS}
-    assert {key: comfyui.kinds[key][0] for key, kind in known.items() if not kind.fixed} == {
-        key: [f"/v/models/{folder}" for folder in kind.folders] for key, kind in known.items() if not kind.fixed
-    }
-    assert comfyui.kinds["ultralytics_bbox"][0] == ["/v/models/ultralytics/bbox"]
-    assert comfyui.kinds["ultralytics_segm"][0] == ["/v/models/ultralytics/segm"]
-    assert comfyui.kinds["llm"][0] == ["/v/models/LLM"]
+    for key, kind in known.items():
+        wanted = [f"{root}/models/{folder}" for root in ("/v", "/comfyui") for folder in kind.folders]
+        assert kind.fixed or comfyui.kinds[key][0] == wanted
+    assert comfyui.kinds["ultralytics_bbox"][0][0] == "/v/models/ultralytics/bbox"
+    assert comfyui.kinds["ultralytics_segm"][0][0] == "/v/models/ultralytics/segm"
+    assert comfyui.kinds["llm"][0][0] == "/v/models/LLM"
     assert "facerestore_models" not in comfyui.kinds, "ReActor sets its own, and would not look"
+    asked = commands.run("comfyui", "paths", "--volume", "/v", "--kind", "xlabs_loras=models/x")
+    assert "xlabs_loras: its node pack sets models/xlabs/loras below ComfyUI's own folder alone" in asked.stderr
+
+
+def test_what_lies_in_comfyuis_own_folders_stays_listed(commands: Commands, tmp_path: Path) -> None:
+    """ComfyUI_IPAdapter_plus and others add their own folder only where nobody has named their kind."""
+    comfyui = ComfyUI()
+    comfyui.load(commands.run("comfyui", "paths", "--volume", tmp_path / "v").stdout, beside=str(tmp_path / "comfyui"))
+    for folder in ("v", "comfyui"):
+        (tmp_path / folder / "models" / "ipadapter").mkdir(parents=True)
+        (tmp_path / folder / "models" / "ipadapter" / f"{folder}.bin").touch()
+    comfyui.kinds.setdefault("ipadapter", ([str(tmp_path / "comfyui/models/ipadapter")], set(TORCH)))
+    assert sorted(comfyui.names("ipadapter")) == ["comfyui.bin", "v.bin"]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +169,9 @@ def test_a_table_of_ones_own_brings_kinds(commands: Commands, tmp_path: Path) ->
     done = commands.run("comfyui", "paths", "--volume", "/v", "--loaders", table)
     comfyui = ComfyUI()
     comfyui.load(done.stdout)
-    assert comfyui.kinds["mine"][0] == ["/v/models/My/Models"] and "own" not in comfyui.kinds
+    assert (
+        comfyui.kinds["mine"][0] == ["/v/models/My/Models", "/comfyui/models/My/Models"] and "own" not in comfyui.kinds
+    )
     assert "models/Own" in done.stdout
 
 

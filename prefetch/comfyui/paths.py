@@ -30,6 +30,7 @@ Kinds = Mapping[str, Sequence[str]]
 
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RESERVED = frozenset({"base_path", "is_default", "custom_nodes"})
+_OWN = "# Below ComfyUI itself, for packs that add their own folder only where nobody has named its kind.\ncomfyui_own:"
 _HEADER = "# Where ComfyUI finds the models on the volume. Written by: prefetch comfyui paths\n"
 
 
@@ -73,7 +74,7 @@ def extra_model_paths(
     """
     names, folders = _section_names(volumes), _folders(kinds, extra)
     sections = [_section(names[volume], volume, folders, default=not i) for i, volume in enumerate(names)]
-    return _HEADER + _comment(unmapped) + "\n".join(sections)
+    return "\n".join([_HEADER + _comment(unmapped) + sections[0], *sections[1:], *_own_section(folders)])
 
 
 def unseen(
@@ -122,14 +123,26 @@ def _comment(unmapped: Iterable[str]) -> str:
     return wrap(text, break_on_hyphens=False) + "\n" if names else ""
 
 
+def _own_section(folders: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The folders beside the file, which stands in ComfyUI's own: a pack may add its own only if its kind is new."""
+    packs = {kind: [name for name in names if name.startswith("models/")] for kind, names in folders.items()}
+    lines = [line for kind in sorted(packs.keys() - FOLDERS.keys()) for line in _kind(kind, packs[kind])]
+    if lines:
+        yield "\n".join([_OWN, *lines]) + "\n"
+
+
 def _section(name: str, volume: str, folders: Mapping[str, Sequence[str]], *, default: bool) -> str:
     lines = [f"{name}:", f"  base_path: {_scalar(volume)}", *(["  is_default: true"] if default else [])]
-    for kind in sorted(folders):
-        one, *more = dict.fromkeys(folders[kind])
-        lines.extend(
-            [f"  {kind}: |", *(f"    {folder}" for folder in (one, *more))] if more else [f"  {kind}: {_scalar(one)}"]
-        )
+    lines += [line for kind in sorted(folders) for line in _kind(kind, folders[kind])]
     return "\n".join(lines) + "\n"
+
+
+def _kind(kind: str, folders: Sequence[str]) -> list[str]:
+    """The lines of one kind; none without a folder."""
+    names = list(dict.fromkeys(folders))
+    if len(names) < 2:
+        return [f"  {kind}: {_scalar(name)}" for name in names]
+    return [f"  {kind}: |", *(f"    {name}" for name in names)]
 
 
 def _section_names(volumes: Iterable[str]) -> dict[str, str]:

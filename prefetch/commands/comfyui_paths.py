@@ -33,6 +33,11 @@ def main(settings: Settings, listener: Listener) -> TextResult:
             continue
         for sentence in (*_unknown(volume, unknown, table), *_fixed(volume, kinds, table)):
             listener(Notice("warning", printable(sentence)))
+    for one in settings.kind:
+        if (known := table.kinds.get(one.kind)) is not None and known.fixed:
+            only = ", ".join(f"models/{folder}" for folder in known.folders)
+            told = f"{one.kind}: its node pack sets {only} below ComfyUI's own folder alone, whatever this file says."
+            listener(Notice("warning", told))
     text = extra_model_paths(volumes, kinds=kinds, extra=settings.kind, unmapped=table.fixed)
     return TextResult(text.rstrip("\n"))
 
