@@ -155,6 +155,14 @@ class TestWhoGets:
         target = decoder(inputs=[("vae", "*", None)])
         assert paths(graph(vae(1, "a.safetensors", 10), sender(3, 10, ue={"send_to_any": 1}), target)) == told(True)
 
+    def test_a_cloned_choice_chooses_a_file(self) -> None:
+        loader = vae(2, "b.safetensors", 30, properties={"ue_properties": {"widget_ue_connectable": {"vae_name": 1}}})
+        loader["inputs"] = [{"name": "vae_name", "type": "COMBO", "link": None, "widget": {"name": "vae_name"}}]
+        clone = node(1, "Combo Clone", ("a.safetensors",), outputs=[("COMBO", [10])])
+        document = graph(clone, sender(3, 10), loader, decoder(30), links=((30, 2, 0, 7, 0, "VAE"),))
+        document["links"][0][5] = "COMBO"
+        assert paths(document) == {VAE: True}
+
     @pytest.mark.parametrize("string_to_combo", [0, 1])
     def test_a_text_chooses_a_file_where_both_ends_say_so(self, string_to_combo: int) -> None:
         connectable = {"ue_properties": {"widget_ue_connectable": {"vae_name": True}}}
@@ -234,6 +242,8 @@ def test_restrictions(said: dict[str, Any], target: dict[str, Any], gets: bool) 
         ((".*", ".*", ".*"), {"group_restricted": 1}, AWAY, False),
         ((".*", ".*", ".*"), {"color_restricted": 1}, {"color": "#1"}, False),
         ((".*", ".*", ".*"), {"group_restricted": True}, PLACED, True),
+        ((".*", "clip", ".*"), {"ue_properties": {"version": "6.3"}}, {}, False),
+        ((".*", "clip", ".*"), {"ue_properties": {"version": "7.0.1"}}, {}, True),
     ],
 )  # fmt: skip
 def test_before_version_7_the_expressions_are_widgets(

@@ -179,7 +179,7 @@ class TestWhatDecides:
         return needed(switched("ImpactSwitch", (1, False), "input1", "input2", selector=selector, by="select", **more))
 
     SECOND = {A: "queue", B: "run"}  # noqa: RUF012
-    BOTH = {A: "run", B: "run"}  # noqa: RUF012
+    BOTH = {A: "queue", B: "queue"}  # noqa: RUF012
 
     @pytest.mark.parametrize(
         "kind", ["PrimitiveInt", "PrimitiveNode", "INTConstant", "ImpactInt", "easy int", "CR Value"]
@@ -193,6 +193,28 @@ class TestWhatDecides:
 
     def test_a_number_that_is_made(self) -> None:
         assert self.by(node(6, "CountFaces", (2,), outputs=[("INT", [60])])) == self.BOTH
+
+    def test_what_all_branches_need_is_needed(self) -> None:
+        """``c`` is behind both of the loaders of which a run takes one; the manifest has all three."""
+        maker = node(6, "CountFaces", outputs=[("INT", [60])])
+        document = switched("ImpactSwitch", (1, False), "input1", "input2", selector=maker, by="select")
+        for loader, link in ((document["nodes"][0], 31), (document["nodes"][1], 32)):
+            loader["inputs"] = [{"name": "prev_hooks", "type": "HOOKS", "link": link}]
+        document["nodes"].append(lora(20, "c.safetensors", 31))
+        document["links"] += [[31, 20, 0, 1, 0, "HOOKS"], [32, 20, 0, 2, 0, "HOOKS"]]
+        assert needed(document) == {A: "queue", B: "queue", C: "run"}
+
+    def test_two_undecided_switches(self) -> None:
+        """``a`` is behind a branch of both, ``b`` and ``c`` behind one each."""
+        maker = node(6, "CountFaces", outputs=[("INT", [60])])
+        nodes = [lora(1, "a.safetensors", 10), lora(2, "b.safetensors", 11), lora(3, "c.safetensors", 12), maker]
+        for number, other, out in ((7, 11, 70), (8, 12, 71)):
+            inputs = [("input1", "HOOKS", 10 * number), ("input2", "HOOKS", other), ("select", "INT", 60, "select")]
+            nodes.append(node(number, "ImpactSwitch", (1,), inputs=inputs, outputs=[("HOOKS", [out])]))
+        links = [(70, 1, 0, 7, 0, "X"), (80, 1, 0, 8, 0, "X"), (11, 2, 0, 7, 1, "X"), (12, 3, 0, 8, 1, "X")]
+        links += [(60, 6, 0, 7, 2, "INT"), (90, 7, 0, 9, 0, "X"), (91, 8, 0, 19, 0, "X")]
+        document = drawn([*nodes, end(9, 90), end(19, 91)], links)
+        assert needed(document) == {A: "queue", B: "queue", C: "queue"}
 
     def test_a_number_that_is_handed_on(self) -> None:
         nodes = [
@@ -237,7 +259,7 @@ class TestWhatDecides:
         assert needed(document) == self.SECOND
 
     def test_an_input_that_the_version_does_not_have(self) -> None:
-        assert needed(switched("LatentSwitch", (2,), "latent1", "latent2")) == self.BOTH
+        assert needed(switched("LatentSwitch", (2,), "latent1", "latent2")) == {A: "run", B: "run"}
 
     def test_the_one_that_is_there(self) -> None:
         assert needed(switched("ComfySoftSwitchNode", (True,), "on_false")) == {A: "run"}
@@ -450,7 +472,7 @@ class TestFromOutside:
         table = workflow.with_name("mine.yaml")
         told = commands.run("workflow", "models", workflow, "--loaders", table)
         lines = {line.split()[0]: line for line in told.stdout.splitlines() if "models/" in line}
-        assert "a switch takes another branch" in lines[f"models/{A}"] and "switch" not in lines[f"models/{B}"]
+        assert "a switch leaves it out" in lines[f"models/{A}"] and "switch" not in lines[f"models/{B}"]
         (document,) = json.loads(commands.run("workflow", "models", workflow, "--loaders", table, "--json").stdout)
         said = {model["name"]: (model["required"], model["needed_for"]) for model in document["models"]}
         assert said == {"a.safetensors": (False, "queue"), "b.safetensors": (True, "run")}

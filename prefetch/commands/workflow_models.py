@@ -18,8 +18,8 @@ __all__ = ["Found", "main", "read_workflows"]
 
 _ABOUT: Mapping[NeededFor, str] = {
     "run": "",
-    "queue": "; not needed to run: a switch takes another branch; but ComfyUI takes no workflow while it is missing",
-    "choice": "; needed where a run chooses it",
+    "queue": "; not needed in every run: a switch leaves it out; but ComfyUI takes no workflow while it is missing",
+    "choice": "; needed in the runs that choose it",
     "nothing": "; not needed: it leads to no output",
 }
 

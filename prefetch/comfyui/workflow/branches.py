@@ -80,6 +80,11 @@ class Branches:
         patterns = [switch.pattern(output) for output in range(switch.outputs)]
         return tuple(s for s in node.slots if s.name in names or not any(p.fullmatch(s.name) for p in patterns))
 
+    def is_decided(self, node: Node) -> bool:
+        """Whether a node takes the same inputs in every run."""
+        switch = self._table.switches.get(node.kind)
+        return switch is None or self._taken_by(node, switch)[1]
+
     def _taken_by(self, node: Node, switch: Switch) -> tuple[tuple[Widget, ...], bool]:
         """The inputs for each output, and whether they are decided."""
         if node not in self._taken:

@@ -180,7 +180,8 @@ def _settings(node: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a sender's properties say, in the form of version 7; before it the expressions were widgets."""
     properties = as_map(node.get("properties"))
     said = as_map(properties.get("ue_properties"))
-    if as_text(said.get("version")) or not is_broadcaster(node):
+    major = as_text(said.get("version")).partition(".")[0]
+    if not is_broadcaster(node) or (major.isdecimal() and int(major[:4]) >= 7):
         return said
     texts = as_list(node.get("widgets_values")) if node.get("type") == "Anything Everywhere?" else []
     expressions = {f"{name}_regex": text for name, text in zip(_EXPRESSIONS, texts, strict=False)}

@@ -11,9 +11,9 @@ __all__ = ["SelfDownloaded", "Unresolved", "WorkflowModel", "WorkflowModels"]
 
 
 NeededFor = Literal["run", "queue", "choice", "nothing"]
-"""``run``: a node that leads to an output loads it. ``queue``: a switch leaves that node out, so no run loads it, but
+"""``run``: every run loads it. ``queue``: a switch leaves out the node that loads it, always or in some runs, but
 ComfyUI takes no workflow while a file is missing that a node names which is linked to an output, by whatever switch.
-``choice``: a run chooses whether it is loaded. ``nothing``: its nodes lead to no output."""
+``choice``: a run chooses among several names. ``nothing``: its nodes lead to no output."""
 
 
 @dataclass(frozen=True, slots=True)

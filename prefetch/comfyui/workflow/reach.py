@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from prefetch.comfyui.workflow.following import Origin, Wires
+from prefetch.comfyui.workflow.following import Wires
 from prefetch.comfyui.workflow.graph import Graph, Node, Slot
 from prefetch.comfyui.workflow.loaders import LoaderTable
 
-__all__ = ["reached"]
+__all__ = ["outputs_of", "reached", "sources_of"]
 
 _PRESENTABLE = frozenset({"IMAGE", "STRING", "VIDEO", "AUDIO", "MASK", "*"})
 
@@ -22,24 +22,33 @@ Asked = Callable[[Node], tuple[Slot, ...]]
 """Tells which of a node's inputs it asks for a value."""
 
 
-def reached(graph: Graph, wires: Wires, table: LoaderTable, asked: Asked) -> set[Node]:
-    """Every active node that an output needs, outputs too."""
+def outputs_of(graph: Graph, wires: Wires, table: LoaderTable) -> list[Node]:
+    """The active nodes for whose sake a workflow is run."""
     nodes = [node for node in graph.top.walk() if node.active]
-    linked = {origin.node for node in nodes for origin in _origins(node, wires, node.slots)}
-    pending = [node for node in nodes if _is_output(node, table, linked=node in linked)]
-    found: set[Node] = set()
+    linked = {source for node in nodes for source in _origins(node, wires, node.slots)}
+    return [node for node in nodes if _is_output(node, table, linked=node in linked)]
+
+
+def reached(outputs: Iterable[Node], wires: Wires, asked: Asked) -> set[Node]:
+    """Every active node that an output needs, outputs too."""
+    pending, found = list(outputs), set[Node]()
     while pending:
         node = pending.pop()
-        if node in found or not node.active:
-            continue
-        found.add(node)
-        pending.extend(_together(node))
-        pending.extend(origin.node for origin in _origins(node, wires, asked(node)) if origin.node is not None)
+        if node.active and node not in found:
+            found.add(node)
+            pending.extend(sources_of(node, wires, asked(node)))
     return found
 
 
-def _origins(node: Node, wires: Wires, slots: Iterable[Slot]) -> list[Origin]:
-    return [wires.origin(node.scope, slot.link) for slot in slots if slot.link is not None]
+def sources_of(node: Node, wires: Wires, slots: Iterable[Slot]) -> Iterator[Node]:
+    """The nodes that run when a node does which asks these of its inputs."""
+    yield from _together(node)
+    yield from _origins(node, wires, slots)
+
+
+def _origins(node: Node, wires: Wires, slots: Iterable[Slot]) -> Iterator[Node]:
+    origins = (wires.origin(node.scope, slot.link) for slot in slots if slot.link is not None)
+    return (origin.node for origin in origins if origin.node is not None)
 
 
 def _together(node: Node) -> Iterator[Node]:

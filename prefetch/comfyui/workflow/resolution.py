@@ -18,7 +18,7 @@ from prefetch.comfyui.workflow.names import is_model_name
 from prefetch.comfyui.workflow.naming import AnyOf
 from prefetch.comfyui.workflow.needs import Need, Needs, Remark
 from prefetch.comfyui.workflow.prompts import embeddings_in, noted_in
-from prefetch.comfyui.workflow.reach import reached
+from prefetch.comfyui.workflow.runs import Runs
 
 __all__ = ["models_in"]
 
@@ -52,10 +52,9 @@ class _Resolution:
         needs = Needs(self._table, self._wires, arriving)
         active = [node for node in self._graph.top.walk() if node.active]
         findings = [finding for node in active for finding in needs.of(node)]
-        run = reached(self._graph, self._wires, self._table, arriving.branches.asked)
-        linked = reached(self._graph, self._wires, self._table, lambda node: node.slots)
-        running = {node.id for node in run}
-        models = self._models([finding for finding in findings if isinstance(finding, Need)], run, linked)
+        runs = Runs(self._graph, self._wires, self._table, arriving.branches)
+        running = {node.id for node in runs.sometimes}
+        models = self._models([finding for finding in findings if isinstance(finding, Need)], runs)
         placed = {(node, model.name) for model in models if model.folder is not None for node in model.nodes}
         return WorkflowModels(
             models=models,
@@ -74,11 +73,11 @@ class _Resolution:
             ),
         )
 
-    def _models(self, needs: Sequence[Need], run: set[Node], linked: set[Node]) -> tuple[WorkflowModel, ...]:
+    def _models(self, needs: Sequence[Need], runs: Runs) -> tuple[WorkflowModel, ...]:
         by_file: dict[tuple[str | None, str, AnyOf | None], list[Need]] = defaultdict(list)
         for need in needs:
             by_file[self._metadata.folder_of(need), need.name, need.any_of].append(need)
-        models = [self._model(folder, same, _needed_for(same, run, linked)) for (folder, *_), same in by_file.items()]
+        models = [self._model(folder, same, _needed_for(same, runs)) for (folder, *_), same in by_file.items()]
         return tuple(sorted(models, key=lambda model: (model.folder or "", model.name)))
 
     def _model(self, folder: str | None, needs: Sequence[Need], needed_for: NeededFor) -> WorkflowModel:
@@ -94,13 +93,13 @@ class _Resolution:
         )
 
 
-def _needed_for(needs: Sequence[Need], run: set[Node], linked: set[Node]) -> NeededFor:
-    """What a file must be there for that these nodes name, of which some run and some are only linked to an output."""
-    if any(need.certain and need.node in run for need in needs):
+def _needed_for(needs: Sequence[Need], runs: Runs) -> NeededFor:
+    """What a file must be there for that these nodes name."""
+    if any(need.certain and runs.always(need.node) for need in needs):
         return "run"
-    if any(need.certain and need.node in linked for need in needs):
+    if any(need.certain and need.node in runs.linked for need in needs):
         return "queue"
-    return "choice" if any(need.node in run for need in needs) else "nothing"
+    return "choice" if any(need.node in runs.sometimes for need in needs) else "nothing"
 
 
 def _other_made_it(names: Sequence[str]) -> str:
