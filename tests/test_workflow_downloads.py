@@ -95,6 +95,11 @@ def fetched(document: object) -> dict[str, str | None]:
             {"models/LLM/Florence-2-base-PromptGen-v2.0/": "hf://MiaoshouAI/Florence-2-base-PromptGen-v2.0/"},
         ),
         (
+            "DownloadAndLoadFlorence2ModelMultiGPU",
+            {"model": "microsoft/Florence-2-base"},
+            {"models/LLM/Florence-2-base/": "hf://microsoft/Florence-2-base/"},
+        ),
+        (
             "DWPreprocessor",
             {"bbox_detector": "yolox_l.onnx", "pose_estimator": "dw-ll_ucoco_384_bs5.torchscript.pt"},
             {

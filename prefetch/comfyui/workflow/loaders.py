@@ -70,10 +70,7 @@ class LoaderTable:
 
     def loader(self, kind: str) -> Loader | None:
         """The inputs of this class that name models; None for a class that is not in the table."""
-        found = self._loaders.get(kind)
-        if found is None:
-            found = next((self._loaders.get(kind.removesuffix(e)) for e in self.endings if kind.endswith(e)), None)
-        return found
+        return next((self._loaders[name] for name in self._names(kind) if name in self._loaders), None)
 
     def inputs(self, kind: str) -> Loader:
         """Every input of this class that names files: those of a loader, and prompts in which tags load LoRAs."""
@@ -81,10 +78,15 @@ class LoaderTable:
 
     def downloads(self, kind: str) -> tuple[Choice, ...] | None:
         """What a node of this class fetches by itself; None if it is not known to fetch anything."""
-        found = self._downloads.get(kind)
+        found = next((self._downloads[name] for name in self._names(kind) if name in self._downloads), None)
         if found is None:
             found = next((said for pattern, said in self._download_patterns if pattern.fullmatch(kind)), None)
         return found
+
+    def _names(self, kind: str) -> Iterator[str]:
+        """A class, and those without one of the endings that leave its inputs as they are."""
+        yield kind
+        yield from (kind.removesuffix(ending) for ending in self.endings if kind.endswith(ending))
 
     def home(self, folder: str, name: str) -> str:
         """The folder where a file of this name really stands that a loader lists under ``folder``."""
