@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.commands import Commands
 from tests.support.drawn import TABLE, drawn, end, found_in, node, paths
@@ -456,6 +459,48 @@ def test_a_row_that_a_linked_number_counts() -> None:
     number = node(1, "PrimitiveInt", (1, "fixed"), outputs=[("INT", [60])])
     links = [(60, 1, 0, 2, 0, "INT"), (90, 2, 0, 9, 0, "LORA_STACK")]
     assert needed(drawn([number, stacker, end(9, 90)], links)) == {A: "run"}
+
+
+@st.composite
+def choices(draw: st.DrawFn) -> list[tuple[int, ...]]:
+    """For each of some nodes, in a row, those before it that it asks; of the first three, which load files, none."""
+    asked = [st.lists(st.integers(0, number - 1), min_size=1, max_size=3, unique=True) for number in range(3, 8)]
+    return [(), (), (), *(tuple(draw(asks)) for asks in asked[: draw(st.integers(1, len(asked)))])]
+
+
+@given(choices(), st.sets(st.integers(3, 7)))
+def test_what_every_choice_needs_is_what_trying_them_all_needs(row: list[tuple[int, ...]], undecided: set[int]) -> None:
+    """The last node is the output; those of ``undecided`` take one of what they ask, the others need it all."""
+    undecided &= set(range(3, len(row)))
+    nodes, links = [node(99, "CountFaces", outputs=[("INT", [])])], []
+    for number, asked in enumerate(row):
+        inputs: list[tuple[Any, ...]] = [(f"input{at}", "*", number * 10 + at) for at in range(len(asked))]
+        links += [(number * 10 + at, origin, 0, number, at, "*") for at, origin in enumerate(asked)]
+        kind = "ImpactSwitch" if number in undecided else "LatentThing"
+        if number in undecided:
+            links.append((number * 10 + 9, 99, 0, number, len(inputs), "INT"))
+            inputs.append(("select", "INT", number * 10 + 9, "select"))
+        made = node(number, kind, (1,), inputs=inputs, outputs=[("LATENT", [])])
+        nodes.append(made if number > 2 else lora(number, f"{'abc'[number]}.safetensors"))
+    last = len(row) - 1
+    links.append((900, last, 0, 98, 0, "*"))
+    found = needed(drawn([*nodes, end(98, 900)], links))
+
+    def loaded(chosen: dict[int, int]) -> set[int]:
+        pending, seen = [last], set[int]()
+        while pending:
+            if (one := pending.pop()) not in seen:
+                seen.add(one)
+                pending += [chosen[one]] if one in chosen else row[one]
+        return seen
+
+    ways = [
+        loaded(dict(zip(sorted(undecided), way, strict=True)))
+        for way in product(*(row[number] for number in sorted(undecided)))
+    ]
+    for number, path in enumerate((A, B, C)):
+        assert (found[path] == "run") == all(number in way for way in ways)
+        assert (found[path] == "nothing") == all(number not in way for way in ways)
 
 
 class TestFromOutside:

@@ -18,6 +18,9 @@ __all__ = ["Arrival", "Arriving"]
 _CHANGES = frozenset({"randomize", "increment", "decrement"})
 """What stands beside the value of a primitive that has another one in each run."""
 
+_MOST_STEPS = 500
+"""So far is a value followed through nodes that hand it on; nobody draws longer ways."""
+
 _Wire = tuple[Scope, str, int | None]
 
 
@@ -42,7 +45,8 @@ class Arrival:
     @property
     def is_known(self) -> bool:
         """Whether there is one value, the same in every run."""
-        return len(self.values) == 1 and not (self.deciders or self.makers or self.chosen or self.changes)
+        alike = len(set(map(repr, self.values))) == 1
+        return alike and not (self.makers or self.chosen or self.changes)
 
     @property
     def is_empty(self) -> bool:
@@ -64,9 +68,14 @@ class Arriving:
         seen: set[_Wire] = set()
         while pending:
             wire = pending.popleft()
-            if wire not in seen:
-                seen.add(wire)
-                pending.extend(self._step(self._wires.origin(wire[0], wire[1]), wire[2], found))
+            if wire in seen:
+                continue
+            seen.add(wire)
+            origin = self._wires.origin(wire[0], wire[1])
+            if len(seen) > _MOST_STEPS and origin.node is not None:
+                found.makers.append(origin.node)
+                break
+            pending.extend(self._step(origin, wire[2], found))
         return found
 
     def value(self, node: Node, widget: Widget) -> object:
