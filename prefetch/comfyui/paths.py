@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from prefetch.comfyui.kinds import FOLDERS
 
-__all__ = ["VOLUMES", "ExtraKind", "extra_model_paths", "parse_kind", "unseen"]
+__all__ = ["VOLUMES", "ExtraKind", "Kinds", "extra_model_paths", "parse_kind", "unseen"]
 
 VOLUMES = ("/runpod-volume", "/workspace")
 """Where RunPod mounts a volume: in serverless workers, and in pods."""
