@@ -93,11 +93,7 @@ class Fetching:
             for path, error in found.items():
                 if isinstance(error, PrefetchError):
                     self._scores.failed(path, error)
-            plan = await self._plan(candidates)
-            if self._limits.fail_fast and not self._scores.all_well:
-                self._leave_out([*plan.fetch, *(link.model for link in plan.link)])
-                return
-            await self._bring(plan)
+            await self._bring(await self._plan(candidates))
 
     def _leave_out(self, candidates: Iterable[Candidate]) -> None:
         """Begin nothing: every problem of every model has been told, and one is enough."""
@@ -144,6 +140,9 @@ class Fetching:
         """Fetch what is to be fetched, and link what is there then."""
         try:
             while plan.fetch or plan.link:
+                if self._limits.fail_fast and not self._scores.all_well:
+                    self._leave_out([*plan.fetch, *(link.model for link in plan.link)])
+                    break
                 await self._take_turns(plan.fetch)
                 plan = self._link_all(plan.link)
             await self._turns.end()

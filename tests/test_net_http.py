@@ -340,6 +340,35 @@ def test_a_cdn_that_refuses_for_a_while_is_tried_by_one_for_all() -> None:
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("once", [False, True], ids=["a link that ran out", "links good for one request"])
+def test_after_a_refusal_requests_find_the_way_by_themselves(once: bool) -> None:
+    used = set()
+
+    def live(request: web.BaseRequest) -> bool:
+        fresh = request.raw_path not in used
+        used.add(request.raw_path)
+        return "sig=old" not in request.raw_path and (fresh or not once)
+
+    async def work() -> None:
+        async with hub_and_cdn(live) as (_, cdn):
+
+            async def redirecting(request: web.BaseRequest) -> web.StreamResponse:
+                return web.Response(status=302, headers={"Location": f"{cdn.url}/f?sig={len(hub.log)}"})
+
+            async with serving(redirecting) as hub:
+                locator = Locator(hub.url + "/f")
+                old = Location(SecretURL(cdn.url + "/f?sig=old"), locator.home.host)
+                way_in = Location(locator.home, locator.home.host, is_way_in=True)
+                async with origin_of(locator, size=len(DATA), location=old, way_in=way_in, wait=NO_WAIT) as origin:
+                    data = await asyncio.gather(*(read_patiently(origin, n * 10) for n in range(16)))
+                assert data == [DATA[n * 10 : n * 10 + 10] for n in range(16)]
+                assert locator.asked == 0, "no question spends a link"
+                # One finds the way for all; or each for itself, once one link turned out to be used up.
+                assert len(hub.log) == (16 if once else 1)
+
+    asyncio.run(work())
+
+
 def test_refused_locations_are_tried_ever_more_seldom() -> None:
     async def work() -> list[float]:
         now, waits = 0.0, []

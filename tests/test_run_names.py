@@ -59,6 +59,13 @@ def test_a_file_that_is_wanted_at_two_paths(runs: Runs, model: Wanted, wrong_fir
     assert again.models[model.path]["status"] == "present"
 
 
+def test_fail_fast_leaves_out_what_only_the_failure_made_necessary(runs: Runs) -> None:
+    outcome = runs.run("--fail-fast", entries=[LARGE.entry(path=WRONG), LARGE.entry()])
+    assert_refused(outcome, runs)
+    assert "--fail-fast" in outcome.models[LARGE.path]["error"]
+    assert not (runs.volume / LARGE.path).exists()
+
+
 @MODELS
 def test_a_file_that_stands_there(runs: Runs, model: Wanted) -> None:
     place = runs.volume / WRONG

@@ -143,7 +143,7 @@ class Sidecar:
             await asyncio.wait({work, other}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return work.result()
-            self._listener(Notice("info", "The manifests have changed: what is under way stops, its state is kept."))
+            self._listener(Notice("info", "The manifests have changed: what is under way stops."))
             return None
         finally:
             other.cancel()
