@@ -74,6 +74,12 @@ def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
     assert hide(text, ["Bearer sesame-street", "basic abc", "no"]) == text
 
 
+def test_what_is_shown_without_its_escapes_is_harmless() -> None:
+    shown = hide(f"%1b[31m {BARE} %0aline \\ud83d &#x202e;", [BARE])
+    assert shown.isprintable()
+    assert shown.split() == ["[31m", "…", "line"]
+
+
 @pytest.mark.parametrize("cut", range(6, len(BARE)))
 def test_a_secret_that_was_cut_off_is_hidden_too(cut: int) -> None:
     assert hide(f"it was {BARE[:cut]}", [BARE]) == "it was …"

@@ -63,7 +63,12 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     begun = max((_begun_at_end(word, end.lower()) for word in words), default=0)
     if begun:
         hidden = end[: len(end) - begun] + "…"
-    return text if hidden == plain else hidden
+    return text if hidden == plain else _harmless(hidden)
+
+
+def _harmless(text: str) -> str:
+    """``text``, from which escapes were taken, without what would move a cursor or break a line."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -103,11 +103,14 @@ def _no_file(ref: _Ref, endpoint: SecretURL) -> SourceError:
 
 
 def _missing_or_private(ref: _Ref, host: str, token: Token | None, advice: str) -> AccessError:
+    spelling = (
+        "Check its spelling" if "/" in ref.repo else "Only some old repositories have no owner: check its spelling"
+    )
     if token is None:
-        return AccessError(f"{ref.repo_path} is missing or private on {host}.", remedy=f"Check its spelling. {advice}")
+        return AccessError(f"{ref.repo_path} is missing or private on {host}.", remedy=f"{spelling}. {advice}")
     return AccessError(
         f"{ref.repo_path} is missing or private on {host}, and the token sent ({token.found_in}) has no access to it.",
-        remedy="Check its spelling, or use a token that may read it.",
+        remedy=f"{spelling}, or use a token that may read it.",
     )
 
 
