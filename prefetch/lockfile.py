@@ -18,7 +18,7 @@ from prefetch.sources.refs.folder import parse_folder
 from prefetch.sources.refs.source import parse_source
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.paths import check_model_path
-from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, decode, has_fields
+from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, decode, has_fields, is_text
 
 if TYPE_CHECKING:
     from prefetch.blockfile import BlockDigests
@@ -201,7 +201,7 @@ def _directories(items: Any, file: str) -> Iterator[LockedDirectory]:
 
 
 def _are_patterns(item: Mapping[str, Any]) -> bool:
-    return all(isinstance(pattern, str) for pattern in (*item["include"], *item["exclude"]))
+    return all(is_text(pattern) for pattern in (*item["include"], *item["exclude"]))
 
 
 def _model(item: Any, where: str) -> LockedModel:

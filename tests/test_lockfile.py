@@ -62,11 +62,25 @@ def test_a_changed_model_is_a_diff_of_its_own_lines() -> None:
         {"size": True},
         {"size": "7"},
         {"url": 3},
+        {"size": 10**400},
+        {"size": 2**64},
+        *({field: "\ud800"} for field in ("path", "source", "url", "commit", "sha256")),
     ],
 )
 def test_a_model_that_makes_no_sense_is_refused(change: dict[str, Any]) -> None:
     data = json.dumps({"version": 1, "models": [{**GOOD, **change}]}).encode()
     with pytest.raises(ManifestError, match=r"m\.lock\.json"):
+        parse_lock(data, file="m.lock.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"include": ["\ud800"]}, {"exclude": ["\udfff"]}, {"path": "\ud800"}, {"source": "\ud800"}, {"include": [1]}],
+)
+def test_a_directory_that_makes_no_sense_is_refused(change: dict[str, Any]) -> None:
+    directory = {"path": "models/F/", "source": "hf://m/F@main/", "include": [], "exclude": [], **change}
+    data = json.dumps({"version": 1, "models": [], "directories": [directory]}).encode()
+    with pytest.raises(ManifestError, match=r"directories\[0\] is not whole"):
         parse_lock(data, file="m.lock.json")
 
 

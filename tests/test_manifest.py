@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,10 @@ BAD: list[tuple[str, str]] = [
     ),
     (
         f"{HEAD}{ENTRY}    groups: i2v",
-        f'm.yaml:5: {AT}: groups must be a list, not "i2v". Write brackets even for one: groups: [i2v].',
+        (
+            f'm.yaml:5: {AT}: groups must be a list of at most 64 names, not "i2v". '
+            "Write brackets even for one: groups: [i2v]."
+        ),
     ),
     (f"{HEAD}{ENTRY}    groups: [2.2]", f"m.yaml:5: {AT}: {GROUP_RULE}, not 2.2. {GROUP_REMEDY}"),
     (f"{HEAD}{ENTRY}    groups:\n      - a,b", f'm.yaml:6: {AT}: {GROUP_RULE}, not "a,b". {GROUP_REMEDY}'),
@@ -183,7 +187,7 @@ BAD: list[tuple[str, str]] = [
     (
         f"{HEAD}{ENTRY}    mirrors: hf://o/r/b",
         (
-            f'm.yaml:5: {AT}: mirrors must be a list, not "hf://o/r/b". '
+            f'm.yaml:5: {AT}: mirrors must be a list of at most 64 addresses, not "hf://o/r/b". '
             "Write brackets even for one: mirrors: [hf://owner/repo/NAME.safetensors]."
         ),
     ),
@@ -310,6 +314,36 @@ def test_errors_come_together_and_in_order(tmp_path: Path) -> None:
     assert first == "13 errors in the manifest:"
     assert [line.partition(" ")[0] for line in rest] == [f"m.yaml:{number}:" for number in range(3, 13)]
     assert last == "… and 3 more."
+
+
+SOURCE = "source: https://h/a"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (f"{{path: m/a, {SOURCE}, mirrors: [{','.join('hf://o/r/a' for _ in range(100_000))}]}}", "and has 100000."),
+        (f"{{path: m/a, {SOURCE}, groups: [{','.join('g' for _ in range(100_000))}]}}", "and has 100000."),
+        (f"{{{','.join(f'k{number}: 1' for number in range(100_000))}}}", "this mapping has more than 64 keys."),
+        ("1\n  - " * 100_000 + "1", "More than 1000 errors in the manifest:"),
+        ("{a: 1, b: 2, c: 3, d: 4}\n  - " * 20_000 + "1", "More than 1000 errors in the manifest:"),
+    ],
+)
+def test_very_many_of_anything_cost_little(tmp_path: Path, entry: str, message: str) -> None:
+    write(tmp_path, "m.yaml", f"{HEAD}  - {entry}\n")
+    begun = time.process_time()
+    told = complaint(tmp_path)
+    assert time.process_time() - begun < 2
+    assert message in told and len(told) < 5_000
+
+
+def test_an_error_far_down_has_its_own_line_and_number(tmp_path: Path) -> None:
+    entries = [f"  - {{path: models/{number}, source: hf://o/r/a, size: {number}}}\n" for number in range(1_203)]
+    write(tmp_path, "m.yaml", HEAD + "".join(entries))
+    assert len(load_manifests([tmp_path / "m.yaml"]).entries) == 1_203
+    entries[1_201] = entries[1_201].replace("size: 1201", "size: x")
+    write(tmp_path, "m.yaml", HEAD + "".join(entries))
+    assert complaint(tmp_path).startswith("m.yaml:1204: models[1201] (models/1201): size must be a whole number")
 
 
 def test_no_secret_and_no_long_text_in_an_error(tmp_path: Path) -> None:

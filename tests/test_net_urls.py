@@ -36,11 +36,25 @@ def test_where_a_location_leads(base: str, location: str, joined: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "h/a", "ftp://h/a", "https://", "https://h:x/", "https://[::1/", "https://é/", "\ud800"]
-)
+    "text",
+    ["", "h/a", "ftp://h/a", "https://", "https://h:x/", "https://[::1/", "https://é/", "\ud800", "https://[::1", "http://[",
+     "https://[::1]x/a", "https://[v1.x]/", "https://[1:2]/", "https://[::1%25eth0]/", "https://[::1]@h/", "https://../a",
+     "https://a|b/", "https://a\\b/", "https://h:99999999/"],
+)  # fmt: skip
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match=r"^not an http or https address with a plain host name$"):
         SecretURL(text)
+
+
+@given(st.text("[]:.@%x1-_/?#\\| é", max_size=12))
+def test_an_address_that_is_taken_is_one_to_everybody(text: str) -> None:
+    try:
+        url = SecretURL(f"https://{text}")
+    except ValueError:
+        return
+    scheme, host, port = url.origin
+    assert (url.yarl.scheme, (url.yarl.raw_host or "").rstrip("."), url.yarl.port or 443) == (scheme, host, port or 443)
+    assert host and str(url).startswith("https://")
 
 
 @pytest.mark.parametrize("location", ["javascript:alert(1)", "file:///etc/passwd", "data:,x"])

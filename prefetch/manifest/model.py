@@ -89,6 +89,7 @@ class Model(BaseModel):
     )
     mirrors: tuple[SourceText, ...] = Field(
         default=(),
+        max_length=64,
         description="Other sources of the same bytes, tried in order when the first fails. They need a sha256.",
         examples=[["hf://marduk191/rife/rife47.pth"]],
     )
@@ -102,6 +103,7 @@ class Model(BaseModel):
     )
     groups: tuple[GroupName, ...] = Field(
         default=(),
+        max_length=64,
         description="Names by which `--group` selects this model.",
         examples=[["i2v"]],
     )
@@ -170,6 +172,7 @@ class Folder(BaseModel):
     )
     groups: tuple[GroupName, ...] = Field(
         default=(),
+        max_length=64,
         description="Names by which `--group` selects this directory.",
         examples=[["i2v"]],
     )
@@ -190,7 +193,9 @@ class OpenEntry(BaseModel):
     source: None = Field(description="Left empty until somebody knows where the file is to be had.")
     sha256: Sha256 | None = Field(default=None, description="The file's SHA-256, where it is known.")
     size: Annotated[StrictInt, Field(ge=0, le=_LARGEST)] | None = Field(default=None, description="Its size in bytes.")
-    groups: tuple[GroupName, ...] = Field(default=(), description="Names by which `--group` selects this model.")
+    groups: tuple[GroupName, ...] = Field(
+        default=(), max_length=64, description="Names by which `--group` selects this model."
+    )
     node_path: ModelPath | None = Field(default=None, description="Where a custom node insists on the file.")
 
 

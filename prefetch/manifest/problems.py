@@ -42,12 +42,17 @@ class Problem:
         return f"{self.place}: {self.message} {self.remedy}".rstrip()
 
 
-def manifest_error(problems: Sequence[Problem]) -> ManifestError:
-    """One error for one or more problems: the first ten in full, and how many more there are."""
+def manifest_error(problems: Sequence[Problem], *, more: bool = False) -> ManifestError:
+    """One error for one or more problems: the first ten in full, and how many more there are.
+
+    Args:
+        more: whether others were not even counted.
+    """
     first = problems[0]
     if len(problems) == 1:
         return ManifestError(f"{first.place}: {first.message}", remedy=first.remedy)
-    lines = [f"{len(problems)} errors in the manifest:", *map(str, problems[:_SHOWN_PROBLEMS])]
+    least = "More than " if more else ""
+    lines = [f"{least}{len(problems)} errors in the manifest:", *map(str, problems[:_SHOWN_PROBLEMS])]
     if len(problems) > _SHOWN_PROBLEMS:
         lines.append(f"… and {len(problems) - _SHOWN_PROBLEMS} more.")
     return ManifestError("\n".join(lines))

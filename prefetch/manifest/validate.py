@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from prefetch.yamlfile import YamlMapping, line_of
 
 __all__ = ["validate"]
 
+_PIECE, _MOST_PROBLEMS, _MOST_KEYS = 500, 1_000, 64
 _ENTRY = "Begin each entry with a dash: - path: models/vae/NAME.safetensors, and its source: below."
 _PATH = "Write a path with forward slashes, as in models/vae/NAME.safetensors."
 _SOURCE = "Write an address, as in hf://owner/repo/NAME.safetensors."
@@ -24,7 +26,10 @@ _RULES = {
     "models[]": ("a mapping with path and source", _ENTRY),
     "path": ("text", _PATH),
     "source": ("text of at most 4096 characters", _SOURCE),
-    "mirrors": ("a list", "Write brackets even for one: mirrors: [hf://owner/repo/NAME.safetensors]."),
+    "mirrors": (
+        "a list of at most 64 addresses",
+        "Write brackets even for one: mirrors: [hf://owner/repo/NAME.safetensors].",
+    ),
     "mirrors[]": ("text of at most 4096 characters", _SOURCE),
     "sha256": ("64 hexadecimal digits", "Copy it from the file's page on its host, or leave the key out."),
     "size": ("a whole number of bytes", "Write all digits, as in 253815318, or leave the key out."),
@@ -32,7 +37,7 @@ _RULES = {
     "models[].exclude": ("a list of at most 100 patterns", "Write brackets even for one: exclude: ['*.md']."),
     "models[].include[]": ("text", "Write a pattern, as in '*.json'."),
     "models[].exclude[]": ("text", "Write a pattern, as in '*.md'."),
-    "groups": ("a list", "Write brackets even for one: groups: [i2v]."),
+    "groups": ("a list of at most 64 names", "Write brackets even for one: groups: [i2v]."),
     "groups[]": (
         "a name of at most 64 letters, digits, dots, dashes and underscores",
         "Write it as in i2v; quote a name that is a number.",
@@ -55,12 +60,37 @@ def validate(document: object, file: str) -> Manifest:
     """
     if problem := _foreign(document, file):
         raise manifest_error([problem])
-    try:
-        return Manifest.model_validate(document)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
+    parts: list[Manifest] = []
+    details: list[ErrorDetails] = []
+    for start, piece in _pieces(document):
+        try:
+            parts.append(Manifest.model_validate(piece))
+        except ValidationError as error:
+            details += _moved(error, start)
+        if len(details) > _MOST_PROBLEMS:
+            break
+    if not details:
+        return parts[0].model_copy(update={"models": tuple(model for part in parts for model in part.models)})
     details.sort(key=lambda detail: line_of(document, _place(detail["loc"])))
-    raise manifest_error([_problem(detail, document, file) for detail in details])
+    problems = [_problem(detail, document, file) for detail in details[:_MOST_PROBLEMS]]
+    raise manifest_error(problems, more=len(details) > _MOST_PROBLEMS)
+
+
+def _pieces(document: Any) -> Iterator[tuple[int, dict[str, object]]]:
+    """The document in parts of some hundred entries, with the number of the first: each error takes a kilobyte."""
+    models = document.get("models")
+    yield 0, {**document, "models": models[:_PIECE]} if isinstance(models, list) else document
+    for start in range(_PIECE, len(models) if isinstance(models, list) else 0, _PIECE):
+        yield start, {"version": 1, "models": models[start : start + _PIECE]}
+
+
+def _moved(error: ValidationError, start: int) -> Iterator[ErrorDetails]:
+    """What is wrong with a part, where it stands in the whole."""
+    for detail in error.errors(include_url=False):
+        first, *rest = detail["loc"]
+        if first == "models" and rest and isinstance(rest[0], int):
+            detail["loc"] = (first, rest[0] + start, *rest[1:])
+        yield detail
 
 
 def _foreign(document: object, file: str) -> Problem | None:
@@ -71,6 +101,11 @@ def _foreign(document: object, file: str) -> Problem | None:
     if document["version"] is True or document["version"] != 1:
         remedy = 'Write "version: 1", or install a prefetch that reads this one.'
         return Problem(Place(file, document.lines["version"]), "the manifest's version is not 1.", remedy)
+    entries = document.get("models")
+    for mapping in (document, *(entries if isinstance(entries, list) else ())):
+        if isinstance(mapping, YamlMapping) and len(mapping) > _MOST_KEYS:
+            message = f"this mapping has more than {_MOST_KEYS} keys."
+            return Problem(Place(file, mapping.line), message, "Begin each entry of models: with a dash.")
     if "models" not in document and "include" not in document:
         return Problem(Place(file), "the manifest names no model.", 'List the files under "models:".')
     return None
@@ -127,6 +162,8 @@ def _sentences(detail: ErrorDetails, spot: _Spot) -> tuple[str, str]:
             sentence = redact(str(detail["ctx"]["error"]))
             meant = _meant(spot.name, detail["input"])
             return _broken_rule(sentence if meant is None else f"{sentence}; write {printable(meant)}.", spot)
+        case "too_long":
+            return f"{spot.name} must be {spot.rule[0]}, and has {len(detail['input'])}.", "Take some out."
     expected, remedy = spot.rule
     return f"{spot.name or 'the entry'} must be {expected}, not {shown(detail['input'])}.", remedy
 

@@ -28,6 +28,9 @@ OriginKey = tuple[str, str, int]
 
 _PORTS = {"http": 80, "https": 443}
 
+_AUTHORITY = re.compile(r"(?:[^\[\]\\]*@)?(?:[\w-][\w.-]*|\[([0-9A-Fa-f:.]+)\])(?::[0-9]*)?", re.ASCII)
+"""A user, then a name or an IPv6 address in brackets, then a port. On anything else the parsers disagree."""
+
 # A bearer of any of these may read what its owner may: tokens of every kind, and what signs an address at S3, Google,
 # Azure (sig) and CloudFront (Signature, Policy).
 _SENSITIVE = (
@@ -198,4 +201,15 @@ def _is_web_address(text: str) -> bool:
         host, _port = parts.hostname, parts.port
     except ValueError:
         return False
-    return parts.scheme in _PORTS and bool(host) and "%" not in parts.netloc.rpartition("@")[2]
+    named = _AUTHORITY.fullmatch(parts.netloc)
+    return parts.scheme in _PORTS and bool(host) and named is not None and (not named[1] or _is_ipv6(named[1]))
+
+
+def _is_ipv6(text: str) -> bool:
+    from ipaddress import IPv6Address
+
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from typing import Any
 Kinds = type | tuple[type, ...]
 """One type, or several of which a value may have any."""
 
-__all__ = ["MOST", "OPTIONAL_COUNT", "OPTIONAL_TEXT", "Kinds", "decode", "has_fields"]
+__all__ = ["MOST", "OPTIONAL_COUNT", "OPTIONAL_TEXT", "Kinds", "decode", "has_fields", "is_text"]
 
 OPTIONAL_COUNT = (int, NoneType)
 OPTIONAL_TEXT = (str, NoneType)
@@ -47,12 +47,12 @@ def _fits(value: object, kind: Kinds) -> bool:
         return False
     if isinstance(value, int):
         return 0 <= value <= MOST
-    return not isinstance(value, str) or value.isascii() or _encodes(value)
+    return not isinstance(value, str) or is_text(value)
 
 
-def _encodes(text: str) -> bool:
+def is_text(value: object) -> bool:
+    """Whether it is text that a file can hold: JSON can write half of a character."""
     try:
-        text.encode()
+        return isinstance(value, str) and (value.isascii() or bool(value.encode()))
     except UnicodeEncodeError:
         return False
-    return True
