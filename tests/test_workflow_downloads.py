@@ -201,6 +201,16 @@ def test_sources_that_are_known_become_entries(commands: Commands, tmp_path: Pat
     assert output.read_text() == before
 
 
+@pytest.mark.parametrize("model", ["no-owner", "a/b/c d", "o/r@main", "o/..", "o/r/.", "o/{model}", "o/r\n"])
+def test_what_a_workflow_says_makes_no_manifest_that_cannot_be_read(
+    commands: Commands, tmp_path: Path, model: str
+) -> None:
+    file, output = tmp_path / "w.json", tmp_path / "m.yaml"
+    file.write_text(json.dumps(api("DownloadAndLoadFlorence2Model", model=model)))
+    commands.run("workflow", "manifest", file, "-o", output)
+    assert load_manifests([output]) is not None
+
+
 def test_what_could_be_run_is_told_and_not_brought(commands: Commands, tmp_path: Path) -> None:
     file = tmp_path / "w.json"
     name = "GroundingDINO_SwinB (938MB)"

@@ -166,6 +166,15 @@ class TestManifest:
         before = output.read_text()
         assert commands.run(*arguments).returncode == 0 and output.read_text() == before
 
+    def test_a_file_that_another_node_names_whole_will_do(self, commands: Commands, tmp_path: Path) -> None:
+        file = workflow(tmp_path)
+        document = json.loads(file.read_text())
+        document["5"] = {"class_type": "LoraLoader", "inputs": {"lora_name": "z/ink_v2.safetensors"}}
+        document["4"]["inputs"]["last"] = ["5", 0]
+        file.write_text(json.dumps(document))
+        outcome = commands.run("workflow", "manifest", file, "--json")
+        assert [item["path"] for item in outcome.document["open"]] == ["models/loras/z/ink_v2.safetensors"]
+
     def test_several_are_left_open(self, commands: Commands, tmp_path: Path) -> None:
         known = manifest(tmp_path, "models/loras/a/ink_v2.safetensors", "models/loras/b/ink_v2.pt")
         outcome = commands.run("workflow", "manifest", workflow(tmp_path), "--catalog", known)

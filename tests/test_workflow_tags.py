@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefetch.comfyui.workflow.naming import FORMS, in_tags, references, tags_in
+from prefetch.comfyui.workflow.naming import FORMS, in_text, references, tags_in
 from tests.support.drawn import TABLE, drawn, found_in, node
 
 INK = "<lora:ink:0.8>"
@@ -19,6 +19,7 @@ NAMED: Mapping[str, tuple[str, str]] = {
     "tags-beginning": ("ink", "**/ink*"),
     "tags-torch": ("ink.safetensors", "**/ink.safetensors"),
     "tags-safetensors": ("ink.safetensors", "**/ink.safetensors"),
+    "tags-scheduled": ("ink", "**/ink.{safetensors,ckpt,pt,bin,…}"),
     "tags-whole": ("ink.safetensors", "ink.safetensors"),
     "lines-file": ("ink", "ink"),
     "lines-stem": ("ink", "**/ink.{safetensors,ckpt,pt,bin,…}"),
@@ -43,7 +44,7 @@ READERS = [
     (kind, entry.name, entry.names, entry.switch.values[0] if entry.switch and entry.switch.values else None)
     for kind in sorted(TABLE.classes)
     for entry in TABLE.inputs(kind)
-    if in_tags(entry.names)
+    if in_text(entry.names)
 ]
 
 
@@ -62,7 +63,7 @@ def test_every_input_that_reads_tags(kind: str, name: str, form: str, mode: str 
 
 
 def test_each_form_names_files_as_its_node_does() -> None:
-    said = {form: next(references(form, INK)) for form in FORMS if in_tags(form)}
+    said = {form: next(references(form, INK)) for form in FORMS if in_text(form)}
     assert {form: (one.name, str(one.any_of or one.name)) for form, one in said.items()} == NAMED
 
 
@@ -81,14 +82,26 @@ def test_each_form_names_files_as_its_node_does() -> None:
         ("<lora:ink:-.5>", ["ink"]),
         ("{<lora:a:1>|<lora:b:1>}", ["a", "b"]),
         ("<lora:a:1><lora:a:0.5> BREAK <lora:b:1>", ["a", "b"]),
-        ("# <lora:no:1>\n<lora:yes:1>", ["yes"]),
         ("[LAB]\n[ALL] <lora:ink:1>", ["ink"]),
         ("<lora:>", []),
         ("<lyco:ink:1> <lora ink:1>", []),
     ],
 )
 def test_what_is_a_tag(tag: str, expected: list[str]) -> None:
-    assert tags_in(f"a cat {tag}" if not tag.startswith("#") else tag) == expected
+    assert tags_in(f"a cat {tag}") == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("tags-torch", ["yes.safetensors"]),
+        ("tags-scheduled", ["yes"]),
+        ("tags-stem", ["no", "yes"]),
+        ("tags-safetensors", ["no.safetensors", "yes.safetensors"]),
+    ],
+)
+def test_comments_are_those_of_the_node(form: str, expected: list[str]) -> None:
+    assert [reference.name for reference in references(form, "  # <lora:no:1>\n<lora:yes:1>")] == expected
 
 
 def test_names_in_lines() -> None:

@@ -90,7 +90,8 @@ class _Drafting:
     def any_of(self, model: WorkflowModel, any_of: AnyOf, noted: Mapping[str, str], file: str) -> None:
         """A file whose name its node is given without ending or folder."""
         folder = model_path(model.folder or "", "")
-        if any_of.choose(home.removeprefix(folder) for home in self.homes if home.startswith(folder)):
+        known = (*self.homes, *self.open)
+        if any_of.choose(path.removeprefix(folder) for path in known if path.startswith(folder)):
             self.present += 1
             return
         offers = self.catalog.any_of(model.folder or "", any_of)
@@ -121,7 +122,7 @@ class _Drafting:
                 continue
             path = path_beside(place)
             linked = place.endswith("/") or may_be_linked(place)
-            if item.source is not None and linked:
+            if item.source is not None and linked and _is_entry(path, item.source, place):
                 self.add(path, {"source": item.source}, place)
                 continue
             reason = _OF_ITSELF if linked else _PROGRAM
@@ -160,7 +161,8 @@ def draft(
     )
     for file, models in found.items():
         noted = dict(models.noted)
-        for model in models.models:
+        # A short name is content with a file that another node names whole.
+        for model in sorted(models.models, key=lambda model: model.any_of is not None):
             if model.needed_for in ("run", "queue"):
                 state.model(model, noted, file)
         state.node_files(models, file)
@@ -197,6 +199,15 @@ def _why_none(model: WorkflowModel, noted: Mapping[str, str]) -> str:
 
 def _addresses(model: WorkflowModel, noted: Mapping[str, str]) -> Iterator[str]:
     yield from filter(None, (model.url, noted.get(model.name.rpartition("/")[2])))
+
+
+def _is_entry(path: str, source: str, node_path: str) -> bool:
+    """Whether these are an entry of a manifest: the source may hold what a workflow says, such as a repository."""
+    try:
+        (Folder if path.endswith("/") else Model)(path=path, source=source, node_path=node_path)
+    except ValueError:
+        return False
+    return True
 
 
 def _path_for(offer: Offer, place: str) -> str:

@@ -9,14 +9,14 @@ from typing import Literal
 
 from prefetch.comfyui.workflow.names import ENDINGS, ending_of, plain_name
 
-__all__ = ["FORMS", "PAGE", "AnyOf", "Reference", "in_tags", "references", "tags_in"]
+__all__ = ["FORMS", "PAGE", "AnyOf", "Reference", "in_text", "references", "tags_in"]
 
 _TAG = re.compile(r"<lora:([^<>\n]{1,400})>", re.IGNORECASE)
 _EDGES = re.compile(r"^<(?:lora|lyco):|>$", re.IGNORECASE)
 _TORCH = frozenset({".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"})
 """ComfyUI's own endings of models, as its ``folder_paths.supported_pt_extensions`` has them."""
 
-_SHOWN = "{" + ",".join(ending[1:] for ending in ENDINGS[:4]) + ",…}"
+_BEHIND = {"stem": ".{" + ",".join(ending[1:] for ending in ENDINGS[:4]) + ",…}", "file": "", "beginning": "*"}
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*")
 
 
@@ -34,7 +34,7 @@ class AnyOf:
 
     def __str__(self) -> str:
         """The files as a pattern below their folder, for people."""
-        return f"**/{self.name}{ {'stem': f'.{_SHOWN}', 'file': '', 'beginning': '*'}[self.how] }"
+        return f"**/{self.name}{_BEHIND[self.how]}"
 
     def choose(self, files: Iterable[str]) -> list[str]:
         """Those of ``files``, paths below the folder, that are meant: one in the named sub-folder before all others."""
@@ -91,45 +91,47 @@ _TAGGED: Mapping[str, _Naming] = {
     "tags-torch": _torch,
     "tags-safetensors": _safetensors,
     "tags-whole": _whole,
+    "tags-scheduled": _stem,
 }
+_COMMENTED = {"tags-torch": ("#",), "tags-scheduled": ("#",), "lines-file": ("#", "//"), "lines-stem": ("#", "//")}
+"""Forms in whose texts a line that begins so is a comment."""
+
 _LINED: Mapping[str, _Naming] = {"lines-file": _file, "lines-stem": _stem}
 PAGE = "page"
 FORMS = (*_PLAIN, *_TAGGED, *_LINED, PAGE)
 """The forms in which an input names files, as the loader table writes them.
 
 ``file``: by the whole name. ``stem``: without folder and ending. ``tags-…``: in tags, where ``torch`` has .safetensors
-added unless it has an ending, ``safetensors`` always, and ``whole`` once, to a name with its folder. ``lines-…``: in
-lines, or parts of them between commas, of ``NAME:WEIGHT`` or a tag each. ``page``: it only helps the page.
+added unless it has an ending, ``safetensors`` always, and ``whole`` once, to a name with its folder; ``scheduled`` is
+``stem`` in texts with comments. ``lines-…``: in lines, or parts of them between commas, of ``NAME:WEIGHT`` or a tag
+each. ``page``: it only helps the page.
 """
 
 
-def in_tags(form: str) -> bool:
+def in_text(form: str) -> bool:
     """Whether the files of a form stand in a text of several: in tags among other words, or in lines."""
     return form in _TAGGED or form in _LINED
 
 
 def references(form: str, text: str) -> Iterator[Reference]:
     """The files that a text of a form names, each once."""
+    said = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(_COMMENTED.get(form, "\n")))
     if form in _TAGGED:
-        yield from (_TAGGED[form](plain_name(name)) for name in tags_in(text))
+        yield from (_TAGGED[form](plain_name(name)) for name in tags_in(said))
     elif form in _LINED:
-        yield from (_LINED[form](plain_name(name)) for name in _lines_in(text))
+        yield from (_LINED[form](plain_name(name)) for name in _lines_in(said))
     else:
         yield _PLAIN[form](plain_name(text))
 
 
 def tags_in(text: str) -> list[str]:
-    """The names in a text's ``<lora:NAME:WEIGHT…>`` tags, without those that weigh 0 and those in ``#`` lines."""
-    return _weighed(tag for line in _lines(text) for tag in _TAG.findall(line))
+    """The names in a text's ``<lora:NAME:WEIGHT…>`` tags, without those that weigh 0."""
+    return _weighed(_TAG.findall(text))
 
 
 def _lines_in(text: str) -> list[str]:
-    parts = (part.strip() for line in _lines(text) for part in line.partition("#")[0].split(","))
+    parts = (part.strip() for line in text.split("\n") for part in line.partition("#")[0].split(","))
     return _weighed(_EDGES.sub("", part) for part in parts)
-
-
-def _lines(text: str) -> Iterator[str]:
-    return (line for line in text.split("\n") if not line.lstrip().startswith(("#", "//")))
 
 
 def _weighed(said: Iterable[str]) -> list[str]:

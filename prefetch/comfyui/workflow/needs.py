@@ -14,7 +14,7 @@ from prefetch.comfyui.workflow.graph import Node, Scope
 from prefetch.comfyui.workflow.inputs import Inputs
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.names import ENDINGS, doubt, plain_name
-from prefetch.comfyui.workflow.naming import PAGE, AnyOf, Reference, in_tags, references, tags_in
+from prefetch.comfyui.workflow.naming import PAGE, AnyOf, Reference, in_text, references, tags_in
 from prefetch.comfyui.workflow.rows import names_in_rows
 from prefetch.comfyui.workflow.texts import Texts, held_texts
 from prefetch.comfyui.workflow.widgets import Placed, leftovers
@@ -109,7 +109,7 @@ class Needs:
             taken.update(plain_name(name) for name in _texts(found.value))
             if found.entry.names == PAGE or not self._inputs.is_on(found, node):
                 continue
-            if in_tags(found.entry.names):
+            if in_text(found.entry.names):
                 yield from self._tagged(node, found)
                 continue
             sent = self._inputs.sent(node, found)

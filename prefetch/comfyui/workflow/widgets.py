@@ -15,7 +15,7 @@ from prefetch.comfyui.workflow.entry import Entry
 from prefetch.comfyui.workflow.graph import Node
 from prefetch.comfyui.workflow.loaders import Loader
 from prefetch.comfyui.workflow.names import is_model_name, unwrapped
-from prefetch.comfyui.workflow.naming import in_tags, tags_in
+from prefetch.comfyui.workflow.naming import in_text, tags_in
 from prefetch.comfyui.workflow.rows import is_switched_off
 
 __all__ = ["Placed", "first_text", "leftovers", "named_values", "place_values"]
@@ -85,7 +85,7 @@ def _is_sound(found: Placed, none_values: Collection[str]) -> bool:
 
 def _tagged_elsewhere(placed: list[Placed], loader: Loader, values: Sequence[object]) -> Iterator[Placed]:
     """Texts with tags where the table knows no input: a node's older form has its prompt at another position."""
-    entry = next((entry for entry in loader if in_tags(entry.names)), None)
+    entry = next((entry for entry in loader if in_text(entry.names)), None)
     if entry is not None:
         known = [found.value for found in placed]
         loose = (value for value in values if isinstance(value, str) and value not in known and tags_in(value))
