@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None, *, commands: Sequence[Command] 
 
 def _dispatch(words: Sequence[str], commands: Sequence[Command]) -> Outcome:
     first = words[0] if words else ""
+    if first == "help":
+        words = (*words[1:], "--help")
+        first = words[0]
     if first in HELP:
         return _text(overview(commands))
     if first == "--version":

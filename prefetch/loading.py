@@ -8,7 +8,7 @@ from typing import Any
 
 from prefetch.errors import UsageError
 from prefetch.settings import PREFIX, Settings, default_of, flag_of, option_names, option_of, variable_of
-from prefetch.spelling import shown
+from prefetch.spelling import nearest, shown
 from prefetch.values import Kind
 
 __all__ = ["load_settings", "misspelt_variables"]
@@ -92,9 +92,9 @@ def _read(kind: Kind, text: str, before: str, example: str) -> Any:
     try:
         return kind.read(text)
     except ValueError:
-        raise UsageError(
-            f"{before}{shown(text)} is not {kind.expects}.", remedy=f"Write for example: {example}{kind.example}"
-        ) from None
+        meant = nearest(text, kind.words)
+        remedy = f"Did you mean {example}{meant}?" if meant else f"Write for example: {example}{kind.example}"
+        raise UsageError(f"{before}{shown(text)} is not {kind.expects}.", remedy=remedy) from None
 
 
 def misspelt_variables(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:

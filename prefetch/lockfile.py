@@ -146,7 +146,7 @@ def parse_lock(data: bytes, *, file: str) -> Lock:
         raise ManifestError(
             f"{file}: the lock's version is not {_VERSION}.", remedy="Install a prefetch that reads it."
         )
-    models = [_model(item, f"{file}: models[{index}]") for index, item in enumerate(document["models"])]
+    models = [_model(item, f"{file}: entry {index + 1}") for index, item in enumerate(document["models"])]
     directories = tuple(_directories(document.get("directories", []), file))
     lock = replace(Lock.of(models), sha256=digest(data), directories=directories)
     if len(lock.models) != len(models):

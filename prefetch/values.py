@@ -58,6 +58,7 @@ class Kind:
         metavar: its place holder in the help; None where nothing is written after the option.
         many: whether the option may be given again; in a variable, the texts have commas between them.
         commas: whether they may have them on a command line too.
+        words: all that it may be, where it is a choice.
     """
 
     read: Callable[[str], Any]
@@ -66,6 +67,7 @@ class Kind:
     metavar: str | None
     many: bool = False
     commas: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def is_switch(self) -> bool:
@@ -134,7 +136,8 @@ def word(expects: str, example: str, metavar: str) -> Kind:
 
 def choice(*words: str) -> Kind:
     """One of these words; the last one is the example."""
-    return Kind(lambda text: _one_of(text, words), " or ".join(words), words[-1], "|".join(words))
+    expects = f"one of {', '.join(words)}"
+    return Kind(lambda text: _one_of(text, words), expects, words[-1], "|".join(words), words=words)
 
 
 def size(expects: str, example: str, metavar: str) -> Kind:

@@ -4,7 +4,8 @@ The dialect is YAML 1.2's core schema: ``true``, ``null``, ``12``, ``0o17``, ``0
 ``no``, ``on`` and ``12:30:00`` are text. What a small file for people never needs and a hostile one does is refused:
 aliases, anchors, tags, several documents, a key twice, deep nesting.
 
-The text comes from strangers, so no error here quotes it; the line is enough to find the place.
+The text comes from strangers, and what was named by mistake may be anybody's secret. So an error quotes the lines of a
+document of ours only (``version: 1``), without what looks like a credential.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from yaml.events import (
     SequenceEndEvent,
     StreamEndEvent,
 )
+
+from prefetch.net.urls import redact
 
 __all__ = ["MAX_BYTES", "YamlError", "YamlMapping", "YamlSequence", "line_of", "parse_yaml"]
 
@@ -49,13 +52,24 @@ _CONSTANTS = {
 _NUMBER_STARTS = frozenset("+-.0123456789")
 
 
-class YamlError(ValueError):
-    """The text cannot be read as YAML; ``line`` counts from 1, None where the whole text is meant."""
+_OURS = re.compile(r"^version:[ \t]*1[ \t]*(?:#.*)?$", re.MULTILINE)
+_QUOTED = 100  # characters of a line
+_LOOKED_AT = 2048  # the search for secrets takes quadratic time in the worst case
 
-    def __init__(self, message: str, line: int | None = None) -> None:
+
+class YamlError(ValueError):
+    """The text cannot be read as YAML.
+
+    Attributes:
+        line: counted from 1, None where the whole text is meant.
+        excerpt: the line above, that line and a mark below it, where the text may be quoted; else empty.
+    """
+
+    def __init__(self, message: str, line: int | None = None, *, excerpt: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.line = line
+        self.excerpt = excerpt
 
 
 class YamlMapping(dict[str, object]):
@@ -107,16 +121,48 @@ def parse_yaml(data: bytes) -> object:
     Raises:
         YamlError: with one sentence and the line.
     """
-    parser = yaml.CSafeLoader(_decode(data))
+    text = _decode(data)
+    parser = yaml.CSafeLoader(text)
     try:
         return _Composer(parser).document()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise YamlError(f"this is not YAML: {_explained(error)}.", mark.line + 1 if mark else None) from None
+        raise _told(error, text) from None
     except yaml.YAMLError:
         raise YamlError("this is not YAML.") from None
     finally:
         parser.dispose()
+
+
+def _told(error: yaml.MarkedYAMLError, text: str) -> YamlError:
+    never_closed = error.context_mark is not None and "end of stream" in str(error.problem)
+    mark = error.context_mark if never_closed else error.problem_mark or error.context_mark
+    message = f"this is not YAML: {'what begins here has no end' if never_closed else _explained(error)}."
+    if mark is None:
+        return YamlError(message)
+    if mark.line and not never_closed:
+        # The parser stops where it can go on no more, which is often the line below the mistake.
+        message += " The mistake may stand in the line above."
+    return YamlError(message, mark.line + 1, excerpt=_excerpt(text, mark.line, mark.column))
+
+
+def _excerpt(text: str, line: int, column: int) -> str:
+    """Two lines and a mark; empty where the text is no document of ours, and so perhaps somebody's secret."""
+    if not _OURS.search(text):
+        return ""
+    lines = text.splitlines()
+    if line > len(lines):
+        return ""
+    width = len(str(line + 1))
+    shown = [
+        f"  {number + 1:>{width}} | {_quotable(lines[number])}"
+        for number in (line - 1, line)
+        if 0 <= number < len(lines)
+    ]
+    return "\n".join([*shown, f"  {'':>{width}} | {' ' * min(column, _QUOTED)}^"])
+
+
+def _quotable(line: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in redact(line[:_LOOKED_AT])[:_QUOTED])
 
 
 def _explained(error: yaml.MarkedYAMLError) -> str:

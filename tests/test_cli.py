@@ -165,7 +165,8 @@ def test_a_misspelt_option_with_json_in_the_middle_of_it() -> None:
     ("words", "sentence"),
     [
         (["rnu"], "prefetch has no command rnu. Did you mean run?"),
-        (["help"], "prefetch has no command help. Did you mean --help?"),
+        (["hepl"], "prefetch has no command hepl. Did you mean --help?"),
+        (["help", "rnu"], "prefetch has no command rnu. Did you mean run?"),
         (
             ["zzz"],
             f"prefetch has no command zzz. The commands are {', '.join(command.name for command in COMMANDS)}.",
@@ -281,6 +282,7 @@ def test_the_examples_in_the_help_are_right(command: Command) -> None:
 def test_help_and_version_are_text_even_with_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert in_process(["run", "--json", "--help"]) == 0
     assert in_process(["--help"]) == 0
+    assert in_process(["help"]) == 0
     output = capsys.readouterr().out
     assert output.startswith("usage: prefetch run ") and "\nusage: prefetch COMMAND" in output
 

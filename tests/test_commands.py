@@ -276,3 +276,37 @@ def assert_refused(volume: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "hunter2" not in printed.err + printed.out
     assert len(message) < 600
     assert sorted(file.name for file in volume.iterdir()) == ["m.yaml"]
+
+
+@pytest.mark.parametrize("words", [("run",), ("runpod",), ("image", "audit"), ()])
+def test_help_is_a_command_too(commands: Commands, words: tuple[str, ...]) -> None:
+    asked = commands.run("help", *words)
+    assert (asked.returncode, asked.stdout) == (0, commands.run(*words, "--help").stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "said"),
+    [
+        (
+            ("hook", "--", "true"),
+            {"PREFETCH_MODE": "verfy"},
+            "PREFETCH_MODE=verfy is not one of ensure, verify, off. Did you mean PREFETCH_MODE=verify?",
+        ),
+        (("run", "--layout", "modren"), {}, "is not one of modern, worker-comfyui. Did you mean --layout modern?"),
+        (("run", "--log-format", "q"), {}, "is not one of text, json. Write for example: --log-format json"),
+    ],
+)
+def test_a_wrong_choice_is_told_with_all_that_there_are(
+    commands: Commands, words: tuple[str, ...], env: dict[str, str], said: str
+) -> None:
+    outcome = commands.run(*words, env=env)
+    assert outcome.returncode == 2
+    assert said in outcome.stderr
+
+
+def test_what_could_not_be_reached_is_told_with_its_port(commands: Commands) -> None:
+    for variable, source in (("HF_ENDPOINT", "hf://a/b/x.pt"), ("PREFETCH_CIVITAI_ENDPOINT", "civitai:7")):
+        write_manifest(commands.home / "m.yaml", [{"path": "models/vae/x.safetensors", "source": source}])
+        outcome = commands.run("plan", "m.yaml", env={variable: "http://127.0.0.1:9"})
+        assert outcome.returncode == 1
+        assert "127.0.0.1:9 could not be reached." in outcome.stderr

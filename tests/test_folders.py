@@ -222,7 +222,7 @@ def test_a_wrong_entry_is_told_with_its_remedy(tmp_path: Path, entry: dict[str, 
     with pytest.raises(ManifestError) as caught:
         load_manifests([write_manifest(tmp_path / "m.yaml", [entry])])
     assert words in str(caught.value)
-    assert "m.yaml:1: models[0]" in str(caught.value)
+    assert "m.yaml:1: entry 1" in str(caught.value)
 
 
 @pytest.mark.parametrize(

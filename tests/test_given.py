@@ -229,7 +229,7 @@ def test_a_variable_that_means_nothing(tmp_path: Path, environ: dict[str, str], 
 def test_a_wrong_model_is_told_by_its_number(given: Given) -> None:
     outcome = given(PREFETCH_MODELS=f"{ONE.source} -> {ONE.path}; hf://a/b/c -> ../c")
     assert outcome.returncode == 2
-    assert outcome.document["error"]["message"].startswith("PREFETCH_MODELS:2: models[1]: the path '../c'")
+    assert outcome.document["error"]["message"].startswith("PREFETCH_MODELS:2: entry 2: the path '../c'")
 
 
 def test_an_inline_text_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:

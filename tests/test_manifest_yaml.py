@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch.yamlfile import MAX_BYTES, YamlError, YamlMapping, line_of, parse_yaml
+
+ABOVE = "The mistake may stand in the line above."
 
 SCALARS: list[tuple[str, object]] = [
     ("", None),
@@ -69,7 +72,7 @@ REFUSED: list[tuple[bytes, int | None, str]] = [
     (b"a: 1\n---\nb: 2", 2, "a second document begins here; a file may hold one only."),
     (b"[a]: 1", 1, "a key must be plain text, not a list, a mapping or an alias."),
     (b"a: b: c", 1, "this is not YAML: mapping values are not allowed in this context."),
-    (b"a:\n  - b\n c", 3, "this is not YAML: did not find expected key."),
+    (b"a:\n  - b\n c", 3, f"this is not YAML: did not find expected key. {ABOVE}"),
     (b"a: 1\nb: \x00", 2, "a control character (U+0000) has no place in text."),
     (b"a: \x1b[31m", 1, "a control character (U+001B) has no place in text."),
     ("\ufeffa: 1\nb: \uffff".encode(), 2, "a control character (U+FFFF) has no place in text."),
@@ -80,7 +83,7 @@ REFUSED: list[tuple[bytes, int | None, str]] = [
         2,
         (
             "this is not YAML: found character that cannot start any token (often a tab: indent with spaces, and quote "
-            "a value that begins with @, ` or %)."
+            f"a value that begins with @, ` or %). {ABOVE}"
         ),
     ),
     (b"a: \xed\xa0\x80", 1, "a byte is not UTF-8 text."),
@@ -111,6 +114,55 @@ def test_refused(data: bytes, line: int | None, message: str) -> None:
     with pytest.raises(YamlError) as caught:
         parse_yaml(data)
     assert (caught.value.line, caught.value.message) == (line, message)
+
+
+HEAD = "version: 1\nmodels:\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said", "excerpt"),
+    [
+        (
+            f"{HEAD}  - path: models/a\n   source: x\n",
+            4,
+            f"did not find expected '-' indicator. {ABOVE}",
+            "  3 |   - path: models/a\n  4 |    source: x\n    |    ^",
+        ),
+        (
+            f'{HEAD}  - path: "models/a\n    source: x\n',
+            3,
+            "what begins here has no end.",
+            '  2 | models:\n  3 |   - path: "models/a\n    |           ^',
+        ),
+        (
+            f"{HEAD}  - path: models/a\n    source: https://h.test/x?token=hf_abcdefghijklmnopqrstuvwxyz0123456: x\n",
+            4,
+            f"mapping values are not allowed in this context. {ABOVE}",
+            None,
+        ),
+    ],
+)
+def test_a_mistake_is_shown_with_its_line_and_the_one_above(
+    text: str, line: int, said: str, excerpt: str | None
+) -> None:
+    with pytest.raises(YamlError) as caught:
+        parse_yaml(text.encode())
+    assert (caught.value.line, caught.value.message) == (line, f"this is not YAML: {said}")
+    if excerpt is not None:
+        assert caught.value.excerpt == excerpt
+    assert "hf_abc" not in caught.value.excerpt
+
+
+def test_of_a_file_that_is_no_document_of_ours_nothing_is_shown() -> None:
+    with pytest.raises(YamlError) as caught:
+        parse_yaml(b"root:x:0:0: y: z\n  - a\nversion 1\n")
+    assert caught.value.excerpt == ""
+
+
+@given(st.text(max_size=300))
+def test_any_mistake_can_be_shown(text: str) -> None:
+    with contextlib.suppress(YamlError):
+        parse_yaml(f"version: 1\n{text}".encode(errors="replace"))
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"# only a comment\n", b"\xef\xbb\xbf", b"---\n"])

@@ -268,7 +268,7 @@ def test_the_command_line_wins_and_an_empty_variable_is_none(monkeypatch: pytest
             {"connections": "0"},
             "--connections 0 is not a whole number from 1 to 64. Write for example: --connections 16",
         ),
-        ({"log_format": "xml"}, "--log-format xml is not text or json. Write for example: --log-format json"),
+        ({"log_format": "xml"}, "--log-format xml is not one of text, json. Write for example: --log-format json"),
         ({"volume": ""}, "--volume '' is not a directory's path. Write for example: --volume /workspace"),
         ({"manifest": ["a.yaml", " "]}, "MANIFEST '' is not a file's path. Write for example: models.yaml"),
         (
@@ -355,5 +355,5 @@ def test_two_commands_share_a_variable_and_each_takes_what_it_knows(
 
 def test_what_neither_of_two_commands_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFETCH_ON_FAILURE", "explode")
-    with pytest.raises(UsageError, match="PREFETCH_ON_FAILURE=explode is not abort or continue"):
+    with pytest.raises(UsageError, match="PREFETCH_ON_FAILURE=explode is not one of abort, continue"):
         load_settings({})

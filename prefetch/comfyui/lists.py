@@ -147,7 +147,7 @@ def _manager_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         row = item if isinstance(item, dict) else {}
         folder = str(row.get("save_path") or "default")
         kind = str(row.get("type") or "").casefold()
-        yield f"models[{number}]", {**row, "save_path": _KINDS.get(kind, "") if folder == "default" else folder}
+        yield f"entry {number}", {**row, "save_path": _KINDS.get(kind, "") if folder == "default" else folder}
 
 
 def _from_model(model: Model, table: LoaderTable) -> Offer:

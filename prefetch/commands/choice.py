@@ -62,7 +62,7 @@ def overview(commands: Sequence[Command], family: str = "") -> str:
             "  prefetch demo                                  see it work, offline",
             "  prefetch run models.yaml --volume /workspace   put the models there",
             "",
-            "'prefetch COMMAND --help' tells what a command takes. Every option can also be set in the environment,",
+            "'prefetch help COMMAND' tells what a command takes. Every option can also be set in the environment,",
             "as in PREFETCH_VOLUME=/workspace. 'prefetch --version' prints the version.",
         ]
     )
@@ -76,7 +76,7 @@ def _no_command(word: str, commands: Sequence[Command]) -> UsageError:
     if not word:
         print(overview(commands), file=sys.stderr)
         return UsageError("No command was given.", remedy="Write for example: prefetch run models.yaml")
-    options = ["--version", *sorted(HELP)]
+    options = ["--version", "help", *sorted(HELP)]
     if word.startswith("-"):
         otherwise = "Options come after the command, as in: prefetch run --json"
         remedy = did_you_mean(word, options, otherwise=otherwise)

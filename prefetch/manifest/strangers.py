@@ -23,7 +23,7 @@ def check_fetched(manifest: Manifest, document: object, name: str, *, allow_priv
             continue
         place = Place(name, line_of(document, ("models", index)))
         for source in (model.source, *model.mirrors):
-            problems += _problems(place, f"models[{index}]", source, allow_private)
+            problems += _problems(place, f"entry {index + 1}", source, allow_private)
     if problems:
         raise manifest_error(problems)
 

@@ -143,7 +143,7 @@ def _spot(document: Any, location: tuple[int | str, ...]) -> _Spot:
     entry = document["models"][index]
     path = entry.get("path") if isinstance(entry, dict) and keys != ("path",) else None
     named = f" ({printable(path)})" if isinstance(path, str) else ""
-    return _Spot(f"models[{index}]{named}: ", keys, tuple(kind.model_fields))
+    return _Spot(f"entry {int(index) + 1}{named}: ", keys, tuple(kind.model_fields))
 
 
 def _problem(detail: ErrorDetails, document: object, file: str) -> Problem:

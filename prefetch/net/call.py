@@ -75,7 +75,7 @@ async def call(
             ):
                 received = await _read(response, url.host)
         except (aiohttp.ClientError, OSError) as error:
-            raise connection_error(error, url.host, proxy, hide=sent.hide) from None
+            raise connection_error(error, url.site, proxy, hide=sent.hide) from None
         session.pauses.hear(url, response.status, response.headers)
     return Reply(response.status, response.headers, received, sent)
 

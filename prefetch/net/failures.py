@@ -35,6 +35,7 @@ def connection_error(
     """What ``error``, raised by aiohttp on the way to ``host``, means. Its text may quote secrets and is redacted.
 
     Args:
+        host: with its port where that is not the usual one.
         hide: takes out of a text what was sent, which an answer that is no HTTP may repeat.
     """
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
@@ -48,7 +49,9 @@ def connection_error(
     for kind, cause, sentence in _TRANSIENT:
         if isinstance(error, kind):
             remedy = NETWORK_REMEDY if cause in _OUT_OF_REACH else ""
-            return TransientError(sentence.format(host=host), cause=cause, remedy=remedy)
+            # A name server is asked for no port.
+            name = host.partition(":")[0] if cause == "dns" else host
+            return TransientError(sentence.format(host=name), cause=cause, remedy=remedy)
     return TransientError(f"{host} did not answer in HTTP: {hide(_first_line(error))}.", cause="protocol")
 
 

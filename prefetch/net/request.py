@@ -125,6 +125,6 @@ async def _send(
                     proxy=proxy.yarl if proxy else None,
                 )
         except (aiohttp.ClientError, OSError) as error:
-            raise connection_error(error, url.host, proxy, hide=Sent((url,), credentials).hide) from None
+            raise connection_error(error, url.site, proxy, hide=Sent((url,), credentials).hide) from None
         session.pauses.hear(url, response.status, response.headers)
     return response

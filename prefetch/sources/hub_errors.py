@@ -72,7 +72,7 @@ def explain(
             return _no_file(ref, endpoint)
         case HfHubHTTPError():
             return _by_status(error, ref, endpoint, token, advice, sent)
-    return _unreached(error, host, proxy, sent)
+    return _unreached(error, endpoint, proxy, sent)
 
 
 def _elsewhere(error: HfHubHTTPError, endpoint: SecretURL) -> str | None:
@@ -141,7 +141,8 @@ def _by_status(
     return SourceError(f"{host} answered {shown} for {ref}.")
 
 
-def _unreached(error: Exception, host: str, proxy: SecretURL | None, sent: Sent) -> PrefetchError:
+def _unreached(error: Exception, endpoint: SecretURL, proxy: SecretURL | None, sent: Sent) -> PrefetchError:
+    host = endpoint.host
     for inner in _chain(error):
         if isinstance(inner, ssl.SSLCertVerificationError):
             return certificate_refused(inner, host)
@@ -157,7 +158,7 @@ def _unreached(error: Exception, host: str, proxy: SecretURL | None, sent: Sent)
         case httpx2.ConnectError() if proxy is not None:
             return proxy_out_of_reach(proxy.host, host, unknown=False)
         case httpx2.ConnectError() | httpx2.ProxyError():
-            return TransientError(f"{host} could not be reached.", cause="connect", remedy=NETWORK_REMEDY)
+            return TransientError(f"{endpoint.site} could not be reached.", cause="connect", remedy=NETWORK_REMEDY)
         case httpx2.NetworkError() | httpx2.RemoteProtocolError() | OSError():
             return TransientError(f"{host} dropped the connection.", cause="reset")
     return SourceError(f"{host} could not be asked: {redact(sent.hide(str(error)))[:200].rstrip('.')}.")

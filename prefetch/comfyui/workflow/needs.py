@@ -21,7 +21,9 @@ from prefetch.comfyui.workflow.widgets import Placed, leftovers
 
 __all__ = ["Finding", "Need", "Needs", "Remark"]
 
-_UNKNOWN_CLASS = "folder unknown: its class is not in the loader table"
+_UNKNOWN_CLASS = (
+    "folder unknown: its class is not in the loader table; --loaders takes a table of your own (docs/workflows.md)"
+)
 _UNKNOWN_INPUT = "folder unknown: the loader table does not know this input of its class"
 _UNKNOWN_ROW = "folder unknown: which node of its group it belongs to cannot be told"
 
