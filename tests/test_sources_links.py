@@ -14,7 +14,7 @@ from prefetch.sources.refs.civitai import TRAITS, CivitaiModelRef, CivitaiRef
 from prefetch.sources.refs.folder import names_folder, parse_folder
 from prefetch.sources.refs.http import HttpRef
 from prefetch.sources.refs.hub import HuggingFaceRef, HuggingFolderRef
-from prefetch.sources.refs.source import SourceRef, parse_listed_source, parse_source, parse_stored_source
+from prefetch.sources.refs.source import SourceRef, file_name, parse_listed_source, parse_source, parse_stored_source
 
 HUB, FOLDER = HuggingFaceRef, HuggingFolderRef
 SECRET = "hunter2secret"
@@ -125,6 +125,22 @@ def test_a_plain_address_is_sent_byte_for_byte(query: str) -> None:
 def test_what_a_link_means(text: str, ref: SourceRef | HuggingFolderRef) -> None:
     assert understood(text) == ref
     assert understood(str(ref)) == ref
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("https://h.example/d/f%20g.bin?dl=1", "f g.bin"),
+        ("https://h.example/d/LICENSE", "LICENSE"),
+        ("https://h.example/download?file=f.bin", None),
+        ("https://h.example/d/a7/files/?p=%2Ff.bin", None),
+        ("hf://bert-base-uncased/model.safetensors", "model.safetensors"),
+        ("https://civitai.red/api/download/models/7?type=VAE", None),
+        ("urn:air:sdxl:lora:civitai:1@2", None),
+    ],
+)
+def test_the_name_of_a_file_is_known_only_where_the_link_tells_it(text: str, name: str | None) -> None:
+    assert file_name(text) == name
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,9 @@ def file_name(source: str) -> str | None:
         case HuggingFaceRef(path=path) | FileRef(path=path):
             name = path
         case HttpRef(url=url):
-            name = unquote(url.path)
+            last = unquote(url.path).rpartition("/")[2]
+            # What a query chooses at …/download?file=x has another name than the page that gives it.
+            name = last if "." in last or not url.query else ""
         case _:
             name = ""
     return name.rpartition("/")[2] or None
