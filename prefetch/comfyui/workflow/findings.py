@@ -46,7 +46,7 @@ class WorkflowModel:
     @property
     def path(self) -> str:
         """Where it stands below the volume: a file's path, or a pattern of several."""
-        whole = self.any_of is None or self.any_of.how == "file"
+        whole = self.any_of is None or self.any_of.is_whole
         return f"models/{self.folder or '?'}/{self.name if whole else self.any_of}"
 
     def to_json(self) -> dict[str, Any]:

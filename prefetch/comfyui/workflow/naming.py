@@ -16,7 +16,12 @@ _EDGES = re.compile(r"^<(?:lora|lyco):|>$", re.IGNORECASE)
 _TORCH = frozenset({".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"})
 """ComfyUI's own endings of models, as its ``folder_paths.supported_pt_extensions`` has them."""
 
-_BEHIND = {"stem": ".{" + ",".join(ending[1:] for ending in ENDINGS[:4]) + ",…}", "file": "", "beginning": "*"}
+_BEHIND = {
+    "stem": ".{" + ",".join(ending[1:] for ending in ENDINGS[:4]) + ",…}",
+    "file": "",
+    "beginning": "*",
+    "end": "",
+}
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*")
 
 
@@ -26,18 +31,26 @@ class AnyOf:
 
     Attributes:
         name: as much of the file's name as its node is given, with forward slashes.
-        how: ``stem``: any ending; ``file``: its own ending; ``beginning``: whatever follows. All in any sub-folder.
+        how: ``stem``: any ending; ``file``: its own ending; ``beginning``: whatever follows. All in any sub-folder, the
+            named one before all others. ``end``: a path that ends so, the sub-folder that it names with it.
     """
 
     name: str
-    how: Literal["stem", "file", "beginning"]
+    how: Literal["stem", "file", "beginning", "end"]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the name has the file's own ending, and so may be a path below the folder."""
+        return self.how in ("file", "end")
 
     def __str__(self) -> str:
         """The files as a pattern below their folder, for people."""
         return f"**/{self.name}{_BEHIND[self.how]}"
 
     def choose(self, files: Iterable[str]) -> list[str]:
-        """Those of ``files``, paths below the folder, that are meant: one in the named sub-folder before all others."""
+        """Those of ``files``, paths below the folder, that are meant."""
+        if self.how == "end":
+            return [file for file in files if f"/{file}".endswith(f"/{self.name}")]
         fitting = [file for file in files if self._fits(_base(file), _base(self.name))]
         exact = [file for file in fitting if self._fits(file, self.name)] if "/" in self.name else []
         return exact or fitting
@@ -69,7 +82,7 @@ def _beginning(name: str) -> Reference:
 
 
 def _safetensors(name: str) -> Reference:
-    return Reference(f"{name}.safetensors", AnyOf(f"{name}.safetensors", "file"))
+    return Reference(f"{name}.safetensors", AnyOf(f"{name}.safetensors", "end"))
 
 
 def _whole(name: str) -> Reference:
@@ -78,7 +91,7 @@ def _whole(name: str) -> Reference:
 
 def _torch(name: str) -> Reference:
     dot, _, ending = name.rpartition(".")
-    return Reference(name, AnyOf(name, "file")) if dot and f".{ending}" in _TORCH else _safetensors(name)
+    return Reference(name, AnyOf(name, "end")) if dot and f".{ending}" in _TORCH else _safetensors(name)
 
 
 _Naming = Callable[[str], Reference]

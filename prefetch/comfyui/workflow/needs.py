@@ -162,7 +162,7 @@ class Needs:
 
     def _doubt(self, reference: Reference, entry: Entry) -> str | None:
         # A name that is no whole one stands for files that have an ending.
-        whole = reference.any_of is None or reference.any_of.how == "file"
+        whole = reference.any_of is None or reference.any_of.is_whole
         name = reference.name if whole else f"{reference.name}{ENDINGS[0]}"
         return doubt(name, entry.folders[0], endings=entry.endings)
 
