@@ -39,7 +39,8 @@ def test_where_a_location_leads(base: str, location: str, joined: str) -> None:
     "text",
     ["", "h/a", "ftp://h/a", "https://", "https://h:x/", "https://[::1/", "https://é/", "\ud800", "https://[::1", "http://[",
      "https://[::1]x/a", "https://[v1.x]/", "https://[1:2]/", "https://[::1%25eth0]/", "https://[::1]@h/", "https://../a",
-     "https://a|b/", "https://a\\b/", "https://h:99999999/"],
+     "https://a|b/", "https://a..b/", "https://.a/",
+     f"https://{'a' * 64}.b/", f"https://{'a.' * 127}b/", "https://a\\b/", "https://h:99999999/"],
 )  # fmt: skip
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match=r"^not an http or https address with a plain host name$"):

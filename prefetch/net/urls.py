@@ -28,7 +28,8 @@ OriginKey = tuple[str, str, int]
 
 _PORTS = {"http": 80, "https": 443}
 
-_AUTHORITY = re.compile(r"(?:[^\[\]\\]*@)?(?:[\w-][\w.-]*|\[([0-9A-Fa-f:.]+)\])(?::[0-9]*)?", re.ASCII)
+_NAME = r"(?=[^:]{1,254}(?::|$))[\w-]{1,63}(?:\.[\w-]{1,63})*\.?"
+_AUTHORITY = re.compile(rf"(?:[^\[\]\\]*@)?(?:{_NAME}|\[([0-9A-Fa-f:.]+)\])(?::[0-9]*)?", re.ASCII)
 """A user, then a name or an IPv6 address in brackets, then a port. On anything else the parsers disagree."""
 
 # A bearer of any of these may read what its owner may: tokens of every kind, and what signs an address at S3, Google,
