@@ -317,3 +317,17 @@ def test_a_link_stays_a_link_and_a_pipe_a_pipe(commands: Commands, workflow: Pat
     outcome = commands.run("workflow", "manifest", workflow, "-o", full)
     assert outcome.returncode == 2 and "cannot be written: No space left on device." in outcome.stderr
     assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("c.csv", "name,folder,url\n" + ",,\n" * 200_000), ("c.json", '{"models": [' + "{}," * 300_000 + "{}]}")],
+)
+def test_a_catalog_longer_than_any_is_refused_before_its_rows_are_made(
+    commands: Commands, workflow: Path, name: str, text: str
+) -> None:
+    catalog = commands.home / name
+    catalog.write_text(text)
+    outcome = commands.run("workflow", "manifest", workflow, "--catalog", catalog)
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert f"{name} holds more than 500000 values." in outcome.stderr

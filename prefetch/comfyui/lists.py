@@ -27,7 +27,8 @@ from prefetch.volume.reading import read_file
 
 __all__ = ["read_catalog"]
 
-_MAX_BYTES = 64 << 20
+_MAX_BYTES = 16 << 20
+_MOST_VALUES = 500_000
 _MOST_TOLD = 20  # rows of one list, each with its reason
 _MANIFEST = (re.compile(r"^version:", re.MULTILINE), re.compile(r"^(?:models|include):", re.MULTILINE))
 _NAMES = ("model_file_name", "filename", "file_name", "file", "name")
@@ -122,8 +123,19 @@ def _text(file: Path) -> str:
         raise UsageError(f"The catalog {file} cannot be read: {reason}.", remedy="Check its path and rights.") from None
 
 
+def _table(file: Path) -> str:
+    """A table's text, or a model list's, whose values are counted before any is made of them."""
+    text = _text(file)
+    if sum(map(text.count, (",", "[", "{", "\n"))) > _MOST_VALUES:
+        raise UsageError(
+            f"The catalog {file} holds more than {_MOST_VALUES} values.",
+            remedy="Keep what you have use for in a table.",
+        )
+    return text
+
+
 def _csv_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(_text(file)))
+    reader = csv.DictReader(io.StringIO(_table(file)))
     try:
         for row in reader:
             yield f"line {reader.line_num}", row
@@ -135,7 +147,7 @@ def _csv_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _manager_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
-        document = json.loads(_text(file))
+        document = json.loads(_table(file))
     except (ValueError, RecursionError):
         document = None
     rows = document.get("models") if isinstance(document, dict) else None
