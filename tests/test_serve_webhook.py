@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,68 @@ def test_what_waits_is_bounded() -> None:
         said = deliver(took, lambda said: len(took.received) == MOST_WAITING, *many)
     assert took.kinds() == many[2:]
     assert len(said) == 2 and "a message 0 is left out" in said[0]
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+TOO_MANY = b"HTTP/1.1 429 No\r\nRetry-After: 999999\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "after", "said"),
+    [
+        (b"", "reset", "dropped the connection"),
+        (b"", "silence", "did not answer in time"),
+        (b"\x00\xff" * 500, "reset", "did not answer in HTTP"),
+        (OK, "headers", "did not answer in HTTP"),
+        (OK + b"X: " + b"a" * 2_000_000, "reset", "did not answer in HTTP"),
+        (b"", "hints", "did not answer in time"),
+        (TOO_MANY, "close", "It asks for a longer pause than it is given."),
+        (OK + b"\r\n", "headers", None),
+        (OK + b"Content-Length: 100000\r\n\r\n", "silence", None),
+        (OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nzip", "close", None),
+    ],
+)
+def test_a_receiver_that_misbehaves_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes, after: str, said: str | None
+) -> None:
+    """What it says behind its status is nobody's business."""
+    monkeypatch.setattr("prefetch.sidecar.webhook.PATIENCE", 0.3)
+    monkeypatch.setattr("prefetch.sidecar.webhook.TRIES", 2)
+    endless = {"headers": b"X: a\r\n" * 100, "hints": b"HTTP/1.1 103 Early Hints\r\n\r\n"}.get(after)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(answer)
+            while endless:
+                writer.write(endless)
+                await writer.drain()
+                await asyncio.sleep(0)
+            if after == "silence":
+                await reader.read()
+        writer.close() if after == "close" else writer.transport.abort()
+
+    asked: list[bytes] = []
+    words: list[str] = []
+
+    async def work() -> None:
+        def listen(event: Event) -> None:
+            assert isinstance(event, Notice)
+            words.append(event.message)
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+            hook = Webhook(SecretURL(url), Signer.of(SECRET), listen, first_retry=0.01)
+            for kind in ("first", "second"):
+                hook.post(kind, {})
+            delivery = asyncio.create_task(hook.deliver())
+            await asyncio.to_thread(wait, lambda: len(words if said else asked) == 2, "the end of both")
+            delivery.cancel()
+            await asyncio.wait([delivery])
+
+    asyncio.run(work())
+    assert len(words) == (2 if said else 0), words
+    assert all((said or "") in word for word in words)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -15,7 +16,7 @@ from prefetch.net.failures import connection_error
 from prefetch.net.quoting import Sent
 from prefetch.net.urls import SecretURL
 
-__all__ = ["Reply", "call"]
+__all__ = ["Reply", "call", "tell"]
 
 _PATIENCE = 60.0
 _LARGEST = 16 << 20
@@ -57,9 +58,38 @@ async def call(
         ContentError: the answer has no end.
         TransientError: no answer, or a cut one. Whether the call had its effect is then not known.
     """
+    sent = Sent((url,), credentials, tuple((headers or {}).values()))
+    async with _asked(session, method, url, sent, headers, body, patience) as response:
+        received = await _read(response, url.site)
+    return Reply(response.status, response.headers, received, sent)
+
+
+async def tell(
+    session: Session, url: SecretURL, *, headers: Mapping[str, str], body: bytes, patience: float = _PATIENCE
+) -> int:
+    """POST ``body``, and what status that was answered with; nothing else of the answer is waited for.
+
+    Raises:
+        TransientError: no answer. Whether it was taken is then not known.
+    """
+    sent = Sent((url,), (), tuple(headers.values()))
+    async with _asked(session, "POST", url, sent, headers, body, patience) as response:
+        return response.status
+
+
+@asynccontextmanager
+async def _asked(
+    session: Session,
+    method: str,
+    url: SecretURL,
+    sent: Sent,
+    headers: Mapping[str, str] | None,
+    body: bytes | None,
+    patience: float,
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The answer, whose body may be read in what is left of ``patience``."""
     await session.guard.admit(url.host, began_at=url.host)
     proxy = session.proxy_for(url)
-    sent = Sent((url,), credentials, tuple((headers or {}).values()))
     async with session.pauses.turn(url):
         try:
             async with (
@@ -67,17 +97,16 @@ async def call(
                 session.http.request(
                     method,
                     url.yarl,
-                    headers={**_headers(body), **(headers or {}), **headers_for(url, credentials)},
+                    headers={**_headers(body), **(headers or {}), **headers_for(url, sent.credentials)},
                     data=body,
                     allow_redirects=False,
                     proxy=proxy.yarl if proxy else None,
                 ) as response,
             ):
-                received = await _read(response, url.host)
+                session.pauses.hear(url, response.status, response.headers)
+                yield response
         except (aiohttp.ClientError, OSError) as error:
             raise connection_error(error, url.site, proxy, hide=sent.hide) from None
-        session.pauses.hear(url, response.status, response.headers)
-    return Reply(response.status, response.headers, received, sent)
 
 
 def _headers(body: bytes | None) -> dict[str, str]:

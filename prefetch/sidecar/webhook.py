@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from prefetch.errors import PrefetchError, TransientError, UsageError
+from prefetch.errors import PatienceError, PrefetchError, TransientError, UsageError
 from prefetch.monitor.access import read_secret
-from prefetch.net.call import call
+from prefetch.net.call import tell
 from prefetch.net.client import Session, open_session
 from prefetch.net.urls import SecretURL, origin_text
 from prefetch.report.events import Listener, Notice
@@ -135,6 +135,8 @@ class Webhook:
             try:
                 await self._try(session, message)
                 return
+            except PatienceError:
+                raise PrefetchError("It asks for a longer pause than it is given.") from None
             except TransientError:
                 if not left:
                     raise
@@ -142,7 +144,7 @@ class Webhook:
 
     async def _try(self, session: Session, message: _Message) -> None:
         headers = self._signer.headers(message.identity, message.body, now=int(self._clock()))
-        status = (await call(session, "POST", self._url, headers=headers, body=message.body, patience=PATIENCE)).status
+        status = await tell(session, self._url, headers=headers, body=message.body, patience=PATIENCE)
         if status >= 500 or status in _WORTH_ANOTHER_TRY:
             raise TransientError(f"It answered {status}.", cause=f"status_{status}")
         if status == _GONE:
