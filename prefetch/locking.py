@@ -19,9 +19,10 @@ from prefetch.job import Job
 from prefetch.limits import Limits
 from prefetch.lockfile import Lock, LockedModel
 from prefetch.manifest import Entry, Wanted
+from prefetch.net.bounds import HostBounds
 from prefetch.net.client import Session, open_session
-from prefetch.net.origin import RangesUnsupported
-from prefetch.net.retry import FullJitter, metadata_retrying
+from prefetch.net.origin import Body, RangesUnsupported
+from prefetch.net.retry import FullJitter, metadata_retrying, too_slow
 from prefetch.report.events import Listener, Notice, Retried
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing, State
@@ -34,6 +35,7 @@ from prefetch.volume.layout import Volume
 __all__ = ["Locked", "Locking", "kept", "recorded"]
 
 _AT_ONCE = 4
+_LARGEST = 1 << 40  # bytes of a model whose host tells no size
 _NOT_KEPT = "not kept; pass --volume to keep it for the run that follows"
 
 
@@ -164,7 +166,7 @@ class Locking:
             self._listener(Retried(candidate.path, origin.host, error.cause, error.message, attempt, delay))
 
         retrying = metadata_retrying(on_retry=retried, wait=FullJitter(patience=self._limits.host.patience))
-        reading: _Reading = await retrying(_hash_once, candidate)
+        reading: _Reading = await retrying(_hash_once, candidate, self._limits.host)
         return reading
 
 
@@ -177,15 +179,15 @@ class _Reading:
     digests: bytes
 
 
-async def _hash_once(candidate: Candidate) -> _Reading:
+async def _hash_once(candidate: Candidate, bounds: HostBounds) -> _Reading:
     try:
-        return await _hash_answer(candidate)
+        return await _hash_answer(candidate, bounds)
     except RangesUnsupported:
         # What it answers next is taken for itself, and not compared with what it answered before.
-        return await _hash_answer(candidate)
+        return await _hash_answer(candidate, bounds)
 
 
-async def _hash_answer(candidate: Candidate) -> _Reading:
+async def _hash_answer(candidate: Candidate, bounds: HostBounds) -> _Reading:
     sha256, git_sha1 = hashlib.sha256(), hashlib.sha1(usedforsecurity=False)
     digests, buffer = bytearray(), memoryview(bytearray(BLOCK_SIZE))
     content: Content | None = None
@@ -197,7 +199,9 @@ async def _hash_answer(candidate: Candidate) -> _Reading:
         digests.extend(block_digest(view))
 
     async with candidate.remote.origin.open(0, candidate.size) as body:
-        while count := await body.fill(buffer):
+        while count := await _fill(body, buffer, candidate, bounds):
+            if body.received > _LARGEST:
+                raise ContentError(f"{candidate.path} has no end within {_LARGEST >> 40} TiB.")
             if content is None:
                 content = content_of(buffer[:count])
                 _check_content(candidate, content, candidate.size)
@@ -211,6 +215,21 @@ async def _hash_answer(candidate: Candidate) -> _Reading:
 def _check_content(candidate: Candidate, content: Content, size: int | None) -> None:
     """What is locked is believed by its hash from then on, so this is the moment to look at it."""
     check_content(candidate.path, content, size, known=candidate.is_known)
+
+
+async def _fill(body: Body, buffer: memoryview, candidate: Candidate, bounds: HostBounds) -> int:
+    """As the body's own `fill`. Raises PatienceError if it brings less than the least rate for as long as it may."""
+    filled, portion = 0, max(1, int(bounds.rate * bounds.patience))
+    while room := buffer[filled : filled + portion]:
+        try:
+            async with asyncio.timeout(bounds.patience):
+                count = await body.fill(room)
+        except TimeoutError:
+            raise too_slow(candidate.remote.origin.host, candidate.path, bounds) from None
+        filled += count
+        if count < len(room):
+            break
+    return filled
 
 
 def _check(candidate: Candidate, received: int, sha256: str, git_sha1: str) -> None:

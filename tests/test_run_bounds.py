@@ -163,3 +163,20 @@ def test_what_is_slow_and_of_use_is_waited_for(runs: Runs, origin: DemoServer) -
     origin.add_faults(Fault(do=Trickle(50_000), server="cdn", times=None))
     outcome = runs.of(MODELS[1]).run("--host-patience", "1", env={"PREFETCH_MIN_RATE": "5K"})
     assert outcome.returncode == 0, outcome.stderr
+
+
+def test_a_lock_that_has_to_read_a_model_waits_no_longer(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(Fault(do=Trickle(1), path="*/files/*", skip=1, times=None))
+    entry = {"path": "models/f.dat", "source": origin.put_file("f.dat", MODELS[1].content)}
+    manifest = runs.manifest([entry])
+    outcome = runs.commands.run("lock", manifest, "--host-patience", "1", "--json")
+    assert outcome.returncode == 1, outcome.stderr
+    assert "gave less than 1000 bytes a second of models/f.dat for 1 s" in outcome.models["models/f.dat"]["error"]
+
+
+def test_a_hub_that_trickles_its_answers_is_waited_for_as_long(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(Fault(do=Trickle(1), server="hub", path="/api/*", method="*", times=None))
+    folder = {"path": "models/", "source": "hf://acme/models/"}
+    outcome = runs.run("--host-patience", "2", entries=[folder])
+    assert outcome.returncode == 1, outcome.stderr
+    assert "did not answer whole within the 2 s of --host-patience" in outcome.document["error"]["message"]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prefetch.demo.actions import Redirect
 from prefetch.demo.faults import Fault
@@ -137,3 +140,40 @@ def test_a_secret_shows_only_when_asked() -> None:
     secret = Secret(SECRET)
     assert SECRET not in f"{secret} {secret!r} {secret:>40}" + repr(Credential(("https", "h", 443), "X", secret))
     assert hide(f"no {SECRET}!", [f"Bearer {SECRET}"]) == "no …!"
+
+
+TEXTS = ["v", f"{SECRET}\r\nX: y", f"{SECRET}é", f"{SECRET}\x00", "${A}", "${UNSET}", "${A", "${LINES}", " ", ""]
+HOSTILE: st.SearchStrategy[Any] = st.one_of(
+    st.sampled_from(TEXTS), st.sampled_from([None, 1, 1.5, True, [], {}]), st.text(max_size=20)
+)
+NAMES = st.one_of(
+    st.sampled_from(["X-Key", "Host", "range", "Content-Length", "X Y", "X:Y", "X\r\nA", "é", "x" * 200, "Cookie", ""]),
+    st.text(max_size=10),
+)
+ADDRESSES = st.sampled_from(
+    ["https://a.test"] * 8
+    + [
+        "https://a.test:444",
+        "http://127.0.0.1:8",
+        "http://a.test",
+        "https://u:p@a.test",
+        "https://[::1",
+        "",
+        "https://\ud800",
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(ADDRESSES, st.dictionaries(NAMES, HOSTILE, max_size=3), max_size=2))
+def test_whatever_stands_there_is_a_header_that_can_be_sent_or_refused_unseen(document: dict[str, Any]) -> None:
+    environ = {"PREFETCH_HEADERS": json.dumps(document), "A": SECRET, "LINES": f"{SECRET}\nb"}
+    try:
+        own = read_own_headers(environ)
+    except UsageError as error:
+        assert SECRET not in str(error)
+        str(error).encode()
+        return
+    for item in own:
+        line = f"{item.header}: {item.value.reveal()}"
+        assert line.isascii() and line.isprintable()

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import tenacity
 
 from prefetch.errors import PatienceError, TransientError
-from prefetch.net.bounds import PATIENCE
+from prefetch.net.bounds import PATIENCE, HostBounds
 
-__all__ = ["WORTH_ANOTHER_TRY", "FullJitter", "Outage", "RetryListener", "metadata_retrying", "too_long"]
+__all__ = ["WORTH_ANOTHER_TRY", "FullJitter", "Outage", "RetryListener", "metadata_retrying", "too_long", "too_slow"]
 
 RetryListener = Callable[[TransientError, int, float], None]
 """Told of a failure that is tried again: the error, the number of the try that failed, seconds until the next."""
@@ -75,6 +75,15 @@ def too_long(who: str, asked: float, patience: float, *, again: float) -> Patien
         cause="pause",
         floor=again,
         remedy="Run it again later, add a mirror to its entry, or set a longer --host-patience.",
+    )
+
+
+def too_slow(host: str, what: str, bounds: HostBounds) -> PatienceError:
+    """The error for a host that brought next to nothing of ``what`` for as long as it may."""
+    return PatienceError(
+        f"{host} gave less than {bounds.rate} bytes a second of {what} for {bounds.patience:.0f} s.",
+        cause="slow",
+        remedy="Run it again later, add a mirror to its entry, or set a lower --min-rate.",
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from prefetch.errors import AccessError, ContentError, PrefetchError, RevisionError, SourceError
+from prefetch.errors import AccessError, ContentError, PatienceError, PrefetchError, RevisionError, SourceError
 from prefetch.net.client import Session
 from prefetch.net.credentials import Token
 from prefetch.net.daemon import in_daemon_thread
@@ -142,8 +143,16 @@ class HuggingFace:
 
     async def _ask(self, question: Callable[[], T], path: str) -> T:
         """Have the library ask for something below ``path``, when the Hub takes a request."""
+        patience, host = self._session.bounds.patience, self.endpoint.host
         async with self._session.pauses.turn(self.endpoint.join(path)):
-            return await in_daemon_thread(question, name="hub")
+            try:
+                async with asyncio.timeout(patience):
+                    return await in_daemon_thread(question, name="hub")
+            except TimeoutError:
+                # The library gives up when nothing comes; this is for answers that trickle.
+                remedy = "Run it again later, add a mirror to its entry, or set a longer --host-patience."
+                message = f"{host} did not answer whole within the {patience:.0f} s of --host-patience."
+                raise PatienceError(message, cause="slow", remedy=remedy) from None
 
     def _library(self) -> Hub:
         with self._making:

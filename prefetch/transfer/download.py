@@ -7,6 +7,7 @@ from functools import partial as bound
 
 from prefetch.errors import ContentError, Interrupted, PatienceError, PrefetchError, SourceError, SpaceError
 from prefetch.net.origin import Origin, RangesUnsupported
+from prefetch.net.retry import too_slow
 from prefetch.report.events import ModelVerified, Notice, Repaired
 from prefetch.signals import interrupted
 from prefetch.transfer.assembly import Assembly
@@ -164,13 +165,7 @@ class Download:
         """Ask no host any longer that has brought next to nothing for too long, these last ``seconds`` included."""
         origin = self.ranges.mirrors.overdrawn(self._work.segments, seconds)
         if origin is not None:
-            bounds = self._means.bounds
-            message = (
-                f"{origin.host} gave less than {bounds.rate} bytes a second of {self.order.path} for "
-                f"{bounds.patience:.0f} s."
-            )
-            remedy = "Run it again later, add a mirror to its entry, or set a lower --min-rate."
-            self.origin_failed(origin, PatienceError(message, cause="slow", remedy=remedy))
+            self.origin_failed(origin, too_slow(origin.host, self.order.path, self._means.bounds))
 
     async def read_whole(self, origin: Origin, keeper: Segment | None, why: RangesUnsupported) -> None:
         """A host's ranges make no file: fetch it over one connection, ``keeper``'s if that reads from the start."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prefetch.commands.table.command import Command
-from prefetch.commands.table.options import ENDING, OTHERS, OUTPUT, TRUST, TUNING, WATCHED, WHAT, WHERE
+from prefetch.commands.table.options import ENDING, HOSTS, OTHERS, OUTPUT, TRUST, TUNING, WATCHED, WHAT, WHERE
 
 __all__ = ["VOLUME"]
 
@@ -59,6 +59,7 @@ VOLUME: tuple[Command, ...] = (
             "volume",
             "connections",
             "limit_rate",
+            *HOSTS,
             "allow_private",
             *OUTPUT,
         ),
