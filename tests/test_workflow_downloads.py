@@ -241,6 +241,15 @@ def test_check_tells_what_no_manifest_brings(commands: Commands, tmp_path: Path)
     assert "fetches by itself" not in outcome.stderr
 
 
+def test_a_directory_of_a_manifest_brings_what_is_in_it(commands: Commands, tmp_path: Path) -> None:
+    file, manifest = tmp_path / "w.json", tmp_path / "m.yaml"
+    file.write_text(json.dumps(api("DownloadAndLoadFlorence2Model", model="microsoft/Florence-2-base")))
+    for folder, told in (("models/LLM/Florence-2-base/", False), ("models/LLM/Florence-2-large/", True)):
+        manifest.write_text(f"version: 1\nmodels:\n  - path: {folder}\n    source: hf://microsoft/Florence-2-base/\n")
+        outcome = commands.run("workflow", "check", file, "--manifest", manifest)
+        assert outcome.returncode == 0 and ("what no manifest brings" in outcome.stderr) == told
+
+
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [

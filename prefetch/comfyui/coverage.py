@@ -10,7 +10,7 @@ from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of
 from prefetch.comfyui.workflow.findings import WorkflowModel, WorkflowModels
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.naming import AnyOf
-from prefetch.manifest import Model
+from prefetch.manifest import Folder, Model
 
 __all__ = ["Coverage", "Missing", "cover"]
 
@@ -48,9 +48,19 @@ class Coverage:
     fetched: tuple[str, ...] = ()
 
 
-def cover(found: Mapping[str, WorkflowModels], models: Sequence[Model], table: LoaderTable) -> Coverage:
-    """Compare what each workflow (by its file's name) loads with what the manifests hold."""
-    known = _Known(models, table)
+def cover(
+    found: Mapping[str, WorkflowModels],
+    models: Sequence[Model],
+    table: LoaderTable,
+    *,
+    directories: Sequence[Folder] = (),
+) -> Coverage:
+    """Compare what each workflow (by its file's name) loads with what the manifests hold.
+
+    Args:
+        directories: the manifests' directories whose files are not known.
+    """
+    known = _Known(models, table, directories)
     wants: dict[str, list[_Want]] = defaultdict(list)
     fetched: list[str] = []
     for file, item in found.items():
@@ -92,7 +102,7 @@ def _models_wanted(file: str, item: WorkflowModels, known: _Known) -> Iterator[_
 
 def _fetched(file: str, item: WorkflowModels, known: _Known) -> Iterator[str]:
     for one in item.self_downloaded:
-        if not known.has_node_file(node_path_of(one)):
+        if not known.has_node_file(node_path_of(one)) and one.required:
             yield f"{file}: {one.kind} (node {one.node}) fetches by itself what no manifest brings: {one.place}"
 
 
@@ -116,10 +126,13 @@ def _undecided(found: Mapping[str, WorkflowModels]) -> Iterator[str]:
 class _Known:
     """The manifests' entries; what is asked for counts as used."""
 
-    def __init__(self, models: Iterable[Model], table: LoaderTable) -> None:
+    def __init__(self, models: Iterable[Model], table: LoaderTable, directories: Iterable[Folder]) -> None:
         self.used: set[str] = set()
         self.ambiguous: list[str] = []
         self._homes = [(home_of(model.path, table), model) for model in models]
+        self._directories = [
+            node_home(place) for folder in directories for place in (folder.path, folder.node_path or "")
+        ]
         self._table = table
 
     def has_model(self, model: WorkflowModel, by: str) -> bool:
@@ -143,7 +156,8 @@ class _Known:
         if node_path is None:
             return False
         home = node_home(node_path)
-        return self._use(
+        brought = any(directory and home.startswith(directory) for directory in self._directories)
+        return brought | self._use(
             model
             for known, model in self._homes
             if _is_at(known, home) or (model.node_path is not None and _is_at(node_home(model.node_path), home))

@@ -36,7 +36,12 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         raise found.error
     volume = None if settings.volume is None else open_volume(settings)
     wanted = _wanted(settings, volume)
-    coverage = cover(found.workflows, [entry.model for entry in wanted.entries], table)
+    coverage = cover(
+        found.workflows,
+        [entry.model for entry in wanted.entries],
+        table,
+        directories=[entry.folder for entry in wanted.folders],
+    )
     coverage = _without_directories(coverage, wanted, listener)
     if volume is not None:
         coverage = replace(coverage, missing=tuple(_with_files(missing, volume) for missing in coverage.missing))
