@@ -26,8 +26,6 @@ _UNKNOWN_CLASS = (
 )
 _UNKNOWN_INPUT = "folder unknown: the loader table does not know this input of its class"
 _UNKNOWN_ROW = "folder unknown: which node of its group it belongs to cannot be told"
-
-
 _UNKNOWN_TAGS = "whether its class loads the LoRAs that its text names is not known"
 
 
