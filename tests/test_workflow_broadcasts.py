@@ -382,6 +382,14 @@ class TestSubgraphs:
         )
         assert paths(self.host(definition)) == told(True)
 
+    @pytest.mark.parametrize("said", [{"color_restricted": 1}, {"group_restricted": 2}, {"group_regex": "x"}])
+    def test_its_outputs_are_in_no_group_and_of_no_colour(self, said: dict[str, Any]) -> None:
+        image = sender(3, 30, ue=said)
+        image["inputs"][0]["type"] = "IMAGE"
+        links = [(10, 1, 0, 7, 0, "VAE"), (30, 7, 0, 3, 0, "IMAGE")]
+        definition = self.definition([vae(1, "a.safetensors", 10), decoder(10), image], links)
+        assert paths(self.host(definition)) == told(False)
+
     def test_an_instance_that_sends(self) -> None:
         definition = self.definition([vae(1, "a.safetensors", 5)], [(5, 1, 0, -20, 0, "VAE")])
         definition["outputs"][0].update(name="VAE", type="VAE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from prefetch.comfyui.workflow.branches import Branches, own_value
+from prefetch.comfyui.workflow.branches import Branches, Wire, own_value
 from prefetch.comfyui.workflow.entry import Widget
 from prefetch.comfyui.workflow.following import MISSING, Origin, Wires
 from prefetch.comfyui.workflow.graph import Node, Scope
@@ -20,8 +20,6 @@ _CHANGES = frozenset({"randomize", "increment", "decrement"})
 
 _MOST_STEPS = 500
 """So far is a value followed through nodes that hand it on; nobody draws longer ways."""
-
-_Wire = tuple[Scope, str, int | None]
 
 
 @dataclass(slots=True)
@@ -64,8 +62,8 @@ class Arriving:
     def by(self, scope: Scope, link: str) -> Arrival:
         """What a link of this graph brings."""
         found = Arrival([], [], [])
-        pending: deque[_Wire] = deque([(scope, link, None)])
-        seen: set[_Wire] = set()
+        pending: deque[Wire] = deque([(scope, link, None)])
+        seen: set[Wire] = set()
         while pending:
             wire = pending.popleft()
             if wire in seen:
@@ -88,7 +86,7 @@ class Arriving:
             return unwrapped(own_value(node, widget))
         return found.values[0] if found.is_known else MISSING
 
-    def _step(self, origin: Origin, output: int | None, found: Arrival) -> list[_Wire]:
+    def _step(self, origin: Origin, output: int | None, found: Arrival) -> list[Wire]:
         """Note what a link begins with; the links to go on with where it only hands on."""
         node = origin.node
         if node is None:
@@ -107,7 +105,7 @@ class Arriving:
             found.makers.append(node)
         return []
 
-    def _constant(self, node: Node, found: Arrival) -> list[_Wire]:
+    def _constant(self, node: Node, found: Arrival) -> list[Wire]:
         """The value in a node that hands it out; or the link to it."""
         fed = [slot.link for slot in node.slots if slot.link is not None and self._is_fed(node, slot.link)]
         if len(fed) == 1:

@@ -12,13 +12,13 @@ from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.switches import Case, Context, Switch
 from prefetch.comfyui.workflow.widgets import named_values
 
-__all__ = ["Branches", "Way", "own_value"]
+__all__ = ["Branches", "Way", "Wire", "own_value"]
 
 _MOST_LOOKED_AT = 2_000
 _DEEPEST = 40
 _TRUTHS = {"true", "false"}
 
-_Wire = tuple[Scope, str | None, int | None]
+Wire = tuple[Scope, str | None, int | None]
 """A link of a graph; and, where it is a context that comes by it, the position of the value that is wanted of it."""
 
 Telling = Callable[[Node, Widget], object]
@@ -30,12 +30,12 @@ class Way:
     """Where the value of an output comes from.
 
     Attributes:
-        links: the links it may come by, each with the output to ask its beginning for where that is not the link's.
+        links: the links it may come by.
         values: what it may be without a link: texts in the node's own widgets.
         decided: whether there is no more than one; else a run decides.
     """
 
-    links: tuple[tuple[Scope, str, int | None], ...]
+    links: tuple[Wire, ...]
     values: tuple[object, ...] = ()
     decided: bool = True
 
@@ -46,7 +46,7 @@ class Branches:
     def __init__(self, table: LoaderTable, wires: Wires, telling: Telling) -> None:
         self._table, self._wires, self._telling = table, wires, telling
         self._taken: dict[Node, tuple[tuple[Widget, ...], bool] | None] = {}
-        self._bringing: dict[_Wire, bool] = {}
+        self._bringing: dict[Wire, bool] = {}
         self._depth = 0
 
     def behind(self, node: Node, output: int, *, carried: int | None = None) -> Way | None:
@@ -148,7 +148,7 @@ class Branches:
         return (*slots, *(widget for widget in widgets if all(widget.name != slot.name for slot in slots)))
 
     def _way(self, node: Node, names: tuple[Widget, ...], carried: int | None, *, decided: bool) -> Way:
-        links: list[tuple[Scope, str, int | None]] = []
+        links: list[Wire] = []
         values: list[object] = []
         for widget in names:
             slot = node.slot(widget.name)
@@ -171,9 +171,9 @@ class Branches:
 
     def _brings(self, scope: Scope, link: str | None, output: int | None = None) -> bool:
         """Whether a value comes by a link, which nothing muted cuts: as a context's output, or as the link itself."""
-        start: _Wire = (scope, link, output)
-        pending, before = [start], dict[_Wire, _Wire | None]({start: None})
-        found: _Wire | None = None
+        start: Wire = (scope, link, output)
+        pending, before = [start], dict[Wire, Wire | None]({start: None})
+        found: Wire | None = None
         while pending and found is None:
             wire = pending.pop()
             further = () if wire[1] is None else self._behind_wire(wire)
@@ -190,7 +190,7 @@ class Branches:
             found = before[found]
         return self._bringing[start]
 
-    def _behind_wire(self, wire: _Wire) -> Sequence[_Wire] | None:
+    def _behind_wire(self, wire: Wire) -> Sequence[Wire] | None:
         """The links of which one must bring something for this one to do; None where it does."""
         known = self._bringing.get(wire)
         if known is not None:
@@ -200,7 +200,7 @@ class Branches:
             return () if origin.promoted is MISSING else None
         return self._further(origin.node, wire[2])
 
-    def _further(self, node: Node, output: int | None) -> Sequence[_Wire] | None:
+    def _further(self, node: Node, output: int | None) -> Sequence[Wire] | None:
         """The same for what a node hands on; None for one that makes it."""
         context, switch = self._table.contexts.get(node.kind), self._table.switches.get(node.kind)
         if context is not None:
@@ -212,7 +212,7 @@ class Branches:
         return [(node.scope, slot.link, output) for slot in node.slots if slot.name in names]
 
 
-def _context_links(node: Node, context: Context, output: int | None) -> Iterator[_Wire]:
+def _context_links(node: Node, context: Context, output: int | None) -> Iterator[Wire]:
     """What may fill a context, or one value in it: the input of its name, and the contexts that come in."""
     wanted = None if not output or output >= len(context.values) else context.values[output]
     for slot in node.slots:

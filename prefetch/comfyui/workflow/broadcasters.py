@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefetch.comfyui.workflow.drawing import Drawing
+from prefetch.comfyui.workflow.graph import OUTPUTS
 from prefetch.comfyui.workflow.patterns import Pattern, pattern
 from prefetch.comfyui.workflow.reading import as_list, as_map, as_text
 
@@ -68,9 +69,10 @@ class Rules:
     is_old: bool
 
     def allow(self, target: Target, drawing: Drawing) -> bool:
-        """Whether a target may have anything of this sender."""
+        """Whether a target may have anything of this sender. A subgraph's own outputs are in no group, of no colour."""
         return (
             (self.is_old if target.open is None else target.open)
+            and not (target.key == OUTPUTS and (self.in_group or self.in_color or self.group is not None))
             and (self.in_color == 0 or (self.color == target.color) == (self.in_color == 1))
             and (self.title is None or self.title.allows(*target.titles))
             and (self.input is None or self.input.allows(target.shown))

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from prefetch.comfyui.workflow.branches import Branches
+from prefetch.comfyui.workflow.branches import Branches, Wire
 from prefetch.comfyui.workflow.following import MISSING, Wires
-from prefetch.comfyui.workflow.graph import Node, Scope
+from prefetch.comfyui.workflow.graph import Node
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.names import unwrapped
 from prefetch.comfyui.workflow.widgets import Placed
 
 __all__ = ["Text", "Texts", "held_texts"]
-
-
-_Wire = tuple[Scope, str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Texts:
         if slot is None or slot.link is None:
             return Text(tuple(_texts(own)))
         parts, makers = list[str](), list[Node]()
-        pending: list[_Wire] = [(node.scope, slot.link, None)]
+        pending: list[Wire] = [(node.scope, slot.link, None)]
         seen: set[object] = set()
         while pending:
             wire = pending.pop()
@@ -60,7 +57,7 @@ class Texts:
 
     def _made_by(
         self, maker: Node, output: int, carried: int | None, parts: list[str], makers: list[Node]
-    ) -> list[_Wire]:
+    ) -> list[Wire]:
         """Note what a node adds to a text; the links to go on with."""
         if (way := self._branches.behind(maker, output, carried=carried)) is not None:
             parts += [text for value in way.values for text in _texts(value)]
