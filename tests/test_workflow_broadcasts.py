@@ -416,7 +416,20 @@ def test_the_api_form_has_real_links() -> None:
 
 
 class TestStrangers:
-    @pytest.mark.parametrize("expression", ["(a+)+$", "(a|aa)*b", ".*.*.*.*.*.*.*x", "a" * 5000, "(?:" * 150])
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "(a+)+$",
+            "(a|aa)*b",
+            ".*.*.*.*.*.*.*x",
+            "a" * 5000,
+            "(?:" * 150,
+            "a?" * 60 + "b",
+            "(a?)" * 22 + "b",
+            "(a|aa)" * 30 + "b",
+            "a*a*a*(a|b)(a|b)b",
+        ],
+    )
     def test_an_expression_that_takes_for_ever_is_not_tried(self, expression: str) -> None:
         nodes = (vae(1, "a.safetensors", 10), sender(3, 10, ue={"title_regex": expression}))
         assert paths(graph(*nodes, decoder(title="a" * 60 + "!"))) == told(True)

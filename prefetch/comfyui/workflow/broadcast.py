@@ -18,10 +18,11 @@ from prefetch.comfyui.workflow.graph import MUTED, OUTPUTS, Boundary, Link, Scop
 from prefetch.comfyui.workflow.reading import as_list, as_map, as_number, as_text, key_of
 from prefetch.errors import UsageError
 
-__all__ = ["Broadcasts", "broadcasts_in", "connect"]
+__all__ = ["Broadcasts", "Effort", "broadcasts_in", "connect"]
 
 _MOST_EFFORT = 200_000
-_EXPRESSION_EFFORT = 20
+_EXPRESSION_EFFORT = 40
+"""What it costs to try expressions, compared with looking at two types."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -33,18 +34,38 @@ class Broadcasts:
     warnings: tuple[str, ...] = ()
 
 
-def broadcasts_in(drawn: Mapping[str, Any], links: Mapping[str, Link]) -> Broadcasts:
+class Effort:
+    """How much was compared in all graphs of one workflow."""
+
+    def __init__(self) -> None:
+        self._spent = 0
+
+    def spend(self, sent: Broadcast) -> None:
+        """Count a comparison with a sender.
+
+        Raises:
+            UsageError: there are more senders and inputs to compare than anyone ever drew.
+        """
+        self._spent += 1 if sent.is_plain else _EXPRESSION_EFFORT
+        if self._spent > _MOST_EFFORT:
+            raise UsageError(
+                "The workflow's nodes broadcast to more inputs than anyone ever drew.",
+                remedy="Export the workflow for the API: there the links are real ones.",
+            )
+
+
+def broadcasts_in(drawn: Mapping[str, Any], links: Mapping[str, Link], effort: Effort) -> Broadcasts:
     """What is broadcast in one graph, beside the links that are drawn in it.
 
     Raises:
-        UsageError: there are more senders and inputs to compare than anyone ever drew.
+        UsageError: with this graph, it is more than anyone ever drew.
     """
     drawing = Drawing(drawn, links)
     recorded = as_list(as_map(drawn.get("extra")).get("ue_links"))
     if recorded and _is_fresh(recorded, drawing):
         return Broadcasts(tuple(_recorded(recorded, list(_targets(drawing)))))
     senders = [broadcast for key in drawing.nodes for broadcast in broadcasts_of(key, drawing)]
-    return _Matching(drawing, senders).all(_targets(drawing)) if senders else Broadcasts()
+    return _Matching(drawing, senders, effort).all(_targets(drawing)) if senders else Broadcasts()
 
 
 def connect(scope: Scope, links: tuple[Link, ...]) -> None:
@@ -67,8 +88,8 @@ def _ended(end: Boundary, link: str | None) -> Boundary:
 class _Matching:
     """Who gets what: the sender of the highest priority, and none where two have the same."""
 
-    def __init__(self, drawing: Drawing, senders: list[Broadcast]) -> None:
-        self._drawing, self._effort = drawing, 0
+    def __init__(self, drawing: Drawing, senders: list[Broadcast], effort: Effort) -> None:
+        self._drawing, self._effort = drawing, effort
         self._by_type: dict[str, list[Broadcast]] = defaultdict(list)
         for sent in sorted(senders, key=lambda sent: -sent.priority):
             for kind in sent.types:
@@ -92,18 +113,10 @@ class _Matching:
         for sent in self._by_type.get(target.type, ()):
             if len(found) == 2 or (found and sent.priority < found[0].priority):
                 break
-            self._spend(sent)
+            self._effort.spend(sent)
             if sent.fits(target, self._drawing):
                 found.append(sent)
         return found
-
-    def _spend(self, sent: Broadcast) -> None:
-        self._effort += 1 if sent.is_plain else _EXPRESSION_EFFORT
-        if self._effort > _MOST_EFFORT:
-            raise UsageError(
-                "The workflow's nodes broadcast to more inputs than anyone ever drew.",
-                remedy="Export the workflow for the API: there the links are real ones.",
-            )
 
 
 def _tie(target: Target, best: list[Broadcast]) -> str:

@@ -154,7 +154,7 @@ def is_broadcaster(node: Mapping[str, Any]) -> bool:
 def broadcasts_of(key: str, drawing: Drawing) -> Iterator[Broadcast]:
     """What a node sends: nothing unless it broadcasts, and is neither muted nor bypassed."""
     node = drawing.nodes[key]
-    converted = as_map(node.get("properties")).get("ue_convert") is True
+    converted = as_map(node.get("properties")).get("ue_convert") in (True, 1)
     if not drawing.is_live(key) or not (converted or is_broadcaster(node)):
         return
     said = _settings(node)

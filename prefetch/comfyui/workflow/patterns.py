@@ -8,9 +8,9 @@ __all__ = ["Pattern", "pattern"]
 
 _LONGEST, _LONGEST_TEXT = 200, 64
 _REPEATED_GROUP = re.compile(r"\)[*+{]")
-_REPEAT = re.compile(r"[*+{]")
-_MOST_REPEATS = 3
-"""With so many repeats, none of them inside another, a text of 64 characters is tried in some milliseconds."""
+_REPEAT, _CHOICE = re.compile(r"[*+{]"), re.compile(r"(?<!\()\?|\|")
+_REPEAT_WAYS, _CHOICE_WAYS, _MOST_WAYS = 32, 2, 2**16
+"""How many ways to fit a short text each part may multiply; so many in all are tried in some milliseconds."""
 
 
 class Pattern:
@@ -35,7 +35,9 @@ def pattern(text: object, *, inverted: bool = False) -> Pattern | None:
     """The expression in a text; None where it says nothing, is none, or could take for ever."""
     if not isinstance(text, str) or text in ("", ".*") or len(text) > _LONGEST:
         return None
-    if _REPEATED_GROUP.search(text) or len(_REPEAT.findall(text)) > _MOST_REPEATS:
+    choices = len(_CHOICE.findall(text)) if "(" in text or "?" in text else 0
+    ways = _REPEAT_WAYS ** len(_REPEAT.findall(text)) * _CHOICE_WAYS**choices
+    if _REPEATED_GROUP.search(text) or ways > _MOST_WAYS:
         return None
     try:
         return Pattern(re.compile(text), inverted=inverted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prefetch.comfyui.workflow.broadcast import Broadcasts, broadcasts_in, connect
+from prefetch.comfyui.workflow.broadcast import Broadcasts, Effort, broadcasts_in, connect
 from prefetch.comfyui.workflow.definitions import Definitions
 from prefetch.comfyui.workflow.graph import (
     BYPASSED,
@@ -47,6 +47,7 @@ class _Reader:
         self._definitions = Definitions(as_map(document.get("definitions")).get("subgraphs"))
         self._groups = as_map(as_map(document.get("extra")).get("groupNodes"))
         self._broadcasts: dict[tuple[str, ...], Broadcasts] = {}
+        self._effort = Effort()
         self._nodes = 0
 
     @property
@@ -76,7 +77,7 @@ class _Reader:
     def _broadcast(self, drawn: Mapping[str, Any], links: Mapping[str, Link], kind: tuple[str, ...]) -> Broadcasts:
         """What is broadcast in a graph: in the top one (), or in each instance of a subgraph alike."""
         if kind not in self._broadcasts:
-            self._broadcasts[kind] = broadcasts_in(drawn, links)
+            self._broadcasts[kind] = broadcasts_in(drawn, links, self._effort)
         return self._broadcasts[kind]
 
     def _count(self) -> None:
