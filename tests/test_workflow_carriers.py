@@ -6,6 +6,7 @@ import io
 import json
 import random
 import struct
+import subprocess
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -243,3 +244,13 @@ def test_the_servers_form_with_more_nodes_than_anyone_draws() -> None:
     nodes = {str(number): {"class_type": "VAELoader", "inputs": {}} for number in range(20_001)}
     with pytest.raises(UsageError, match="more than 20000 nodes"):
         models_in(json.dumps(nodes).encode(), table=TABLE)
+
+
+def test_a_video_through_a_pipe(commands: Commands) -> None:
+    words = commands.argv("workflow", "models", "/dev/stdin")
+    small = (MEDIA / "fragmented.mp4").read_bytes()
+    done = subprocess.run(words, input=small, env=commands.environment(), capture_output=True)
+    assert (done.returncode, b"wan.safetensors" in done.stdout) == (0, True)
+    large = small + bytes(32 << 20)
+    done = subprocess.run(words, input=large, env=commands.environment(), capture_output=True)
+    assert (done.returncode, b"larger than 32 MiB. Give the file itself" in done.stderr) == (2, True)

@@ -53,8 +53,7 @@ def read_document(file: Path | bytes) -> Document:
         return _from_file(io.BytesIO(file), "the data")
     with _opened(file) as opened:
         try:
-            # A pipe is read as far as a workflow's own file may go.
-            return _from_file(opened if opened.seekable() else io.BytesIO(opened.read(_MAX_BYTES + 1)), str(file))
+            return _from_file(opened if opened.seekable() else _taken_in(opened, str(file)), str(file))
         except OSError as error:
             raise _unreadable(file, error) from None
 
@@ -64,6 +63,14 @@ def _opened(file: Path) -> IO[bytes]:
         return open_file(file)
     except (OSError, ValueError) as error:
         raise _unreadable(file, error) from None
+
+
+def _taken_in(pipe: IO[bytes], name: str) -> IO[bytes]:
+    """What comes through a pipe, in which nothing can be skipped."""
+    data = pipe.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise UsageError(f"{name} is larger than {_MAX_BYTES // 2**20} MiB.", remedy="Give the file itself, no pipe.")
+    return io.BytesIO(data)
 
 
 def _unreadable(file: Path, error: Exception) -> UsageError:
