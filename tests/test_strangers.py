@@ -56,6 +56,19 @@ def folder(place: Path) -> None:
     (place / "x").write_text("x")
 
 
+def deep(place: Path) -> None:
+    """Directories in one another, deeper than a stack or a path goes."""
+    place.mkdir()
+    number = os.open(place, os.O_RDONLY)
+    for _ in range(2200):
+        os.mkdir("d", dir_fd=number)
+        below = os.open("d", os.O_RDONLY, dir_fd=number)
+        os.close(number)
+        number = below
+    os.close(os.open("x", os.O_CREAT, dir_fd=number))
+    os.close(number)
+
+
 def link(place: Path) -> None:
     place.symlink_to("/etc/passwd")
 
@@ -79,6 +92,7 @@ MET: list[tuple[str, Put]] = [
     ("claims/\x1b[2J", text("")),
     (os.fsdecode(b"claims/\xff"), text("")),
     ("tmp/folder", folder),
+    ("tmp/deep", deep),
 ]
 """What a run meets: all that it reads of others. KEY is another one for each."""
 

@@ -25,6 +25,7 @@ from prefetch.volume.identity import Identity
 from prefetch.volume.owner import Owner
 from prefetch.volume.paths import is_model_path
 from prefetch.volume.reading import Unfit, read_below
+from prefetch.volume.trees import remove_all
 from prefetch.volume.untrusted import OPTIONAL_COUNT, Kinds, decode, has_fields
 
 __all__ = ["DIRECTORY", "Claim", "Own", "Seen", "beat", "fits", "held", "highest", "key_of", "read", "release", "take"]
@@ -178,7 +179,7 @@ def take(directory: int, key: str, claim: Claim, *, outbid: Seen | None = None) 
         former = before.path if before is not None else None
     if number == LAST:
         # Nobody counts that far: a stranger wrote it, and there is no number above it that could be ours.
-        files.remove_all((f"{key}.{LAST}",), dir_fd=directory)
+        remove_all((f"{key}.{LAST}",), dir_fd=directory)
         number = highest(directory).get(key, 0)
     own = Own(key, number + 1, claim, former)
     if not _create(directory, own):

@@ -31,7 +31,6 @@ __all__ = [
     "pin_modified",
     "read_into",
     "remove",
-    "remove_all",
     "replace",
     "write_at",
 ]
@@ -215,15 +214,3 @@ def remove(name: str, *, dir_fd: int) -> None:
     """Unlink, if it is there."""
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=dir_fd)
-
-
-def remove_all(names: Iterable[str], *, dir_fd: int) -> None:
-    """Remove whatever stands under these names, a directory with all that is in it; no link is followed."""
-    for name in names:
-        status = lstat(name, dir_fd=dir_fd)
-        if status is not None and stat.S_ISDIR(status.st_mode):
-            import shutil  # for what a stranger put there
-
-            shutil.rmtree(name, dir_fd=dir_fd)
-        else:
-            remove(name, dir_fd=dir_fd)

@@ -25,6 +25,7 @@ from prefetch.volume.identity import Identity
 from prefetch.volume.journal import MOST, Journal, claim_lines, header_line, parse
 from prefetch.volume.owner import Owner
 from prefetch.volume.reading import Unfit, open_below
+from prefetch.volume.trees import remove_all
 
 __all__ = [
     "NAMES",
@@ -160,7 +161,7 @@ def open_data(directory: int, generation: Generation, flags: int) -> int:
 
 def remove(directory: int, generation: Generation) -> None:
     """Delete a pair that is ours or free, the data first: a journal alone claims nothing."""
-    files.remove_all((generation.data, generation.journal), dir_fd=directory)
+    remove_all((generation.data, generation.journal), dir_fd=directory)
 
 
 def clear_dead(directory: int) -> None:

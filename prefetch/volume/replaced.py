@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from prefetch.volume import files
 from prefetch.volume.layout import Volume
+from prefetch.volume.trees import files_below
 
 __all__ = ["Replaced", "find_replaced"]
 
@@ -21,5 +23,6 @@ class Replaced:
 def find_replaced(volume: Volume) -> list[Replaced]:
     """Every file that is kept there, by path; a link counts as itself."""
     with files.os_errors("reading what was replaced"):
-        found = (path for path in (volume.state / "replaced").rglob("*") if path.is_symlink() or not path.is_dir())
-        return [Replaced(str(path.relative_to(volume.root)), path.lstat().st_size) for path in sorted(found)]
+        kept = files_below(volume.state / "replaced")
+        found = [Replaced(os.path.relpath(e.path, volume.root), e.stat(follow_symlinks=False).st_size) for e in kept]
+        return sorted(found, key=lambda file: file.path)

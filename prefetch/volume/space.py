@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from prefetch.errors import OutgrownError, SpaceError
 from prefetch.report.humanize import size as human
 from prefetch.volume import files, generations
 from prefetch.volume.layout import Volume
+from prefetch.volume.trees import files_below
 
 __all__ = ["Room", "SpareRoom", "check_space", "measure", "used_bytes"]
 
@@ -30,7 +28,7 @@ def used_bytes(volume: Volume) -> int:
     partials = f"{volume.state}/partial/"
     seen: set[tuple[int, int]] = set()
     total = 0
-    for entry in _files(volume.root):
+    for entry in files_below(volume.root):
         try:
             status = entry.stat(follow_symlinks=False)
         except OSError:
@@ -115,18 +113,3 @@ class SpareRoom:
         with self._lock:
             if self._left is not None:
                 self._left += count
-
-
-def _files(directory: Path) -> Iterator[os.DirEntry[str]]:
-    pending = [os.fspath(directory)]
-    while pending:
-        try:
-            with os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    else:
-                        yield entry
-        except OSError:
-            # What we may not read we cannot count, and it is no reason not to begin.
-            continue

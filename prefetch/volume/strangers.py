@@ -18,6 +18,7 @@ from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import is_draft
 from prefetch.volume.listings import LISTINGS
 from prefetch.volume.scrubbing import SCRUB
+from prefetch.volume.trees import remove_all
 
 __all__ = ["Stranger", "find_strangers", "remove_stranger"]
 
@@ -51,7 +52,7 @@ def remove_stranger(volume: Volume, path: str) -> bool:
             return True
         if _FITS[parent](name, directory):
             return files.lstat(name, dir_fd=directory) is None
-        files.remove_all((name,), dir_fd=directory)
+        remove_all((name,), dir_fd=directory)
     return True
 
 
