@@ -16,7 +16,7 @@ from prefetch.volume import documents, files
 from prefetch.volume.documents import Kind
 from prefetch.volume.layout import Volume
 from prefetch.volume.paths import is_model_path
-from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
+from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields, is_text
 
 __all__ = [
     "APPLIED",
@@ -145,7 +145,7 @@ def _is_include(document: Any) -> bool:
 def _is_model(document: Any) -> bool:
     if not isinstance(document, dict) or not has_fields(document, _OF_MODEL):
         return False
-    groups = all(isinstance(group, str) for group in document["groups"])
+    groups = all(map(is_text, document["groups"]))
     node_path = document["node_path"]
     return groups and is_model_path(document["path"]) and (node_path is None or is_model_path(node_path))
 

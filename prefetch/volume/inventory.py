@@ -17,7 +17,7 @@ from prefetch.volume.documents import Kind, encode
 from prefetch.volume.layout import Volume
 from prefetch.volume.paths import is_model_path
 from prefetch.volume.reading import Unfit, read_below
-from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields
+from prefetch.volume.untrusted import OPTIONAL_TEXT, Kinds, has_fields, is_text
 
 __all__ = ["BATCHES", "DIGESTS", "RECORDS", "Inventory", "Record", "matches", "modified"]
 
@@ -217,7 +217,7 @@ def _record(document: Mapping[str, Any]) -> Record | None:
     if not has_fields(document, _FIELDS) or not is_model_path(document["path"]):
         return None
     groups, node_path = document["groups"], document["node_path"]
-    if not all(isinstance(group, str) for group in groups) or not (node_path is None or is_model_path(node_path)):
+    if not all(map(is_text, groups)) or not (node_path is None or is_model_path(node_path)):
         return None
     return Record(**{name: document[name] for name in _FIELDS if name != "groups"}, groups=tuple(groups))
 
