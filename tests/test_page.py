@@ -129,6 +129,13 @@ def test_the_total_counts_what_is_there_and_what_others_fetch(expected: dict[str
     assert text(parts_of(view_of(board))["total"]) == total
 
 
+def test_no_full_bar_stands_beside_what_is_not_done() -> None:
+    board = board_of(RunStarted("/v", 2), done("a"), ModelFailed("b", "source", "Gone."), finished(1), expected=AB)
+    parts = parts_of(view_of(board))
+    assert "Not done: 1 of 2 models there" in parts["headline"]
+    assert 'max="2" value="1"' in parts["total"] and "<b>50.0%</b> 1 of 2 models" in parts["total"]
+
+
 def test_the_figures_of_a_run_under_way() -> None:
     board = board_of(
         RunStarted("/v", 2),

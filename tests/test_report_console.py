@@ -70,25 +70,28 @@ def moving(done: int, size: int | None = 15_406_608_896, speed: float = 120e6) -
 def test_a_row_a_model_and_a_total() -> None:
     events: list[Event] = [ModelStarted("models/vae/v.safetensors", "huggingface.co", 9_000, 0), moving(5_000_000_000)]
     assert draw(events) == [
-        "Wan2.2-I2V-A14B-HighNoise-Q8_0.gguf    ━━━─────────   32.5%  120.0 MB/s   1m27s",
-        "v.safetensors                          asking huggingface.co, 9.0 kB",
-        "1/7 models, 16 connections             ━───────────   13.5%  120.0 MB/s   4m27s",
+        "Wan2.2-I2V-A14…Noise-Q8_0.gguf   32.5%       5.0 GB/15.4 GB  120.0 MB/s   1m27s",
+        "v.safetensors                   asking huggingface.co, 9.0 kB",
+        "1/7 models, 16 connections       13.5%       5.0 GB/37.0 GB  120.0 MB/s   4m27s",
     ]
+    assert draw(events, width=100)[0] == (
+        "Wan2.2-I2V-A14B-HighNoise-Q8_0.gguf   ━━━─────────   32.5%       5.0 GB/15.4 GB  120.0 MB/s   1m27s"
+    )
 
 
 @pytest.mark.parametrize(
     ("events", "ends"),
     [
-        ([moving(0, speed=0)], "0.0%     waiting       -"),
-        ([Retried(HIGH, "cdn", "reset", "Reset.", 2, 0.5), moving(5, speed=0)], "0.0%       reset       -"),
+        ([moving(0, speed=0)], "15.4 GB     waiting       -"),
+        ([Retried(HIGH, "cdn", "reset", "Reset.", 2, 0.5), moving(5, speed=0)], "15.4 GB       reset       -"),
         (
             [Retried(HIGH, "cdn", "reset", "Reset.", 2, 0.5), moving(5, speed=1), moving(5, speed=0)],
-            "0.0%     waiting       -",
+            "15.4 GB     waiting       -",
         ),
-        ([Retried(HIGH, "cdn", "cdn_403", "No.", 1, 0.5), moving(5, speed=0)], "0.0%    HTTP 403       -"),
-        ([moving(5, speed=1)], "0.0%       1 B/s       -"),
-        ([moving(15_406_608_896)], "100%   verifying       -"),
-        ([moving(5, size=None)], "?  120.0 MB/s       -"),
+        ([Retried(HIGH, "cdn", "cdn_403", "No.", 1, 0.5), moving(5, speed=0)], "15.4 GB    HTTP 403       -"),
+        ([moving(5, speed=1)], "15.4 GB       1 B/s       -"),
+        ([moving(15_406_608_896)], "15.4 GB   verifying       -"),
+        ([moving(5, size=None)], "5 B/?  120.0 MB/s       -"),
         ([Verifying("models/old.pth", 5_000_000)], "hashing, 5.0 MB"),
         ([Retried("models/a", "hub", "dns", "No name.", 1, 0.5)], "asking hub again, unknown size"),
     ],

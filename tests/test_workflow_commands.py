@@ -135,13 +135,13 @@ def test_rows_of_a_catalog_that_cannot_be_used_are_told(commands: Commands, work
     told = [line for line in outcome.stderr.splitlines() if "cannot be used" in line]
     assert [line.partition(": ")[2].partition(": ")[0] for line in told] == [str(listed)] * 7 + [str(table)]
     words = [
-        "entry 1 ('a.safetensors') cannot be used: https://h.example/d/ is a directory",
-        "entry 2 ('b.safetensors') cannot be used: https://h.example/b.safetensors?… carries a credential",
-        "entry 3 ('c.safetensors') cannot be used: a source over plain http:// needs a sha256",
-        "entry 4 ('<huggingface>') cannot be used: it is a whole repository",
-        "entry 5 ('../../d.safetensors') cannot be used: ",
-        "entry 6 ('e.safetensors') cannot be used: it has no folder and no address",
-        "entry 7 cannot be used: it has no name and no folder and no address",
+        "entry 2 ('a.safetensors') cannot be used: https://h.example/d/ is a directory",
+        "entry 3 ('b.safetensors') cannot be used: https://h.example/b.safetensors?… carries a credential",
+        "entry 4 ('c.safetensors') cannot be used: a source over plain http:// needs a sha256",
+        "entry 5 ('<huggingface>') cannot be used: it is a whole repository",
+        "entry 6 ('../../d.safetensors') cannot be used: ",
+        "entry 7 ('e.safetensors') cannot be used: it has no folder and no address",
+        "entry 8 cannot be used: it has no name and no folder and no address",
         "line 3 ('x.safetensors') cannot be used: Nothing is known of the scheme 'civitia:'",
     ]
     assert all(word in line for word, line in zip(words, told, strict=True)), told

@@ -155,7 +155,7 @@ def _manager_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise UsageError(
             f"{file}: this is no list of models.", remedy="A catalog is a manifest, a CSV table or a model-list.json."
         )
-    for number, item in enumerate(rows):
+    for number, item in enumerate(rows, start=1):
         row = item if isinstance(item, dict) else {}
         folder = str(row.get("save_path") or "default")
         kind = str(row.get("type") or "").casefold()

@@ -66,16 +66,21 @@ def _activity(view: View) -> str:
 
 def _share(view: View) -> tuple[int, int]:
     """What is there of all that is wanted, in bytes; where these are not known, of the transfer or of the models."""
+    return _bytes(view) or (view.ended, view.wanted)
+
+
+def _bytes(view: View) -> tuple[int, int] | None:
+    """The share in bytes; None where only models can be counted: of one that failed, nobody may know the size."""
+    if not view.running and view.last_run is not None and not view.last_run.ok:
+        return None
     if view.size:
         return view.done, view.size
-    if view.progress.bytes_total:
-        return view.progress.bytes_done, view.progress.bytes_total
-    return view.ended, view.wanted
+    return (view.progress.bytes_done, view.progress.bytes_total) if view.progress.bytes_total else None
 
 
 def _total(view: View) -> str:
     done, whole = _share(view)
-    if view.size or view.progress.bytes_total:
+    if _bytes(view) is not None:
         text = f"{humanize.size(done)} of {humanize.size(whole)}"
     else:
         text = f"{done:,} of {humanize.count(whole, 'model')}"

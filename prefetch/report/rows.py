@@ -17,6 +17,7 @@ Row: TypeAlias = Sequence[tuple[str, str]]
 _GAP = "  "
 _SHARE = 6
 _SPEED = 10
+_AMOUNT = 19
 _LONGEST_NAME = 76
 
 
@@ -31,8 +32,9 @@ class _Columns:
 
 
 def _columns(width: int) -> _Columns:
-    bar = 24 if width >= 140 else 12 if width >= 64 else 0
-    amount = 19 if width >= 120 else 0
+    # In 80 characters the bytes say more than a bar.
+    bar = 24 if width >= 140 else 12 if width >= 100 else 0
+    amount = _AMOUNT if width >= 72 else 0
     eta = 6 if width >= 50 else 0
     name = width - 1 - sum(other + len(_GAP) for other in (bar, _SHARE, amount, _SPEED, eta) if other)
     return _Columns(min(max(name, 4), _LONGEST_NAME), bar, amount, eta)

@@ -92,6 +92,7 @@ PARTS = {
     "openssl": Part("openssl", ("openssl",)),
     "prometheus": Part("prometheus", ("prometheus", "promtool")),
     "pushgateway": Part("prometheus-pushgateway", ("prometheus-pushgateway",)),
+    "tmux": Part("tmux", ("tmux",)),
     "wget": Part("wget", ("wget",)),
 }
 
