@@ -64,9 +64,9 @@ class Salvage:
 def salvage(models: Iterable[ModelAccount], catalog: Catalog, table: LoaderTable) -> Salvage:
     """What an image's models are as a manifest, each with its source where the catalog or the Hub's cache knows it."""
     state = _Sorting(catalog, table)
-    seen = sorted(((path, model) for model in models for path in _names(model)), key=lambda pair: pair[0])
-    for path, model in seen:
-        state.take(path, model)
+    seen = [(path, model, cached) for model in models for cached in [_by_cache(model)] for path in _names(model)]
+    for path, model, cached in sorted(seen, key=lambda each: each[0]):
+        state.take(path, model, cached)
     return Salvage(tuple(state.entries.values()), tuple(state.left), tuple(state.packaged))
 
 
@@ -87,10 +87,11 @@ class _Sorting:
     table: LoaderTable
     entries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     left: list[Left] = field(default_factory=list)
+    open: set[tuple[str | None, str | None, str]] = field(default_factory=set)
     packaged: list[str] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
 
-    def take(self, found: str, model: ModelAccount) -> None:
+    def take(self, found: str, model: ModelAccount, cached: Mapping[str, Any]) -> None:
         parts = found.split("/")
         if not _PACKAGES.isdisjoint(parts):
             self.packaged.append(found)
@@ -98,13 +99,15 @@ class _Sorting:
         sha256 = model.sha256.hex()
         offer = self.catalog.content(sha256)
         place = dict(_place(parts, offer))
-        proven = offer.fields if offer else _by_cache(model)
+        proven = offer.fields if offer else cached
         known = proven or self._by_name(place)
         entry = {**place, **known, "sha256": sha256, "size": model.size}
         if self.entries.get(place.get("path", "")) == entry:
             return
         if reason := self._hindrance(found, place) or ("" if proven else _unknown(known)):
-            if all(left.entry != entry for left in self.left):
+            where = (place.get("path"), place.get("node_path"), sha256)
+            if where not in self.open:
+                self.open.add(where)
                 self.left.append(Left(found, entry, reason))
         else:
             self.entries[place["path"]] = entry

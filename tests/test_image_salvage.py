@@ -292,6 +292,16 @@ def test_folders_linked_into_one_another_and_links_in_circles_end(tmp_path: Path
     assert time.monotonic() - start < 20
 
 
+def test_very_many_names_of_one_model_are_told_in_time(tmp_path: Path) -> None:
+    layer = LayerMaker().file("opt/x.safetensors", body(VAE))
+    for number in range(12_000):
+        layer.symlink(f"models/{number}.safetensors", "/opt/x.safetensors")
+    begun = time.process_time()
+    added, left = salvaged(tmp_path, layer)
+    assert (added, len(left)) == ([], 10_001)
+    assert time.process_time() - begun < 4
+
+
 def test_an_image_with_a_cache_becomes_a_manifest_with_nothing_left_open(commands: Commands) -> None:
     link = LayerMaker("RUN ln -s").symlink(LINK, f"/{HUBS[0]}/{REPOSITORY}/snapshots/{COMMIT}/model.safetensors")
     archive, output = docker_archive(commands.home / "i.tar", [cached(HUBS[0]), link]), commands.home / "m.yaml"
