@@ -12,7 +12,7 @@ import os
 import random
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from prefetch.volume.history import HISTORY, PastRun, remember_run
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import BATCHES, RECORDS, Inventory, Record
 from prefetch.volume.jobs import JOBS, PodJob, write_job
-from prefetch.volume.journal import RELEASED, claim_lines, header_line
+from prefetch.volume.journal import MOST, RELEASED, claim_lines, header_line
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_leftovers
 from prefetch.volume.listings import LISTINGS, RememberedFile, write_listing
@@ -79,7 +79,11 @@ YAML = b"""\
 # and behind them.
 version: 1
 models:
-  # The VAE of all workflows; see the notes of the team.
+  # The VAE of all workflows; see the notes of the team:
+  #   - which version it is, and why not the one before,
+  #   - who tried it, and on what,
+  #   - what else it goes with.
+
   - path: models/vae/a.safetensors
     source: hf://acme/models@main/a.safetensors
     sha256: abababababababababababababababababababababababababababababababab
@@ -159,7 +163,7 @@ def read_manifest(data: bytes) -> bool:
 
 
 def test_manifests(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    kind = Input((MANIFEST, YAML), (json_or_text,) * 5 + (cut_and_flipped,), read_manifest, 1500)
+    kind = Input((MANIFEST, YAML), (*[json_or_text] * 8, cut_and_flipped), read_manifest, 1500)
     try_all(kind, "manifests", tmp_path, record_property)
 
 
@@ -271,6 +275,45 @@ def test_journals(volume: Volume, record_property: Callable[[str, object], None]
     try_all(kind, "journals", volume.root, record_property)
 
 
+def large_journals() -> Iterator[bytes]:
+    header = header_line(Identity("models/x", 400_000 * BLOCK_SIZE, HASH, "u", None), OWNER)
+    digests = random.Random(1).randbytes(16 * 330_000)
+    yield header + claim_lines({n: digests[16 * n : 16 * n + 16] for n in range(330_000)}, size=400_000 * BLOCK_SIZE)
+    yield header + b"\n" * (MOST - len(header))
+    yield b"\n" * MOST
+
+
+def test_the_largest_journals(volume: Volume) -> None:
+    with volume.writing("partial"):
+        place = volume.state / "partial" / f"{HASH}.1.journal"
+    place.with_suffix(".data").touch()
+    os.truncate(place.with_suffix(".data"), 400_000 * BLOCK_SIZE)
+    claimed = []
+    for text in large_journals():
+        place.write_bytes(text)
+        with bounded("a journal"):
+            claimed += [partial.bytes_here for partial in find_unfinished(volume)]
+    assert claimed == [330_000 * BLOCK_SIZE, 0]
+
+
+def large_documents() -> Iterator[bytes]:
+    yield b"{}," * 990_000
+    yield b'"ab",' * 1_990_000
+    yield b",".join(b'{"%d":1}' % number for number in range(600_000)) + b","
+    yield b'"%b","\xf0\x9f\x98\x80",' % (b"a" * (23 << 20))
+    yield b"{}," * 7_000_000
+
+
+def test_the_largest_documents(volume: Volume) -> None:
+    with volume.writing("inventory"):
+        place = volume.state / "inventory" / "batch.000000000001.0123456789abcdef.json"
+    for items in large_documents():
+        place.write_bytes(b'{"records":[' + items + b"0]}")
+        with bounded("a batch of records"):
+            assert list(Inventory(volume).all()) == []
+    assert volume.set_aside == {f"inventory/{place.name}"}
+
+
 RECORD = Record(
     path="models/vae/x", size=SIZE, mtime=1_700_000_000, sha256=HASH, source="hf://acme/x/x", url="https://host.test/x",
     commit="ef" * 20, pinned=True, placed=True, node_path=None, groups=("i2v",),
@@ -319,7 +362,7 @@ def test_records(volume: Volume, document: Kind[Any], record_property: Callable[
 
 def test_claims(volume: Volume, record_property: Callable[[str, object], None]) -> None:
     claim = Claim(owner=OWNER, path="models/x", size=SIZE, life_ms=60_000, released=True)
-    base = Own(HASH, 1, claim).content()
+    base = Own(HASH, 1, claim, token=b"0" * 32).content()
     ours = Claim(owner=Owner.current(), path="models/x", size=SIZE, life_ms=60_000)
 
     place = volume.state / claims.DIRECTORY

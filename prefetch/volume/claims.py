@@ -206,7 +206,7 @@ def release(directory: int, own: Own) -> None:
         return
     for key, number in _all(directory):
         if key == own.key and number < own.number:
-            files.remove(f"{key}.{number}", dir_fd=directory)
+            remove_all((f"{key}.{number}",), dir_fd=directory)
 
 
 def _all(directory: int) -> list[tuple[str, int]]:
