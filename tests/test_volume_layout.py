@@ -85,6 +85,14 @@ def test_a_format_that_is_none_is_refused(volume: Volume, text: str) -> None:
         Volume.open(volume.root)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda file: file.write_text("1\n" * 64)])
+def test_a_format_that_is_no_small_file_is_refused(volume: Volume, make: Callable[[Path], object]) -> None:
+    volume.state.mkdir()
+    make(volume.state / "FORMAT")
+    with pytest.raises(UsageError, match="not written by prefetch"):
+        Volume.open(volume.root)
+
+
 def test_a_state_directory_without_a_format_was_just_being_made(volume: Volume) -> None:
     volume.state.mkdir()
     volume.prepare()
