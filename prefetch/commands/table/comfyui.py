@@ -46,7 +46,7 @@ COMFYUI: tuple[Command, ...] = (
         options=("workflow_files", "output", "catalog", "loaders", *OUTPUT),
         examples=(
             ("prefetch workflow manifest workflow.json -o models.yaml", "a new manifest, or add to one"),
-            ("prefetch workflow manifest *.json --catalog manifests/", "print one"),
+            ("prefetch workflow manifest workflows/*.json --catalog manifests/", "print one"),
         ),
         load="prefetch.commands.workflow_manifest:main",
     ),
