@@ -17,7 +17,7 @@ from prefetch.demo.server import DemoServer, running_origin
 from prefetch.volume.layout import Volume
 from prefetch.volume.space import used_bytes
 from tests.support.commands import Commands
-from tests.support.models import BLOCK, Wanted, assert_whole, journals, repo_of, wanted
+from tests.support.models import BLOCK, Wanted, assert_whole, journals, repo_of, sha256_of, wanted
 from tests.support.runs import Runs
 
 MODELS = wanted(5 * BLOCK, 70_000)
@@ -53,6 +53,12 @@ def unsized(origin: DemoServer, size: int) -> dict[str, str]:
     return {"path": "models/unsized.dat", "source": origin.put_file("unsized.dat", content)}
 
 
+def elsewhere(origin: DemoServer, model: Wanted) -> str:
+    """A mirror of the model at another host name."""
+    origin.put_file(model.name, model.content)
+    return origin.endpoint.replace("127.0.0.1", "localhost") + f"/files/{model.name}"
+
+
 def test_a_body_without_end_stops_at_the_quota_and_the_others_come(runs: Runs, origin: DemoServer) -> None:
     (runs.volume / "mine.txt").write_bytes(bytes(1000))
     known = sum(model.content.size for model in MODELS)
@@ -71,6 +77,14 @@ def test_a_body_without_end_stops_at_the_quota_and_the_others_come(runs: Runs, o
     assert not journals(runs.volume), "what has no end holds no room"
 
 
+def test_a_body_without_end_is_left_for_the_mirror(runs: Runs, origin: DemoServer) -> None:
+    model = MODELS[0]
+    entry = model.entry(**unsized(origin, 1 << 44), size=None, mirrors=[elsewhere(origin, model)])
+    outcome = runs.run("--quota", str(model.content.size + 1_000_000), entries=[entry])
+    assert outcome.returncode == 0, outcome.stderr
+    assert sha256_of(runs.volume / entry["path"]) == model.content.sha256
+
+
 def test_a_model_of_unknown_size_that_fits_exactly_is_there(runs: Runs, origin: DemoServer) -> None:
     entry = unsized(origin, 3 * BLOCK + 5)
     room = 3 * BLOCK + 5
@@ -84,12 +98,6 @@ def test_a_model_of_unknown_size_that_fits_exactly_is_there(runs: Runs, origin: 
 # Time ------------------------------------------------------------------------------------------------------------
 
 FOREVER = 999_999
-
-
-def elsewhere(origin: DemoServer, model: Wanted) -> str:
-    """A mirror of the model at another host name."""
-    origin.put_file(model.name, model.content)
-    return origin.endpoint.replace("127.0.0.1", "localhost") + f"/files/{model.name}"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +149,15 @@ def test_a_host_that_was_left_is_asked_again_when_the_mirror_has_nothing(runs: R
     outcome = runs.of(MODELS[0]).run("--host-patience", "1", entries=[MODELS[0].entry(mirrors=[gone])])
     assert outcome.returncode == 0, outcome.stderr
     assert_whole(runs.volume, MODELS[:1])
+
+
+def test_refusals_without_a_word_cost_no_more(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(Fault(do=TooMany(tell="nothing"), server="hub", path="*acme/models/*", method="*", times=None))
+    model, began = MODELS[0], time.monotonic()
+    outcome = runs.run("--host-patience", "1", entries=[model.entry(mirrors=[elsewhere(origin, model)])])
+    assert outcome.returncode == 0, outcome.stderr
+    assert time.monotonic() - began < 15
+    assert_whole(runs.volume, [model])
 
 
 def test_a_byte_a_second_is_left_for_the_mirror(runs: Runs, origin: DemoServer) -> None:

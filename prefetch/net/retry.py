@@ -14,7 +14,16 @@ import tenacity
 from prefetch.errors import PatienceError, TransientError
 from prefetch.net.bounds import PATIENCE, HostBounds
 
-__all__ = ["WORTH_ANOTHER_TRY", "FullJitter", "Outage", "RetryListener", "metadata_retrying", "too_long", "too_slow"]
+__all__ = [
+    "WORTH_ANOTHER_TRY",
+    "FullJitter",
+    "Outage",
+    "RetryListener",
+    "cost_bound",
+    "metadata_retrying",
+    "too_long",
+    "too_slow",
+]
 
 RetryListener = Callable[[TransientError, int, float], None]
 """Told of a failure that is tried again: the error, the number of the try that failed, seconds until the next."""
@@ -66,6 +75,11 @@ class FullJitter:
         """The same as a tenacity ``wait``."""
         error = state.outcome.exception() if state.outcome else None
         return self.delay(error, state.attempt_number) if isinstance(error, TransientError) else 0.0
+
+
+def cost_bound(patience: float) -> tenacity.stop.stop_base:
+    """No other try where a host has cost more than one pause of the longest kind and as long again in waits."""
+    return tenacity.stop_before_delay(2 * patience)
 
 
 def too_long(who: str, asked: float, patience: float, *, again: float) -> PatienceError:
@@ -135,7 +149,7 @@ def metadata_retrying(
     return tenacity.AsyncRetrying(
         retry=WORTH_ANOTHER_TRY,
         wait=wait,
-        stop=tenacity.stop_any(tenacity.stop_after_attempt(attempts), outage or Outage()),
+        stop=tenacity.stop_any(tenacity.stop_after_attempt(attempts), cost_bound(wait.patience), outage or Outage()),
         sleep=sleep,
         before_sleep=tell,
         reraise=True,

@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 from functools import partial as bound
 
-from prefetch.errors import ContentError, Interrupted, PatienceError, PrefetchError, SourceError, SpaceError
+from prefetch.errors import (
+    ContentError,
+    Interrupted,
+    OutgrownError,
+    PatienceError,
+    PrefetchError,
+    SourceError,
+    SpaceError,
+)
 from prefetch.net.origin import Origin, RangesUnsupported
 from prefetch.net.retry import too_slow
 from prefetch.report.events import ModelVerified, Notice, Repaired
@@ -165,7 +173,10 @@ class Download:
         """Ask no host any longer that has brought next to nothing for too long, these last ``seconds`` included."""
         origin = self.ranges.mirrors.overdrawn(self._work.segments, seconds)
         if origin is not None:
-            self.origin_failed(origin, too_slow(origin.host, self.order.path, self._means.bounds))
+            error = too_slow(origin.host, self.order.path, self._means.bounds)
+            if pause := origin.pause:
+                error = PatienceError(f"{origin.host} takes no request for {pause:.0f} s.", cause="pause", floor=pause)
+            self.origin_failed(origin, error)
 
     async def read_whole(self, origin: Origin, keeper: Segment | None, why: RangesUnsupported) -> None:
         """A host's ranges make no file: fetch it over one connection, ``keeper``'s if that reads from the start."""
@@ -223,6 +234,11 @@ class Download:
 
     def _lose(self, error: PrefetchError) -> None:
         """The volume failed, perhaps after the file was verified: then what was verified may not be there."""
+        if isinstance(error, OutgrownError) and not self.over.is_set():
+            # A host without an end to what it sends; blocks of it that were on their way may be told of once more.
+            if not self._restarts:
+                self.origin_failed(self.ranges.mirrors.live[0], error)
+            return
         self.fail(error)
         self.error = self.error or error
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_any
 
 from prefetch.errors import AccessError, SourceError, TransientError
 from prefetch.net.origin import Body, RangesUnsupported
-from prefetch.net.retry import WORTH_ANOTHER_TRY, FullJitter
+from prefetch.net.retry import WORTH_ANOTHER_TRY, FullJitter, cost_bound
 from prefetch.report.events import Listener, Retried
 from prefetch.transfer.buffers import Buffers
 from prefetch.transfer.flow import Flow
@@ -74,7 +74,7 @@ class Fetcher:
     async def _until_progress(self, segment: Segment) -> None:
         retrying = AsyncRetrying(
             retry=WORTH_ANOTHER_TRY,
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=stop_any(stop_after_attempt(ATTEMPTS), cost_bound(self._jitter.patience)),
             wait=partial(self._wait, segment),
             sleep=self._sleep,
             before_sleep=partial(self._announce, segment),

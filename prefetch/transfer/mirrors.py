@@ -116,7 +116,8 @@ class Mirrors:
             waited = any(each.connected and each.waiting for each in own)
             paused = bool(own) and self.has_more and origin.pause > 0
             arriving = sum(segment.received for segment in own)
-            if self._pace(origin).charge(arriving, seconds if waited or paused else 0.0):
+            spent = self._pace(origin).charge(arriving, seconds if waited or paused else 0.0)
+            if spent or (paused and not self._pace(origin).credit.covers(origin.pause)):
                 return origin
         return None
 

@@ -58,6 +58,10 @@ class Credit:
         self._bounds = bounds
         self._left = bounds.patience
 
+    def covers(self, pause: float) -> bool:
+        """Whether a pause of so many seconds may be waited for although another host could be asked."""
+        return pause < self._left / 2
+
     def is_spent(self, seconds: float, received: int) -> bool:
         """Note ``seconds`` in which ``received`` bytes came, none of them counted before; whether nothing is left."""
         self._left = min(self._bounds.patience, self._left - seconds + received / self._bounds.rate)
