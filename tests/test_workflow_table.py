@@ -65,6 +65,15 @@ def test_every_row_names_a_known_kind_or_a_directory() -> None:
         ("WanVideoVACEModelSelect", {"vace_model": "x.safetensors"}, "diffusion_models/x.safetensors"),
         ("WanVideoExtraModelSelect", {"extra_model": "x.safetensors"}, "diffusion_models/x.safetensors"),
         ("ConditioningLoader", {"conditioning_name": "x.safetensors"}, "embeddings/x.safetensors"),
+        ("LayerMask: ObjectDetectorYOLO8", {"yolo_model": "x.pt"}, "yolo/x.pt"),
+        ("AILab_YoloV8", {"yolo_model": "bbox\\x.pt"}, "ultralytics/bbox/x.pt"),
+        ("LoadLotusModel", {"model": "x.safetensors"}, "diffusion_models/x.safetensors"),
+        ("Load Face Enhance Model (mtb)", {"model_name": "GFPGANv1.4.pth"}, "face_restore/GFPGANv1.4.pth"),
+        ("Load Face Swap Model (mtb)", {"faceswap_model": "inswapper_128.onnx"}, "insightface/inswapper_128.onnx"),
+        ("Searge_LLM_Node", {"model": "x.gguf"}, "llm_gguf/x.gguf"),
+        ("SDLoraLoader", {"lora_name": "x.safetensors"}, "loras/x.safetensors"),
+        ("Mikey Sampler", {"model_name": "x.pth"}, "upscale_models/x.pth"),
+        ("D2 Image Resize", {"upscale_model": "x.pth"}, "upscale_models/x.pth"),
     ],
 )
 def test_a_model_belongs_into_the_directory_that_its_node_reads(
@@ -101,12 +110,57 @@ def test_a_model_belongs_into_the_directory_that_its_node_reads(
             ("bbox/f.pt", 0.5, 10, 3.0, 10, "s.pth", 0, 0.93),
             {"ultralytics/bbox/f.pt", "sams/s.pth"},
         ),
+        ("CR Model List", ("a.sft", "A", "b.sft", "B", "None", ""), {"checkpoints/a.sft", "checkpoints/b.sft"}),
+        ("CR LoRA List", ("a.sft", "A", 1, 1, "b.sft", "B", 1, 1, "None", "", 1, 1), {"loras/a.sft", "loras/b.sft"}),
+        ("OviMMAudioVAELoader", ("mmaudio\\v.sft", "b.sft", "bf16"), {"vae/mmaudio/v.sft", "vae/b.sft"}),
+        ("GGUF_VLM_ModelLoader", ("m.gguf", "p.gguf", "Qwen-VL"), {"diffusion_models/m.gguf", "text_encoders/p.gguf"}),
+        ("VRGDG_SuperGemmaGGUFChat", ("g.gguf", "mmproj.gguf", "custom"), {"LLM/g.gguf", "LLM/mmproj.gguf"}),
+        ("Loader", ("c.sft", "v.pt", -1, 512, 768, 1), {"checkpoints/c.sft", "vae/v.pt"}),
+        ("VRGDG_OptionalMultiLoraModelOnly", (True, 1, True, "a.sft", 1.0, "b.sft", 1.0), {"loras/a.sft"}),
+        ("VRGDG_OptionalMultiLoraModelOnly", (False, 2, True, "a.sft", 1.0, "b.sft", 1.0), set()),
+        ("VRGDG_OptionalMultiLoraTwoPassStrengths", (True, 1, "a.sft", 1, 1, "b.sft", 1, 1), {"loras/a.sft"}),
     ],
 )
 def test_values_without_names_are_read_in_the_order_of_the_nodes_widgets(
     kind: str, values: tuple[object, ...], expected: set[str]
 ) -> None:
     assert paths(drawn([node(1, kind, values)])).keys() == expected
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ({"is_low": True}, {"loras/high.sft", "loras/low.sft"}),
+        ({"is_low": True, "low_active": False}, {"loras/high.sft"}),
+        ({"is_low": False}, {"loras/high.sft"}),
+        ({"is_low": True, "on": False}, set()),
+    ],
+)
+def test_a_row_may_name_a_second_file_for_the_other_model(variant: Mapping[str, object], expected: set[str]) -> None:
+    row = {"on": True, "lora": "high.sft", "strength": 1, "low_variant_name": "low.sft", **variant}
+    found = found_in(drawn([node(1, "WanVideoPowerLoraLoader", ({}, {"type": "Header"}, row, {}, "", "{}"))]))
+    assert {f"{model.folder}/{model.name}" for model in found.models} == expected
+    assert found.unresolved == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "preset", "files"),
+    [
+        ("IPAdapterUnifiedLoader", "STANDARD (medium strength)", ("ip-adapter_sd15.safetensors", "CLIP-ViT-H-14")),
+        ("IPAdapterUnifiedLoader", "VIT-G (medium strength)", ("ip-adapter_sdxl.safetensors", "CLIP-ViT-bigG-14")),
+        ("IPAdapterUnifiedLoaderFaceID", "FACEID PLUS V2", ("ip-adapter-faceid-plusv2_sdxl_lora.safetensors",)),
+        ("IPAdapterUnifiedLoaderCommunity", "Composition", ("ip_plus_composition_sd15.safetensors",)),
+    ],
+)
+def test_a_preset_that_stands_for_files_is_told_and_is_no_download(
+    kind: str, preset: str, files: tuple[str, ...]
+) -> None:
+    found = found_in({"1": {"class_type": kind, "inputs": {"preset": preset}}})
+    assert [item.value for item in found.unresolved] == [preset]
+    assert all(file in found.unresolved[0].reason for file in (*files, "models/ipadapter", "models/clip_vision"))
+    assert [item.place for item in found.self_downloaded] == (
+        ["models/insightface/models/buffalo_l/"] if "FaceID" in kind else []
+    )
 
 
 def test_no_row_tells_a_key_for_a_directory() -> None:

@@ -26,6 +26,9 @@ NAMED: Mapping[str, tuple[str, str]] = {
 }
 """What each form makes of ``ink``: the name, and the files that will do."""
 
+WHOLE = ("tags-file", "lines-file")
+"""Forms that add nothing to a name."""
+
 
 def api(kind: str, **inputs: Any) -> dict[str, Any]:
     """A node in the server's form, beside an output that it leads to."""
@@ -54,11 +57,11 @@ def test_every_input_that_reads_tags(kind: str, name: str, form: str, mode: str 
     beside = {switch.name: mode} if switch is not None and mode else {}
     text = INK if form.startswith("lines-") else f"a cat, {INK}"
     found = found_in(api(kind, **{name: text}, **beside))
-    if form == "tags-file":  # no ending is added, so none that ComfyUI lists is named
+    if form in WHOLE:  # no ending is added, so none that ComfyUI lists is named
         assert [item.value for item in found.unresolved] == ["ink"]
         found = found_in(api(kind, **{name: text.replace("ink", "ink.safetensors")}, **beside))
     assert loras(api(kind, **{name: "" if form.startswith("lines-") else "no tag"}, **beside)) == set()
-    assert [model.name for model in found.models] == [NAMED[form][0] if form != "tags-file" else "ink.safetensors"]
+    assert [model.name for model in found.models] == [NAMED[form][0] if form not in WHOLE else "ink.safetensors"]
     assert found.unresolved == () and found.models[0].required
 
 
@@ -235,3 +238,15 @@ def test_tags_in_a_class_that_nobody_knows_are_said() -> None:
 def test_where_no_tag_is_read_nothing_is_said(kind: str) -> None:
     found = found_in(api(kind, text=INK, value=INK))
     assert found.models == () and found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("a1111", {"tag.safetensors"}), ("simple", {"line.safetensors", "more.safetensors"})]
+)
+def test_a_widget_says_in_which_form_a_text_is_read(mode: str, expected: set[str]) -> None:
+    text = {
+        "a1111": "a cat, <lora:tag.safetensors:1>",
+        "simple": "line.safetensors:0.8,more.safetensors\n# no.safetensors\n//nor.safetensors:1",
+    }[mode]
+    assert loras(api("D2 Load Lora", prompt=text, mode=mode, insert_lora="CHOOSE")) == expected
+    assert loras(drawn([node(1, "D2 Load Lora", (text, mode, "CHOOSE"))])) == expected

@@ -392,7 +392,7 @@ class TestHidden:
 
     def test_files_that_no_widget_names(self) -> None:
         found = found_in({"1": {"class_type": "IPAdapterUnifiedLoaderFaceID", "inputs": {"preset": "FACEID"}}})
-        assert [item.name for item in found.self_downloaded] == [None]
+        assert [item.name for item in found.self_downloaded] == ["buffalo_l"]
 
     def test_an_unknown_class_is_told_and_not_guessed(self) -> None:
         found = found_in({"1": {"class_type": "NeverSeen", "inputs": {"thing": "sub\\x.gguf", "how": "fast"}}})

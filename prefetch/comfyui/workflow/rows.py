@@ -6,9 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from prefetch.comfyui.workflow.names import unwrapped
 
-__all__ = ["is_off", "is_switched_off", "is_zero", "names_in_rows"]
+__all__ = ["is_off", "is_switched_off", "is_zero", "live_values", "names_in_rows"]
 
 _FILES = ("lora", "lora_name", "name", "file_name", "model_name")
+_VARIANT = "low_variant_name"
+"""A second file of a row, for the low-noise model, and its switches (WanVideoPowerLoraLoader)."""
+
+_VARIANT_SWITCHES = ("is_low", "low_active")
 _SWITCHES = ("on", "active", "enabled")
 _WEIGHTS = ("strength", "strengthTwo", "strength_model", "strength_clip", "clipStrength")
 _OFF = frozenset({"off", "false", "disabled", "disable", "disable loras", "no", "0"})
@@ -43,3 +47,13 @@ def names_in_rows(value: object) -> Iterator[object]:
         row = unwrapped(row)
         if isinstance(row, Mapping) and not is_switched_off(row):
             yield from (row[name] for name in _FILES if name in row)
+            yield from (row[name] for name in (_VARIANT,) if name in row and not _is_variant_off(row))
+
+
+def live_values(row: Mapping[str, object]) -> Iterator[object]:
+    """The values of a mapping, but for a second file that is switched off."""
+    yield from (value for name, value in row.items() if name != _VARIANT or not _is_variant_off(row))
+
+
+def _is_variant_off(row: Mapping[str, object]) -> bool:
+    return any(is_off(row.get(name)) for name in _VARIANT_SWITCHES)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from prefetch.comfyui.workflow.downloads import Choice, Sets, read_downloads, read_sets
@@ -108,16 +109,15 @@ def _check_known_from(values: Values, fields: Mapping[str, object], at: tuple[st
 
 
 def _classes(
-    values: Values, top: Mapping[str, Any], section: str, read: Callable[..., Entry]
+    values: Values, top: Mapping[str, Any], section: str, read: Callable[..., Iterator[Entry]]
 ) -> Mapping[str, tuple[Entry, ...]]:
     found: dict[str, tuple[Entry, ...]] = {}
     for kind, said in values.mapping(top.get(section), (section,)).items():
         row = values.mapping(said, (section, kind))
         _check_known_from(values, row, (section, kind))
-        inputs = (item for item in row.items() if item[0] != "from")
-        found[kind] = tuple(
-            read(values, name, value, (section, kind, name), position) for position, (name, value) in enumerate(inputs)
-        )
+        inputs = enumerate(item for item in row.items() if item[0] != "from")
+        entries = (read(values, name, value, (section, kind, name), at) for at, (name, value) in inputs)
+        found[kind] = tuple(chain.from_iterable(entries))
     return found
 
 
@@ -127,11 +127,11 @@ def _self_downloaded(values: Values, top: Mapping[str, Any], sets: Sets) -> Mapp
     return {kind: read_downloads(values, value, (at, kind), sets) for kind, value in classes.items()}
 
 
-def _entry(values: Values, name: str, said: object, at: tuple[str, ...], position: int) -> Entry:
+def _entry(values: Values, name: str, said: object, at: tuple[str, ...], position: int) -> Iterator[Entry]:
     fields = _fields(values, said, at, _KEYS)
     folders, place, every = _placed(values, fields.get("folder"), at, _FOLDER_RULE)
     endings = values.text(fields["endings"], (*at, "endings")).split("|") if "endings" in fields else []
-    return Entry(
+    yield Entry(
         name,
         tuple(folders.split("|")),
         position if place is None else place,
@@ -144,12 +144,14 @@ def _entry(values: Values, name: str, said: object, at: tuple[str, ...], positio
     )
 
 
-def _prompt(values: Values, name: str, said: object, at: tuple[str, ...], position: int) -> Entry:
-    fields = _fields(values, said, at, ("text", "switch"))
-    form, place, _ = _placed(values, fields.get("text"), at, _PROMPT_RULE)
-    switch = _widget(values, fields, "switch", at)
-    at_widget = position if place is None else place
-    return Entry(name, ("loras",), at_widget, names=_form(values, form, at), prompt=True, switch=switch)
+def _prompt(values: Values, name: str, said: object, at: tuple[str, ...], position: int) -> Iterator[Entry]:
+    """An input that is a prompt: one entry for each form in which another widget has its text read."""
+    for form in said if isinstance(said, list) else [said]:
+        fields = _fields(values, form, at, ("text", "switch"))
+        text, place, _ = _placed(values, fields.get("text"), at, _PROMPT_RULE)
+        switch = _widget(values, fields, "switch", at)
+        at_widget = position if place is None else place
+        yield Entry(name, ("loras",), at_widget, names=_form(values, text, at), prompt=True, switch=switch)
 
 
 def _widget(values: Values, fields: Mapping[str, object], key: str, at: tuple[str, ...]) -> Widget | None:

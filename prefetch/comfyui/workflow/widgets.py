@@ -16,7 +16,7 @@ from prefetch.comfyui.workflow.graph import Node
 from prefetch.comfyui.workflow.loaders import Loader
 from prefetch.comfyui.workflow.names import is_model_name, unwrapped
 from prefetch.comfyui.workflow.naming import in_text, tags_in
-from prefetch.comfyui.workflow.rows import is_switched_off
+from prefetch.comfyui.workflow.rows import is_switched_off, live_values
 
 __all__ = ["Placed", "first_text", "leftovers", "named_values", "place_values"]
 
@@ -145,7 +145,7 @@ def _files_in(value: object, *, depth: int) -> Iterator[str]:
         if is_model_name(value):
             yield value
     elif isinstance(value, dict) and depth and not is_switched_off(value):
-        for inner in value.values():
+        for inner in live_values(value):
             yield from _files_in(inner, depth=depth - 1)
     elif isinstance(value, list) and depth:
         for inner in value:
