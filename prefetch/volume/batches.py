@@ -89,7 +89,7 @@ class Batches:
         number = max((int(match[1]) for name in self._names() if (match := NAMES.fullmatch(name))), default=0) + 1
         # A stranger's may have the last number there is: then which of two is newer is a matter of luck.
         name = f"batch.{min(number, 10**12 - 1):012}.{secrets.token_hex(8)}.json"
-        documents.write(self._volume, self._kind, name, {"records": list(map(asdict, records))})
+        documents.write(self._volume, self._kind, name, {"records": list(map(asdict, records))}, what="models")
 
     def _loaded(self) -> Mapping[str, Record]:
         if self._known is None:

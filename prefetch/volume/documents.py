@@ -86,11 +86,18 @@ def names(volume: Volume, kind: Kind[Any]) -> list[str]:
         return [] if directory is None else _named(kind, directory)
 
 
-def write(volume: Volume, kind: Kind[Any], name: str, document: Mapping[str, Any]) -> None:
-    """Put a document in its place, with the version of its kind. Raises an error of ours if the volume refuses."""
+def write(volume: Volume, kind: Kind[Any], name: str, document: Mapping[str, Any], *, what: str | None = None) -> None:
+    """Put a document in its place, with the version of its kind.
+
+    Args:
+        what: is recorded by it, for the sentence of an error; the document's own path where that says enough.
+
+    Raises:
+        PrefetchError: the volume refuses.
+    """
     data = encode(document if kind.version is None else {"version": kind.version, **document})
     with (
-        files.os_errors(f"recording {kind.directory}/{name}"),
+        files.os_errors(f"recording {what or f'{kind.directory}/{name}'}"),
         volume.writing(kind.directory) as target,
         volume.writing("tmp") as temporary,
     ):

@@ -71,7 +71,9 @@ class PastRun:
 
 def remember_run(volume: Volume, run: PastRun) -> None:
     """Keep a run, and of the others the latest. Raises an error of ours if the volume refuses."""
-    documents.write(volume, HISTORY, f"{min(run.started_ms, _LATEST):013}-{secrets.token_hex(4)}.json", asdict(run))
+    documents.write(
+        volume, HISTORY, f"{min(run.started_ms, _LATEST):013}-{secrets.token_hex(4)}.json", asdict(run), what="the run"
+    )
     with files.os_errors("clearing the history"), volume.reading(HISTORY.directory) as directory:
         if directory is not None:
             for old in _latest_first(documents.names(volume, HISTORY))[KEPT:]:
