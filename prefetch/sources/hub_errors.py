@@ -145,7 +145,7 @@ def _unreached(error: Exception, endpoint: SecretURL, proxy: SecretURL | None, s
     host = endpoint.host
     for inner in _chain(error):
         if isinstance(inner, ssl.SSLCertVerificationError):
-            return certificate_refused(inner, host)
+            return certificate_refused(inner, endpoint.site)
         if isinstance(inner, socket.gaierror):
             if proxy is not None:
                 return proxy_out_of_reach(proxy.host, host, unknown=True)
