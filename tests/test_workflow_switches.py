@@ -176,6 +176,64 @@ def test_values_by_position(kind: str, values: object, slots: tuple[str, ...], t
     assert found == {path: "run" if path == taken else "queue" for path in list(NAMES.values())[: len(slots)]}
 
 
+SPLITS = [
+    ("ImpactInversedSwitch", "input", {"select": 2}, 1, True),
+    ("easy anythingInversedSwitch", "in", {"index": 0}, 0, True),
+    ("Switch from any [Crystools]", "any", {"boolean": False}, 1, False),
+]
+
+
+def test_every_split_of_the_table_has_a_row() -> None:
+    assert {kind for kind, *_ in SPLITS} == set(TABLE.splits)
+
+
+@pytest.mark.parametrize(("kind", "of", "said", "taken", "blocks"), SPLITS)
+def test_what_stands_behind_the_output_that_is_not_taken(
+    kind: str, of: str, said: dict[str, Any], taken: int, blocks: bool
+) -> None:
+    loader = {"lora_name": "x", "strength_model": 1, "strength_clip": 1}
+    api: dict[str, Any] = {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "c.safetensors"}},
+        "2": {"class_type": kind, "inputs": {of: ["1", 0], **said}},
+        "9": {"class_type": "SaveSomething", "inputs": {"a": ["30", 0]}},
+        "10": {"class_type": "SaveSomething", "inputs": {"a": ["31", 0]}},
+    }
+    for output, name in enumerate(("a", "b")):
+        loads = {**loader, "lora_name": f"{name}.safetensors", "model": ["2", output], "clip": ["1", 1]}
+        api[f"3{output}"] = {"class_type": "LoraLoader", "inputs": loads}
+    other = "queue" if blocks else "run"
+    expected = {A: other, B: other, "checkpoints/c.safetensors": "run"} | {(A, B)[taken]: "run"}
+    assert needed(api) == expected
+
+
+@pytest.mark.parametrize(("kind", "of", "said", "taken", "blocks"), SPLITS)
+def test_a_name_that_is_handed_on_by_a_split(
+    kind: str, of: str, said: dict[str, Any], taken: int, blocks: bool
+) -> None:
+    api: dict[str, Any] = {
+        "1": {"class_type": "PrimitiveString", "inputs": {"value": "a.safetensors"}},
+        "2": {"class_type": kind, "inputs": {of: ["1", 0], **said}},
+        "3": {"class_type": "CreateHookLora", "inputs": {"lora_name": ["2", taken]}},
+        "9": {"class_type": "SaveSomething", "inputs": {"in": ["3", 0]}},
+    }
+    assert needed(api) == {A: "run"}
+
+
+@pytest.mark.parametrize("kind", IMPACT)
+@pytest.mark.parametrize(
+    ("more", "expected"), [({}, "queue"), ({"sel_mode": False}, "queue"), ({"sel_mode": True}, "nothing")]
+)
+def test_a_branch_whose_link_is_cut_before_comfyui_looks(kind: str, more: dict[str, Any], expected: str) -> None:
+    inputs = {"select": 2, "input1": ["a", 0], "input2": ["b", 0], **more}
+    api = {
+        "a": hook("a.safetensors"),
+        "b": hook("b.safetensors"),
+        "1": {"class_type": kind, "inputs": inputs},
+        "9": {"class_type": "SaveSomething", "inputs": {"in": ["1", 0]}},
+    }
+    assert needed(api) == {A: expected, B: "run"}
+
+
 class TestWhatDecides:
     def by(self, selector: dict[str, Any], **more: Any) -> dict[str, str]:
         """``b`` is the second; the switch's own widget says the first."""

@@ -56,6 +56,8 @@ class Branches:
         """
         if context := self._table.contexts.get(node.kind):
             return self._in_context(node, context, output if carried is None else carried)
+        if split := self._table.splits.get(node.kind):
+            return self._way(node, (split.of,), carried, decided=True)
         switch = self._table.switches.get(node.kind)
         if switch is None or not 0 <= output < switch.outputs:
             return None
@@ -79,6 +81,24 @@ class Branches:
         names = {widget.name for widget in taken}
         patterns = [switch.pattern(output) for output in range(switch.outputs)]
         return tuple(s for s in node.slots if s.name in names or not any(p.fullmatch(s.name) for p in patterns))
+
+    def looked_at(self, node: Node) -> tuple[Slot, ...]:
+        """The inputs by whose links ComfyUI looks at a node's sources before a run: all that are not cut before."""
+        switch = self._table.switches.get(node.kind)
+        if switch is None or switch.by is None or switch.cut is None or self._telling(node, switch.cut) is not True:
+            return node.slots
+        by = node.slot(switch.by.name)
+        # Its pack cuts by a widget's own value, and by no other that is linked to it.
+        return self.asked(node) if by is None or by.link is None else node.slots
+
+    def is_kept_out(self, node: Node, output: int) -> bool:
+        """Whether a node keeps what is linked to this output from running."""
+        split = self._table.splits.get(node.kind)
+        if split is None or not split.blocks:
+            return False
+        value = self._telling(node, split.by)
+        chosen = None if value is MISSING else split.chosen(_plain(value))
+        return chosen is not None and chosen != output
 
     def is_decided(self, node: Node) -> bool:
         """Whether a node takes the same inputs in every run."""
@@ -205,6 +225,8 @@ class Branches:
         context, switch = self._table.contexts.get(node.kind), self._table.switches.get(node.kind)
         if context is not None:
             return list(_context_links(node, context, output))
+        if split := self._table.splits.get(node.kind):
+            return [(node.scope, slot.link, output) for slot in node.slots if slot.name == split.of.name]
         if switch is None:
             return None
         taken, decided = ((), False) if switch.by is None else self._taken_by(node, switch)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from prefetch.comfyui.kinds import FOLDERS
 from prefetch.comfyui.workflow.downloads import Choice
 from prefetch.comfyui.workflow.entry import Entry, Kind
-from prefetch.comfyui.workflow.switches import Context, Switch
+from prefetch.comfyui.workflow.switches import Context, Split, Switch
 from prefetch.comfyui.workflow.tableform import Table, read_table
 from prefetch.errors import UsageError
 from prefetch.volume.reading import read_file
@@ -45,6 +45,7 @@ class LoaderTable:
         fixed: directories below ``models`` that some nodes read below ComfyUI's own folder only, mapped or not.
         families: for a folder, beginnings of names whose files stand in another one.
         switches: class → which of its inputs it hands on.
+        splits: class → by which of its outputs it hands its input on.
         contexts: class → where the values of its context come from.
     """
 
@@ -57,6 +58,7 @@ class LoaderTable:
     endings: tuple[str, ...]
     roles: Mapping[str, re.Pattern[str]]
     switches: Mapping[str, Switch]
+    splits: Mapping[str, Split]
     contexts: Mapping[str, Context]
     _loaders: Mapping[str, Loader]
     _prompts: Mapping[str, Loader]
@@ -87,6 +89,10 @@ class LoaderTable:
         """A class, and those without one of the endings that leave its inputs as they are."""
         yield kind
         yield from (kind.removesuffix(ending) for ending in self.endings if kind.endswith(ending))
+
+    def chooses(self, kind: str) -> bool:
+        """Whether a class only hands on what others make: a switch, a split, or a context."""
+        return kind in self.switches or kind in self.splits or kind in self.contexts
 
     def home(self, folder: str, name: str) -> str:
         """The folder where a file of this name really stands that a loader lists under ``folder``."""
@@ -158,6 +164,7 @@ def _united(tables: Sequence[Table]) -> LoaderTable:
         _prompts={kind: inputs for table in tables for kind, inputs in table.prompts.items()},
         _downloads=downloads,
         switches={kind: rule for table in tables for kind, rule in table.switches.items()},
+        splits={kind: rule for table in tables for kind, rule in table.splits.items()},
         contexts={kind: rule for table in tables for kind, rule in table.contexts.items()},
         _download_patterns=tuple((_pattern([kind]), said) for kind, said in downloads.items() if "*" in kind),
     )

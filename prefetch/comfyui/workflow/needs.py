@@ -78,7 +78,7 @@ class Needs:
             yield from self._unknown_tags(node)
 
     def _is_bystander(self, node: Node) -> bool:
-        if node.kind in self._table.switches or node.kind in self._table.contexts:
+        if self._table.chooses(node.kind):
             return True
         roles = ("bystanders", "notes", "outputs", "constants", "numbers", "texts", "getters", "setters", "reroutes")
         return any(self._table.plays(role, node.kind) for role in (*roles, "inner"))

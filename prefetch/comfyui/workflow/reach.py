@@ -66,7 +66,7 @@ def _is_output(node: Node, table: LoaderTable, *, linked: bool) -> bool:
         return True
     if linked or any(table.plays(role, node.kind) for role in ("inner", "reroutes", "setters", "constants", "numbers")):
         return False
-    if table.loader(node.kind) or node.kind in table.switches or node.kind in table.contexts:
+    if table.loader(node.kind) or table.chooses(node.kind):
         return False
     if not node.outputs:
         return True

@@ -21,27 +21,48 @@ class Runs:
 
     Attributes:
         sometimes: those that an output may need.
-        linked: those that are linked to an output, by branches too that no run takes.
+        linked: those that are linked to an output, by branches too that no run takes, but for those that are cut.
     """
 
     def __init__(self, graph: Graph, wires: Wires, table: LoaderTable, branches: Branches) -> None:
         self._wires, self._table, self._branches = wires, table, branches
         self._outputs = outputs_of(graph, wires, table)
         self.sometimes = reached(self._outputs, wires, branches.asked)
-        self.linked = reached(self._outputs, wires, lambda node: node.slots)
+        self.linked = reached(self._outputs, wires, branches.looked_at)
         self._open = {node for node in self.sometimes if not branches.is_decided(node)}
+        self._kept_out = self._find_kept_out()
         self._consumers: dict[Node, list[Node]] | None = None
         self._parts: dict[Node, list[set[Node]]] = {}
         self._known: dict[Node, bool] = {}
 
     def always(self, node: Node) -> bool:
         """Whether an output needs a node whatever a run chooses."""
-        if node not in self.sometimes or not self._open:
-            return node in self.sometimes
+        if node not in self.sometimes or node in self._kept_out:
+            return False
+        if not self._open:
+            return True
         # Of so many that nobody asks for, what some runs need passes for what all need: better one model too many.
         if node not in self._known and len(self._known) < _MOST_LOOKED_AT:
             self._known[node] = self._forces(node)
         return self._known.get(node, True)
+
+    def _find_kept_out(self) -> set[Node]:
+        """The nodes that a split keeps from running, and those that only run when these do."""
+        found = set[Node]()
+        behind: dict[Node, list[Node]] = defaultdict(list)
+        for node in self.sometimes:
+            for slot in self._branches.asked(node):
+                origin = self._wires.origin(node.scope, slot.link)
+                if origin.node is not None:
+                    behind[origin.node].append(node)
+                    if self._branches.is_kept_out(origin.node, origin.output):
+                        found.add(node)
+        pending = list(found)
+        while pending:
+            new = [node for node in behind[pending.pop()] if node not in found]
+            found.update(new)
+            pending += new
+        return found
 
     def _forces(self, node: Node) -> bool:
         """Whether no choice of all switches avoids a node: what asks it does not, and a switch only in all branches."""

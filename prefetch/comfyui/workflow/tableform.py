@@ -11,7 +11,7 @@ from typing import Any
 from prefetch.comfyui.workflow.downloads import Choice, Sets, read_downloads, read_sets
 from prefetch.comfyui.workflow.entry import Entry, Kind, Widget
 from prefetch.comfyui.workflow.naming import FORMS
-from prefetch.comfyui.workflow.switches import Context, Switch, read_contexts, read_switches
+from prefetch.comfyui.workflow.switches import Context, Split, Switch, read_contexts, read_splits, read_switches
 from prefetch.comfyui.workflow.tablevalues import Values
 
 __all__ = ["ROLES", "Table", "read_table"]
@@ -19,7 +19,7 @@ __all__ = ["ROLES", "Table", "read_table"]
 ROLES = ("reroutes", "constants", "numbers", "texts", "getters", "setters", "notes", "outputs", "inner", "bystanders")
 _SECTIONS = ("kinds", "aliases", "none_values", "stand_ins", "families", "endings", "loaders", "prompts")
 _DOWNLOADS = ("download_sets", "self_downloaded")
-_SWITCHES = ("switches", "context_values", "contexts")
+_SWITCHES = ("switches", "splits", "context_values", "contexts")
 _KEYS = ("folder", "names", "endings", "count", "switch", "weight")
 _KIND_KEYS = ("folder", "fixed", "from")
 _KNOWN_FROM = re.compile(r"unverified|[\w.-]+/[\w.-]+@[0-9a-f]{7,40}:[^\s:]+:[0-9]+")
@@ -39,6 +39,7 @@ class Table:
         prompts: class → its inputs whose text is a prompt in which tags may load LoRAs.
         self_downloaded: class → what it fetches by itself.
         switches: class → which of its inputs it hands on.
+        splits: class → by which of its outputs it hands its input on.
         contexts: class → where the values of its context come from.
     """
 
@@ -53,6 +54,7 @@ class Table:
     prompts: Mapping[str, tuple[Entry, ...]]
     self_downloaded: Mapping[str, tuple[Choice, ...]]
     switches: Mapping[str, Switch]
+    splits: Mapping[str, Split]
     contexts: Mapping[str, Context]
 
 
@@ -85,6 +87,7 @@ def read_table(document: object, file: str) -> Table:
         prompts=_classes(values, top, "prompts", _prompt),
         self_downloaded=_self_downloaded(values, top, sets),
         switches=read_switches(values, top.get("switches")),
+        splits=read_splits(values, top.get("splits")),
         contexts=read_contexts(values, top.get("contexts"), top.get("context_values")),
     )
 
