@@ -20,6 +20,8 @@ from prefetch.sources.refs.source import SourceRef, parse_source, pinned_to
 from prefetch.sources.remote import RemoteFile
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing
+from prefetch.volume.identity import Identity
+from prefetch.volume.inventory import Record
 
 __all__ = ["Candidate", "find"]
 
@@ -30,12 +32,15 @@ class Candidate:
 
     Attributes:
         copy: a copy on this machine, which comes before all hosts; None where there is none.
+        recorded: the SHA-256 that the very same file had when it came here before; None where it did not, or where the
+            manifest or the host tells one.
     """
 
     standing: Standing
     remote: RemoteFile
     origins: tuple[Origin, ...]
     copy: FileOrigin | None = None
+    recorded: str | None = None
 
     @property
     def path(self) -> str:
@@ -43,7 +48,12 @@ class Candidate:
 
     @property
     def sha256(self) -> str | None:
-        """The hash the bytes must have: the manifest's, else the host's."""
+        """The hash the bytes must have: the manifest's, else the host's, else the recorded one."""
+        return self.told_sha256 or self.recorded
+
+    @property
+    def told_sha256(self) -> str | None:
+        """The hash that the manifest or the host tells."""
         return self.standing.model.sha256 or self.remote.sha256
 
     @property
@@ -54,6 +64,23 @@ class Candidate:
     @property
     def size(self) -> int | None:
         return self.standing.model.size if self.remote.size is None else self.remote.size
+
+    @property
+    def identity(self) -> Identity:
+        """What the volume's state knows the file by."""
+        return Identity(self.path, self.size, self.sha256, self.remote.url, self.remote.etag)
+
+    def is_as_recorded(self, record: Record) -> bool:
+        """Whether the host says of the file what it said of the recorded one, however little that may be."""
+        same = (self.remote.url, self.remote.etag) == (record.url, record.etag)
+        return same and self.size in (None, record.size)
+
+    def with_recorded_hash(self) -> Candidate:
+        """It with the hash of what was recorded at its path, where that is provably the file that the host has now."""
+        record = self.standing.record
+        if record is None or self.sha256 is not None or not self.identity.continues(record.identity):
+            return self
+        return replace(self, recorded=record.sha256)
 
 
 async def find(

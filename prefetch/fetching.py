@@ -7,19 +7,20 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from prefetch.adoption import Adoption
 from prefetch.blockfile import Digests
 from prefetch.candidates import Candidate, find
-from prefetch.errors import BusyError, FormatMismatch, Interrupted, PrefetchError
+from prefetch.errors import BusyError, FormatMismatch, HashMismatch, Interrupted, PrefetchError
 from prefetch.leases import Taken
 from prefetch.limits import Limits
 from prefetch.nearby import Nearby, cache_places
 from prefetch.net.client import open_session
-from prefetch.placing import Placed, Placing, Ready, identity_of
+from prefetch.placing import Placed, Placing, Ready
 from prefetch.plan import Link, Plan, make_plan
-from prefetch.report.events import Claims, DoneStatus, Event, Listener, Planned, Progress, Space
+from prefetch.report.events import Claims, DoneStatus, Event, Listener, Notice, Planned, Progress, Space
 from prefetch.scores import Scores
 from prefetch.sources.resolver import Resolver
 from prefetch.survey import Standing, State, contents
@@ -74,6 +75,7 @@ class Fetching:
         self._turns = Turns(volume, inventory, patience=limits.patience, listener=listener)
         self._current: dict[str, Candidate] = {}
         self._spent: Counter[str] = Counter()
+        self._unlike: list[Candidate] = []
         self._copied: Counter[str] = Counter()
 
     async def fetch(self, absent: Sequence[Standing]) -> None:
@@ -103,9 +105,12 @@ class Fetching:
             self._scores.left(candidate.path, error, size=model.size, sha256=model.sha256)
 
     async def _plan(self, candidates: Iterable[Candidate]) -> Plan[Candidate]:
-        left = [candidate for candidate in candidates if not await self._is_settled(candidate)]
+        known = [candidate.with_recorded_hash() for candidate in candidates]
+        left = [candidate for candidate in known if not await self._is_settled(candidate)]
+        for candidate in left:
+            self._tell_whole(candidate)
         unfinished = find_unfinished(self._volume)
-        resumed = {candidate.path: resumable_bytes(identity_of(candidate), unfinished) for candidate in left}
+        resumed = {candidate.path: resumable_bytes(candidate.identity, unfinished) for candidate in left}
         here = {**(contents(self._volume, self._inventory) if left else {}), **self._scores.verified}
         plan = make_plan(left, here=here, resumed=resumed)
         self._listener(Planned(len(plan.fetch), plan.bytes_to_fetch, plan.bytes_resumed, plan.unknown_sizes))
@@ -113,9 +118,21 @@ class Fetching:
         room = await asyncio.to_thread(measure, self._volume, quota=self._limits.quota)
         self._listener(Space(room.capacity, room.quota, room.used))
         check_space(plan.bytes_to_fetch, room.free)
-        freed = freed_bytes(map(identity_of, plan.fetch), unfinished)
+        freed = freed_bytes((candidate.identity for candidate in plan.fetch), unfinished)
         self._spare = SpareRoom(None if room.free is None else room.free - plan.bytes_to_fetch + freed)
         return plan
+
+    def _tell_whole(self, candidate: Candidate) -> None:
+        """Say beforehand what a damaged model costs of which no block can be kept."""
+        record, host = candidate.standing.record, candidate.origins[0].host
+        if candidate.standing.state is not State.CHANGED or record is None or candidate.sha256 == record.sha256:
+            return
+        if candidate.sha256 is None and not candidate.identity.resumable:
+            why = f"{host} tells neither its hash nor a strong ETag"
+        else:
+            why = f"what {host} has by now need not be the file that was verified here"
+        text = f"{candidate.path} is not as it was verified, and is fetched whole, not only its damaged blocks: {why}."
+        self._listener(Notice("warning", text))
 
     async def _is_settled(self, candidate: Candidate) -> bool:
         """Whether nothing is left to do for it: it is there, or what is there says that it never can be."""
@@ -159,6 +176,9 @@ class Fetching:
             left = await self._next_turn()
 
     async def _next_turn(self) -> list[Candidate]:
+        if self._unlike:
+            unlike, self._unlike = self._unlike, []
+            return unlike
         while self._turns.behind and (self._scores.all_well or not self._limits.fail_fast):
             free, given_up = await self._turns.until_free()
             for path, error in given_up.items():
@@ -177,7 +197,7 @@ class Fetching:
                 self._link(Link(candidate, other))
                 here = True
             if here:
-                clear_partials(self._volume, identity_of(candidate))
+                clear_partials(self._volume, candidate.identity)
             return here
         except PrefetchError as error:
             self._scores.failed(candidate.path, error, received=self._spent[candidate.path])
@@ -288,6 +308,13 @@ class Fetching:
         received = self._spent[outcome.path] = self._spent[outcome.path] + outcome.received - copied
         if isinstance(outcome.error, BusyError):
             return
+        if candidate.recorded is not None and isinstance(outcome.error, HashMismatch):
+            text = (
+                f"{outcome.error.message} That was only recorded when it came last, so it is fetched as another file."
+            )
+            self._listener(Notice("warning", text))
+            self._unlike.append(replace(candidate, recorded=None))
+            return
         if outcome.error is not None:
             tell = self._scores.left if isinstance(outcome.error, Interrupted) else self._scores.failed
             tell(
@@ -301,7 +328,9 @@ class Fetching:
             return
         placed = self._placed[outcome.path]
         self._tell_kept(placed)
-        status: DoneStatus = "adopted" if candidate.copy is not None and received == 0 else "downloaded"
+        # What was fetched may have turned out to stand there: the user's file is the one that stays.
+        is_here = not placed.record.placed or (candidate.copy is not None and received == 0)
+        status: DoneStatus = "adopted" if is_here else "downloaded"
         self._scores.done(status, placed.record, received=received, resumed=outcome.resumed, seconds=outcome.seconds)
 
     def _link_all(self, links: Iterable[Link[Candidate]]) -> Plan[Candidate]:

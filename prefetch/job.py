@@ -118,7 +118,8 @@ class Job:
             self._scores.failed(path, error)
         inputs = self._wanted.inputs
         applied = None if inputs is None else read_applied(self._volume, inputs.key)
-        known = () if applied is None else applied.models
+        # What was applied does not say by what the hosts are asked again whether they have the same file still.
+        known = () if applied is None or self._refresh else applied.models
         standings = survey(self._wanted.entries, self._volume, self._inventory, applied=known)
         settled = await asyncio.gather(*map(self._is_settled, standings))
         absent = [standing for standing, done in zip(standings, settled, strict=True) if not done]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from prefetch.errors import PrefetchError, VolumeError
@@ -14,11 +14,11 @@ from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.content import HEAD, Content, check_content, content_of
 from prefetch.volume.draft import Draft
 from prefetch.volume.files import os_errors
-from prefetch.volume.hashing import hash_file
+from prefetch.volume.hashing import Unreadable, hash_file
 from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory, Record, modified
 from prefetch.volume.layout import Volume
-from prefetch.volume.partial import Identity, Partial
+from prefetch.volume.partial import Partial
 from prefetch.volume.publish import Published, link, publish
 from prefetch.volume.space import SpareRoom
 from prefetch.volume.together import publish_together
@@ -26,13 +26,7 @@ from prefetch.volume.together import publish_together
 if TYPE_CHECKING:
     from prefetch.candidates import Candidate
 
-__all__ = ["Found", "Placed", "Placing", "Ready", "identity_of"]
-
-
-def identity_of(candidate: Candidate) -> Identity:
-    """What the volume's state knows a candidate's file by."""
-    remote = candidate.remote
-    return Identity(candidate.path, candidate.size, candidate.sha256, remote.url, remote.etag)
+__all__ = ["Found", "Placed", "Placing", "Ready"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +84,7 @@ class Placing:
         Args:
             spare: what it takes its room from if its size is unknown.
         """
-        identity, standing = identity_of(candidate), candidate.standing
+        identity, standing = candidate.identity, candidate.standing
         if identity.size is not None and identity.size <= BLOCK_SIZE:
             return Draft(identity)
         partial = Partial.open(self._volume, identity, spare=spare)
@@ -108,18 +102,18 @@ class Placing:
             ContentError: that does not go with its name.
             SpaceError, VolumeError: the partial file is kept for another try.
         """
-        digests, standing = partial.digests(), candidate.standing
+        digests = partial.digests()
         try:
             _check(candidate, _first_bytes(partial) if content is None else content, partial.size)
         except PrefetchError:
             partial.close()
             raise
-        placed = self._placed_meanwhile(standing, partial.size, sha256)
+        placed = self._same_there(candidate, partial.size, sha256)
         if placed is None:
-            placed = publish(self._volume, partial, candidate.path, ours=standing.record)
+            placed = publish(self._volume, partial, candidate.path, ours=candidate.standing.record)
         else:
             partial.discard()
-        record = _record(standing.model, placed.stat, sha256, candidate=candidate)
+        record = _record_of(candidate, placed.stat, sha256, etag=partial.identity.etag)
         self._inventory.put(record, digests)
         return Placed(record, placed.kept_at)
 
@@ -129,7 +123,7 @@ class Placing:
         for each, done in zip(ready, self._found_or_published(ready), strict=True):
             candidate = each.candidate
             if isinstance(done, Published):
-                record = _record(candidate.standing.model, done.stat, each.sha256, candidate=candidate)
+                record = _record_of(candidate, done.stat, each.sha256, etag=each.draft.identity.etag)
                 outcomes[candidate.path] = Placed(record, done.kept_at)
             else:
                 outcomes[candidate.path] = done
@@ -147,7 +141,7 @@ class Placing:
         try:
             content = ready.content or content_of(ready.draft.data or b"")
             _check(ready.candidate, content, ready.draft.size)
-            return self._placed_meanwhile(ready.candidate.standing, ready.draft.size, ready.sha256)
+            return self._same_there(ready.candidate, ready.draft.size, ready.sha256)
         except PrefetchError as error:
             return error
 
@@ -167,8 +161,10 @@ class Placing:
             FormatMismatch: what it is does not go with its name.
         """
         check_content(standing.path, found.content, found.stat.st_size, known=True)
-        placed = standing.record is not None and standing.record.placed
-        record = _record(standing.model, found.stat, found.sha256, candidate=candidate, placed=placed)
+        if candidate is not None:
+            record = _record_of(candidate, found.stat, found.sha256, etag=candidate.remote.etag)
+        else:
+            record = _record(standing.model, found.stat, found.sha256, placed=_was_placed(standing))
         self._inventory.put(record, found.digests)
         return record
 
@@ -187,7 +183,7 @@ class Placing:
             )
         check_content(standing.path, self._content_of(same_as), original.size, known=True)
         placed = link(self._volume, same_as, standing.path, sha256=original.sha256, ours=standing.record)
-        record = _record(standing.model, placed.stat, original.sha256)
+        record = _record(standing.model, placed.stat, original.sha256, placed=True)
         self._inventory.put(record, self._inventory.digests(same_as))
         return Placed(record, placed.kept_at)
 
@@ -198,12 +194,25 @@ class Placing:
         finally:
             os.close(number)
 
-    def _placed_meanwhile(self, standing: Standing, size: int | None, sha256: str) -> Published | None:
-        """What another run, quicker than this one, has placed there: no file of a user's that is to be kept."""
+    def _same_there(self, candidate: Candidate, size: int | None, sha256: str) -> Published | None:
+        """What stands there, where that is the same already: there is no need for two, one of them kept as a user's.
+
+        Another run that was quicker has placed it, or it stood there before, and nobody knew the hash to tell it by.
+        """
+        standing = candidate.standing
         now, before = self._volume.stat(standing.path), standing.stat
-        if now is None or now.st_size != size or (before is not None and _untouched(before, now)):
+        if now is None or now.st_size != size:
             return None
-        found = self.read(standing)
+        if before is not None and _untouched(before, now):
+            if standing.state is State.PRESENT and standing.record is not None:
+                return Published(now, None) if standing.record.sha256 == sha256 else None
+            if candidate.sha256 is not None:
+                # It was compared with that before the first byte was asked for.
+                return None
+        try:
+            found = self.read(standing)
+        except Unreadable:
+            return None
         return Published(found.stat, None) if found.sha256 == sha256 else None
 
     def _keep_what_is_whole(self, partial: Partial, record: Record, sha256: str | None) -> None:
@@ -230,20 +239,35 @@ def _untouched(before: os.stat_result, now: os.stat_result) -> bool:
     return os.path.samestat(before, now) and before.st_mtime_ns == now.st_mtime_ns
 
 
-def _record(
-    model: Model, stat: os.stat_result, sha256: str, *, candidate: Candidate | None = None, placed: bool = True
-) -> Record:
+def _was_placed(standing: Standing) -> bool:
+    return standing.record is not None and standing.record.placed
+
+
+def _record_of(candidate: Candidate, stat: os.stat_result, sha256: str, *, etag: str | None) -> Record:
+    """The record of a candidate's file.
+
+    Args:
+        stat: of the file; one that stood there before stays its user's.
+        etag: the validator that all of its bytes came with.
+    """
+    standing, remote = candidate.standing, candidate.remote
+    stood = standing.stat is not None and os.path.samestat(standing.stat, stat)
+    record = _record(standing.model, stat, sha256, placed=not stood or _was_placed(standing))
+    pinned = candidate.told_sha256 is not None
+    return replace(record, url=remote.url, commit=remote.commit, etag=etag, pinned=pinned)
+
+
+def _record(model: Model, stat: os.stat_result, sha256: str, *, placed: bool) -> Record:
     return Record(
         path=model.path,
         size=stat.st_size,
         mtime=modified(stat),
         sha256=sha256,
         source=model.source,
-        url=candidate.remote.url if candidate is not None else None,
-        commit=candidate.remote.commit if candidate is not None else None,
-        pinned=model.sha256 is not None or (candidate is not None and candidate.sha256 is not None),
+        url=None,
+        commit=None,
+        pinned=model.sha256 is not None,
         placed=placed,
         node_path=model.node_path,
         groups=model.groups,
-        suspect=False,
     )

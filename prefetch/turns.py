@@ -11,13 +11,12 @@ from prefetch.candidates import Candidate
 from prefetch.errors import BusyError, PrefetchError
 from prefetch.leases import Leases, Taken
 from prefetch.limits import Patience
-from prefetch.placing import identity_of
 from prefetch.report.events import Listener
 from prefetch.survey import State, stands, survey
 from prefetch.transfer.threads import Threads
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.claims import key_of
-from prefetch.volume.inventory import Inventory
+from prefetch.volume.inventory import Inventory, Record
 from prefetch.volume.layout import Volume, VolumeGone
 from prefetch.waiting import Behind, Queue, told_of
 
@@ -103,7 +102,7 @@ class Turns:
         if former in (None, candidate.path):
             return
         record = Inventory(self._volume).get(former)
-        if record is not None and record.sha256 == candidate.sha256 and stands(self._volume, record):
+        if record is not None and _is_content(candidate, record) and stands(self._volume, record):
             self.elsewhere[candidate.path] = former
             raise Taken(candidate.path, None)
 
@@ -138,7 +137,18 @@ class Turns:
         """Wait for one of those that are behind; see `Queue.until_free`. They are behind no more."""
         free, given_up = await self._queue.until_free(list(map(_behind, self._behind.values())))
         freed = [self._behind.pop(path) for path in (*free, *given_up)]
-        return [await self._threads.run(self.look_again, c) for c in freed[: len(free)]], given_up
+        return [await self._threads.run(self._look_at_freed, each) for each in freed[: len(free)]], given_up
+
+    def _look_at_freed(self, candidate: Candidate) -> Candidate:
+        """The candidate with what stands at its path now, and with its hash if it was verified since we looked first.
+
+        That it was placed while we wanted it is proof enough, even where the host tells nothing to know a file by.
+        """
+        fresh = self.look_again(candidate)
+        record, before = fresh.standing.record, candidate.standing.record
+        if fresh.standing.state is not State.PRESENT or record is None or record == before or fresh.sha256 is not None:
+            return fresh
+        return replace(fresh, recorded=record.sha256) if fresh.is_as_recorded(record) else fresh
 
     async def watch_behind(self) -> None:
         """Say again and again who has those that are behind, until cancelled: there is other work meanwhile."""
@@ -169,9 +179,16 @@ def _unless_placed(fresh: Candidate, before: Candidate) -> Candidate:
     return fresh
 
 
+def _is_content(candidate: Candidate, record: Record) -> bool:
+    """Whether what was recorded at any path is what the candidate's host has now."""
+    if candidate.sha256 is not None:
+        return record.sha256 == candidate.sha256
+    return candidate.identity.continues(record.identity)
+
+
 def _is_small(candidate: Candidate) -> bool:
     return candidate.size is not None and candidate.size <= BLOCK_SIZE
 
 
 def _key(candidate: Candidate) -> str:
-    return key_of(identity_of(candidate), small=_is_small(candidate))
+    return key_of(candidate.identity, small=_is_small(candidate))

@@ -44,6 +44,16 @@ class Subject:
             return self.model.sha256
         return self.record.sha256 if self.record is not None and satisfies(self.record, self.model) else None
 
+    @property
+    def mending(self) -> str:
+        """What `prefetch run` does about damage, as the end of a sentence: by its blocks, or all of it anew."""
+        record = self.record
+        if record is None or (record.pinned if self.model is None else self.model.sha256 is not None):
+            return "mends it"
+        if record.pinned or record.identity.resumable:
+            return "mends it, or fetches all of it again if its host has another file by now"
+        return "fetches all of it again, for its host told neither its hash nor a strong ETag"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -202,10 +212,10 @@ def _other(subject: Subject, stat: os.stat_result) -> Verdict:
 
 
 def _changed(subject: Subject, stat: os.stat_result, why: str) -> Verdict:
-    detail = f"The file was changed, {why}; `prefetch run` mends it and keeps what stands there now."
+    detail = f"The file was changed, {why}; `prefetch run` {subject.mending}, and keeps what stands there now."
     return Verdict(subject.path, "changed", stat.st_size, subject.sha256, detail)
 
 
 def _corrupt(subject: Subject, stat: os.stat_result, why: str) -> Verdict:
-    detail = f"The file is damaged, {why}; `prefetch run` mends it."
+    detail = f"The file is damaged, {why}; `prefetch run` {subject.mending}."
     return Verdict(subject.path, "corrupt", stat.st_size, subject.sha256, detail)

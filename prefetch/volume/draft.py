@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.hashing import block_digest
@@ -52,7 +53,8 @@ class Draft:
         self.data = data
 
     def forget_validator(self) -> None:
-        """No later run finds anything of it."""
+        """What comes is not sure to be of the file that the validator stood for: so no record must say so."""
+        self.identity = replace(self.identity, etag=None)
 
     def restart(self) -> None:
         self.data = None

@@ -14,6 +14,7 @@ from prefetch.volume.applied import AppliedModel
 from prefetch.volume.batches import Batches
 from prefetch.volume.blocks import BLOCK_SIZE, DIGEST_SIZE, block_count
 from prefetch.volume.documents import Kind, encode
+from prefetch.volume.identity import Identity
 from prefetch.volume.layout import Volume
 from prefetch.volume.paths import is_model_path
 from prefetch.volume.reading import Unfit, read_below
@@ -32,6 +33,7 @@ _FIELDS: dict[str, Kinds] = {
     "source": str,
     "url": OPTIONAL_TEXT,
     "commit": OPTIONAL_TEXT,
+    "etag": OPTIONAL_TEXT,
     "pinned": bool,
     "placed": bool,
     "node_path": OPTIONAL_TEXT,
@@ -50,6 +52,8 @@ class Record:
         size: bytes.
         mtime: when it was last modified, by the volume's clock, in whole seconds since 1970: more is not kept there.
         url: the pinned address it came from, without secrets; None for a file that was found on the volume.
+        etag: the strong validator that its host gave with it; None where it gave none, and in records of versions
+            that did not keep it.
         pinned: whether a hash was known beforehand.
         placed: whether we put it there; a file that was adopted stays its user's.
         block_size: bytes of the blocks whose digests are kept beside it.
@@ -69,6 +73,12 @@ class Record:
     groups: tuple[str, ...]
     block_size: int = BLOCK_SIZE
     suspect: bool = False
+    etag: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What its host named it by, without its hash."""
+        return Identity(self.path, self.size, None, self.url or "", self.etag)
 
     @classmethod
     def from_applied(cls, model: AppliedModel) -> Record:
@@ -214,6 +224,7 @@ def _parse_batch(name: str, document: Mapping[str, Any]) -> Mapping[str, Record]
 
 
 def _record(document: Mapping[str, Any]) -> Record | None:
+    document = {"etag": None, **document}
     if not has_fields(document, _FIELDS) or not is_model_path(document["path"]):
         return None
     groups, node_path = document["groups"], document["node_path"]
