@@ -331,3 +331,28 @@ def test_a_catalog_longer_than_any_is_refused_before_its_rows_are_made(
     outcome = commands.run("workflow", "manifest", workflow, "--catalog", catalog)
     assert (outcome.returncode, outcome.stdout) == (2, "")
     assert f"{name} holds more than 500000 values." in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "path", "linked"),
+    [
+        ("FluxLoraLoader", {"lora_name": "x.safetensors"}, "models/xlabs/loras/x.safetensors", True),
+        ("LayerMask: YoloV8Detect", {"yolo_model": "x.pt"}, "models/yolo/x.pt", True),
+        ("LoraLoaderModelOnly", {"lora_name": "x.safetensors"}, "models/loras/x.safetensors", False),
+        ("UltralyticsDetectorProvider", {"model_name": "bbox/x.pt"}, "models/ultralytics/bbox/x.pt", False),
+    ],
+)
+def test_a_model_where_no_mapping_leads_gets_a_node_path(
+    commands: Commands, tmp_path: Path, kind: str, given: dict[str, str], path: str, linked: bool
+) -> None:
+    workflow, rows = tmp_path / "w.json", tmp_path / "list.csv"
+    loader = {"class_type": kind, "inputs": given}
+    workflow.write_text(json.dumps({"1": loader, "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}}))
+    without = commands.run("workflow", "manifest", workflow)
+    assert (without.returncode, f"node_path: {path}" in without.stdout) == (1, linked)
+    folder, _, name = path.rpartition("/")
+    rows.write_text(f"filename,folder,url\n{name},{folder},https://huggingface.co/a/b/resolve/main/{name}\n")
+    outcome = commands.run("workflow", "manifest", workflow, "--catalog", rows)
+    assert outcome.returncode == 0, outcome.stderr
+    [entry] = yaml.safe_load(outcome.stdout)["models"]
+    assert entry.get("node_path") == (path if linked else None)

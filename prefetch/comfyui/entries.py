@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prefetch.comfyui.catalog import Catalog, Offer
-from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of, path_beside
+from prefetch.comfyui.homes import home_of, model_path, node_home, node_path_of, path_beside, unmapped_place
 from prefetch.comfyui.nodes import may_be_linked
 from prefetch.comfyui.workflow.findings import WorkflowModel, WorkflowModels
 from prefetch.comfyui.workflow.loaders import LoaderTable
@@ -60,6 +60,7 @@ class _Drafting:
     present: int = 0
 
     def add(self, path: str, fields: Mapping[str, Any], node_path: str | None = None) -> None:
+        node_path = node_path or unmapped_place(path, self.table)
         entry = {"path": path, **fields, **({"node_path": node_path} if node_path else {})}
         self.homes.add(home_of(path, self.table))
         if node_path:
@@ -83,7 +84,9 @@ class _Drafting:
         offer = self.catalog.model(home)
         fields = offer.fields if offer else _stated(model, noted)
         if fields is None:
-            self.leave_open(Open(model.name, path, _wanted_by(model, file), _why_none(model, noted)))
+            place = unmapped_place(path, self.table)
+            why = _why_none(model, noted)
+            self.leave_open(Open(model.name, path, _wanted_by(model, file), why, node_path=place))
         else:
             self.add(path, fields, offer.node_path if offer else None)
 

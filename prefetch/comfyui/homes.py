@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from prefetch.comfyui.nodes import may_be_linked
 from prefetch.comfyui.workflow.findings import SelfDownloaded
 from prefetch.comfyui.workflow.loaders import LoaderTable
 
-__all__ = ["home_of", "model_path", "node_home", "node_path_of", "path_beside"]
+__all__ = ["home_of", "model_path", "node_home", "node_path_of", "path_beside", "unmapped_place"]
 
 
 def model_path(folder: str, name: str) -> str:
@@ -28,6 +29,13 @@ def node_home(path: str) -> str:
 def node_path_of(item: SelfDownloaded) -> str | None:
     """Where the node looks for the file, below ComfyUI's folder; None where that is not one plain path."""
     return None if item.name is None or "<" in item.place else item.place
+
+
+def unmapped_place(path: str, table: LoaderTable) -> str | None:
+    """Where below ComfyUI's folder nodes read a model that no extra_model_paths.yaml leads them to; None if one may."""
+    below = path.removeprefix("models/")
+    fixed = any(below.startswith(f"{folder}/") for folder in table.fixed)
+    return path if below != path and fixed and may_be_linked(path) else None
 
 
 def path_beside(node_path: str) -> str:
