@@ -46,6 +46,7 @@ __all__ = [
     "VolumeError",
     "first_cause",
     "from_os_error",
+    "let_frames_go",
 ]
 
 
@@ -190,6 +191,16 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def let_frames_go(error: BaseException) -> None:
+    """Take from an error that is kept, and from what led to it, where it was raised: the frames there hold what was at
+    work in them, memory and connections, and refer back to who keeps the error.
+    """
+    each: BaseException | None = error
+    while each is not None:
+        each.__traceback__ = None
+        each = each.__cause__ or each.__context__
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

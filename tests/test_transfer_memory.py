@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefetch.transfer.buffers import Buffers, Shares
+from prefetch.transfer.buffers import Buffer, Buffers, Shares
 from prefetch.transfer.runs import Runs
 from prefetch.transfer.worklist import Worklist
 from prefetch.volume.blocks import BLOCK_SIZE
@@ -53,8 +53,8 @@ class Holder:
 
     def __init__(self) -> None:
         self.buffers = Buffers(8, 6, kept=4)
-        self.moving: list[bytearray] = []
-        self.kept: list[bytearray] = []
+        self.moving: list[Buffer] = []
+        self.kept: list[Buffer] = []
         self.limit = 6
 
     async def take(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 from prefetch.transfer.limits import Budget
@@ -25,7 +26,10 @@ class Ranges:
 
     def take(self, length: object) -> Any:
         self.left -= 1
-        return object()
+        return SimpleNamespace(host="host"), 0, 1
+
+    def begin(self, segment: object) -> None:
+        """It is not looked at any more."""
 
     def split(self) -> None:
         return None
@@ -38,6 +42,7 @@ class Large:
     """All that a scheduler looks at of a download, and of its order."""
 
     size = 1 << 40
+    generation = 0
 
     def __init__(self) -> None:
         self.ranges = Ranges()
@@ -46,10 +51,10 @@ class Large:
 
 def test_a_change_has_one_of_those_who_wait_look_and_the_next_one_only_if_it_finds_something() -> None:
     async def story() -> None:
-        scheduler = Scheduler([], budget=Budget(CONNECTIONS), range_size=lambda host: 1, admit=_nobody)
+        scheduler = Scheduler([], budget=Budget(CONNECTIONS), range_size=lambda host: 1)
         download: Any = Large()
         scheduler._downloads.append(download)
-        waiting = [asyncio.create_task(scheduler.take()) for _ in range(CONNECTIONS)]
+        waiting = [asyncio.create_task(scheduler.take(_nobody)) for _ in range(CONNECTIONS)]
         await _settled()
         ranges = download.ranges
         for found, looks in ((0, 1), (1, 2), (3, 4)):

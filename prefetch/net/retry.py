@@ -8,10 +8,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import tenacity
 
-from prefetch.errors import PatienceError, TransientError
+from prefetch.errors import PatienceError, PrefetchError, TransientError, let_frames_go
 from prefetch.net.bounds import PATIENCE, HostBounds
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "FullJitter",
     "Outage",
     "RetryListener",
+    "Retrying",
     "cost_bound",
     "metadata_retrying",
     "too_long",
@@ -131,6 +133,25 @@ class Outage(tenacity.stop.stop_base):
         self._since = None
 
 
+class Retrying(tenacity.AsyncRetrying):
+    """As tenacity's, but done with what it called: else its last steps refer to it, and what it retries stays in memory
+    until somebody collects garbage.
+    """
+
+    async def __call__(  # type: ignore[override]  # as in tenacity itself
+        self, fn: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Call ``fn`` until it succeeds, or another try is worth nothing."""
+        try:
+            return await super().__call__(fn, *args, **kwargs)
+        except PrefetchError as error:
+            # The frames there hold the state of the tries, which holds the error.
+            let_frames_go(error)
+            raise
+        finally:
+            self.iter_state.reset()
+
+
 def metadata_retrying(
     *,
     on_retry: RetryListener,
@@ -138,7 +159,7 @@ def metadata_retrying(
     outage: Outage | None = None,
     attempts: int = 7,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> tenacity.AsyncRetrying:
+) -> Retrying:
     """The policy for small questions (what is this file?): asked again on `TransientError`; the last is raised."""
 
     def tell(state: tenacity.RetryCallState) -> None:
@@ -146,7 +167,7 @@ def metadata_retrying(
         if isinstance(error, TransientError):
             on_retry(error, state.attempt_number, state.upcoming_sleep)
 
-    return tenacity.AsyncRetrying(
+    return Retrying(
         retry=WORTH_ANOTHER_TRY,
         wait=wait,
         stop=tenacity.stop_any(tenacity.stop_after_attempt(attempts), cost_bound(wait.patience), outage or Outage()),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,14 +37,17 @@ class Memory:
     def __init__(self, given: Iterable[Given], root: Path, machine: str) -> None:
         names = [_name(each, root, machine) for each in given]
         self._key = hashlib.sha256(json.dumps(names).encode()).hexdigest()
+        # Manifests are read while models are removed: each of the two changes what it read, not what the other wrote.
+        self._writing = threading.Lock()
 
     def keep(self, target: Target, volume: Volume) -> None:
         """Remember what is wanted by now, and that it was wanted once."""
-        before = read_followed(volume, self._key)
-        named = frozenset(target.named) | (frozenset() if before is None else before.named)
-        followed = Followed(_as_manifest(target.whole), frozenset(target.named), named)
-        if followed != before:
-            write_followed(volume, self._key, followed)
+        manifest, wanted = _as_manifest(target.whole), frozenset(target.named)
+        with self._writing:
+            before = read_followed(volume, self._key)
+            followed = Followed(manifest, wanted, wanted if before is None else wanted | before.named)
+            if followed != before:
+                write_followed(volume, self._key, followed)
 
     def manifest(self, volume: Volume) -> Written | None:
         """The manifest that is remembered: a stranger's text, as others can write to the volume."""
@@ -60,9 +64,11 @@ class Memory:
         return followed.named - frozenset(target.named) - wanted_by_others(volume, self._key)
 
     def forget(self, paths: Sequence[str], volume: Volume) -> None:
-        """These are gone from the volume."""
-        if (followed := read_followed(volume, self._key)) is not None:
-            write_followed(volume, self._key, replace(followed, named=followed.named - frozenset(paths)))
+        """These are gone from the volume. What is wanted again by now stays known as ours."""
+        with self._writing:
+            if (followed := read_followed(volume, self._key)) is not None:
+                named = followed.named - frozenset(paths) | followed.wanted
+                write_followed(volume, self._key, replace(followed, named=named))
 
 
 def machine_of(environ: Mapping[str, str], host: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+import weakref
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from prefetch.errors import PrefetchError
 from prefetch.net.origin import Origin
 from prefetch.report.events import Repaired
+from prefetch.transfer.buffers import Buffer
 from prefetch.transfer.frontier import Frontier
 from prefetch.transfer.judge import Hashes
 from prefetch.transfer.means import Means
@@ -16,21 +18,38 @@ from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.hashing import block_digest
 from prefetch.volume.partial import Partial
 
-__all__ = ["Assembly"]
+__all__ = ["Assembly", "Owner"]
 
 SYNC_BYTES, SYNC_LEAST = 64 << 20, 16 << 20
 """A power cut costs at most what was written after the last sync; syncing more often slows the volume down."""
+
+
+class Owner(Protocol):
+    """Whose file it is: told what becomes of its blocks, and asked about them."""
+
+    def accepts(self, index: int, digest: bytes, origin: Origin) -> bool:
+        """Whether to take block ``index`` of this digest, which ``origin`` sent."""
+
+    def fetch_again(self, index: int) -> None:
+        """Block ``index`` was here, and is not any more."""
+
+    def differs(self, index: int) -> None:
+        """Block ``index`` came otherwise than it was here."""
+
+    def complete(self) -> None:
+        """Every block of the file is here and hashed. Called each time that is so."""
+
+    def lose(self, error: PrefetchError) -> None:
+        """The volume refuses."""
 
 
 class Assembly:
     """Puts one file together. All of it belongs to the event loop; the volume's work is done in threads.
 
     Args:
-        accepts: asked with a block's number, its digest and the host that sent it, whether to take it; None takes all.
-        missing: called with a block that was here and has to be fetched again.
-        differs: called with a block that came otherwise than it was here.
-        complete: called each time every block of the file is here and hashed.
-        failed: called when the volume refuses.
+        owner: held weakly, as it holds the assembly: a cycle would keep a finished file's memory until somebody
+            collects garbage. It lives as long as anything happens here.
+        by_block: whether the owner is asked about each block before it is taken.
         git_blob: whether the git hash is needed too.
     """
 
@@ -38,21 +57,15 @@ class Assembly:
         self,
         partial: Partial,
         means: Means,
+        owner: Owner,
         *,
-        accepts: Callable[[int, bytes, Origin], bool] | None,
-        missing: Callable[[int], None],
-        differs: Callable[[int], None],
-        complete: Callable[[], None],
-        failed: Callable[[PrefetchError], None],
+        by_block: bool,
         git_blob: bool,
     ) -> None:
         self.partial = partial
         self._means = means
-        self._accepts = accepts
-        self._missing = missing
-        self._differs = differs
-        self._complete = complete
-        self._failed = failed
+        self._owner: Owner = weakref.proxy(owner)
+        self._by_block = by_block
         self._git_blob = git_blob
         self._generation = 0
         self._retired = False
@@ -77,7 +90,7 @@ class Assembly:
         """Whether a block is on its way from memory to the volume."""
         return bool(self._settling)
 
-    def settle(self, index: int, buffer: bytearray, length: int, origin: Origin) -> None:
+    def settle(self, index: int, buffer: Buffer, length: int, origin: Origin) -> None:
         """Take over a buffer whose first ``length`` bytes ``origin`` sent as block ``index``."""
         task = self._means.spawn(self._settle(index, buffer, length, origin, self._generation))
         self._settling.add(task)
@@ -91,7 +104,7 @@ class Assembly:
         """Have what was written so far brought to the disk in the background."""
         if not self._flushing:
             self._flushing = True
-            self._spawn_beside(self._flush())
+            self.spawn(self._flush())
 
     async def learn_size(self, size: int) -> None:
         """The end of a file of unknown size was reached."""
@@ -99,7 +112,7 @@ class Assembly:
         try:
             await self._means.writers.run(self.partial.learn_size, size)
         except PrefetchError as error:
-            self._failed(error)
+            self._owner.lose(error)
         self.drain()
 
     def retire(self) -> None:
@@ -121,7 +134,7 @@ class Assembly:
         try:
             await self._means.writers.run(self.partial.restart)
         except PrefetchError as error:
-            self._failed(error)
+            self._owner.lose(error)
             return False
         self._frontier = self._new_frontier()
         return True
@@ -132,29 +145,37 @@ class Assembly:
             await asyncio.wait(busy)
 
     def _new_frontier(self) -> Frontier:
-        return Frontier(
-            self.partial,
-            self._means,
-            spawn=self._spawn_beside,
-            damaged=self._damaged,
-            complete=self._complete,
-            failed=self._failed,
-            git_blob=self._git_blob,
-        )
+        return Frontier(self.partial, self._means, self, git_blob=self._git_blob)
 
-    def _spawn_beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    # What the frontier tells ------------------------------------------------------------------------------------
+
+    def damaged(self, index: int) -> None:
+        """Block ``index`` on the volume is not what was written there."""
+        self._means.listener(Repaired(self.partial.identity.path, "disk", self.partial.block_length(index)))
+        self._owner.fetch_again(index)
+
+    def complete(self) -> None:
+        """Every block of the file is hashed."""
+        self._owner.complete()
+
+    def lose(self, error: PrefetchError) -> None:
+        """The volume does not give the bytes back."""
+        self._owner.lose(error)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do ``work`` beside the rest; `quiet` waits for it."""
         task = self._means.spawn(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
         return task
 
-    async def _settle(self, index: int, buffer: bytearray, length: int, origin: Origin, generation: int) -> None:
+    async def _settle(self, index: int, buffer: Buffer, length: int, origin: Origin, generation: int) -> None:
         landed = False
         try:
             if generation == self._generation and not self._retired:
                 landed = await self._bring(index, memoryview(buffer)[:length], origin)
         except PrefetchError as error:
-            self._failed(error)
+            self._owner.lose(error)
         finally:
             if landed and generation == self._generation:
                 self._frontier.landed(index, buffer, length)
@@ -186,30 +207,26 @@ class Assembly:
         return max(SYNC_LEAST, min(SYNC_BYTES, left))
 
     async def _is_accepted(self, index: int, view: memoryview, origin: Origin) -> bool:
-        if self._accepts is None:
+        if not self._by_block:
             return True
         digest = await self._means.hashers.run(block_digest, view)
-        return self._accepts(index, digest, origin)
+        return self._owner.accepts(index, digest, origin)
 
     async def _compare(self, index: int, view: memoryview) -> None:
         """A block that comes the same again is right, or wrong at the host; one that differs was the bad one."""
         if not await self._means.hashers.run(self.partial.matches, index, view):
             await self._write(index, view)
-            self._differs(index)
+            self._owner.differs(index)
             self._frontier.rewind(index)
 
     def _settled(self, task: asyncio.Task[None]) -> None:
         self._settling.discard(task)
         self.drain()
 
-    def _damaged(self, index: int) -> None:
-        self._means.listener(Repaired(self.partial.identity.path, "disk", self.partial.block_length(index)))
-        self._missing(index)
-
     async def _flush(self) -> None:
         try:
             await self._means.writers.run(self.partial.sync)
         except PrefetchError as error:
-            self._failed(error)
+            self._owner.lose(error)
         finally:
             self._flushing = False

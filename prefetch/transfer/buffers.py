@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import Self
 
-__all__ = ["Buffers", "Shares"]
+__all__ = ["Buffer", "Buffers", "Shares"]
+
+Buffer = mmap
+"""Memory of its own, which the system has back the moment nothing refers to it: what the heap gives, it often keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +50,22 @@ class Buffers:
 
     def __init__(self, size: int, count: int, *, kept: int = 0) -> None:
         self.size = size
-        self._free: list[bytearray] = []
+        self._free: list[Buffer] = []
         self._slots = asyncio.Semaphore(count)
         self._room = kept
         self._due = 0  # how many are yet to become room for kept ones; below 0, the other way
         self.waiting = 0
 
-    async def acquire(self) -> bytearray:
+    async def acquire(self) -> Buffer:
         """A buffer of `size` bytes with unspecified content, made on first use: three small files need not thirty."""
         self.waiting += 1
         try:
             await self._slots.acquire()
         finally:
             self.waiting -= 1
-        return self._free.pop() if self._free else bytearray(self.size)
+        return self._free.pop() if self._free else mmap(-1, self.size, flags=MAP_PRIVATE | MAP_ANONYMOUS)
 
-    def release(self, buffer: bytearray) -> None:
+    def release(self, buffer: Buffer) -> None:
         """Give a buffer back. Nothing may read it any more."""
         self._free.append(buffer)
         self._slot_free()
@@ -89,10 +93,14 @@ class Buffers:
         self._slot_free()
         return True
 
-    def give_up(self, buffer: bytearray) -> None:
+    def give_up(self, buffer: Buffer) -> None:
         """Give a buffer back that was kept. Nothing may read it any more."""
         self._free.append(buffer)
         self._room_free()
+
+    def close(self) -> None:
+        """Give back what is free: nobody wants any more."""
+        self._free.clear()
 
     def _slot_free(self) -> None:
         if self._due > 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial as bound
 
 from prefetch.errors import (
     ContentError,
@@ -13,6 +12,7 @@ from prefetch.errors import (
     PrefetchError,
     SourceError,
     SpaceError,
+    let_frames_go,
 )
 from prefetch.net.origin import Origin, RangesUnsupported
 from prefetch.net.retry import too_slow
@@ -57,9 +57,8 @@ class Download:
         self.over = asyncio.Event()
         self._means = means
         self._listed = Listed(order, means.listener)
-        begin = bound(Segment, self)
         now, bounds = means.clock(), means.bounds
-        self.ranges = Ranges(order, partial, self._listed, begin=begin, over=self.over, now=now, bounds=bounds)
+        self.ranges = Ranges(order, partial, self._listed, over=self.over, now=now, bounds=bounds)
         self._work = self.ranges.work
         if self.ranges.whole_only:
             self._listed.drop()
@@ -71,17 +70,8 @@ class Download:
     def _new_assembly(self) -> Assembly | Parcel:
         git_blob = self.order.git_sha1 is not None
         if isinstance(self.partial, Draft):
-            return Parcel(self.partial, self._means, differs=self._differs, complete=self._complete, git_blob=git_blob)
-        return Assembly(
-            self.partial,
-            self._means,
-            accepts=self._accepts if self._listed else None,
-            missing=self._fetch_again,
-            differs=self._differs,
-            complete=self._complete,
-            failed=self._lose,
-            git_blob=git_blob,
-        )
+            return Parcel(self.partial, self._means, self, git_blob=git_blob)
+        return Assembly(self.partial, self._means, self, by_block=bool(self._listed), git_blob=git_blob)
 
     def begin(self) -> None:
         """Find out what is missing, and start to check what an earlier run left."""
@@ -213,6 +203,7 @@ class Download:
     def fail(self, error: PrefetchError) -> None:
         """Give the download up. What is on the volume stays for the next run."""
         if not self.over.is_set():
+            let_frames_go(error)
             self.error = error
             # Of a file without an end, nothing may stay: it would hold all the room there is, and not be resumed.
             endless = isinstance(error, SpaceError) and self.partial.identity.size is None
@@ -225,14 +216,48 @@ class Download:
             await asyncio.wait(self._restarts)
         await self.assembly.quiet()
 
-    # Inside ------------------------------------------------------------------------------------------------------
+    # What the assembly tells -------------------------------------------------------------------------------------
 
-    def _drop_buffer(self, segment: Segment) -> None:
-        if segment.buffer is not None:
-            self._means.buffers.release(segment.buffer)
-            segment.buffer = None
+    def accepts(self, index: int, digest: bytes, origin: Origin) -> bool:
+        """Whether to take a block of this digest that came from ``origin``."""
+        if self.over.is_set():
+            return True
+        verdict = self._listed.judge(index, digest, origin, self.ranges.mirrors.live)
+        if verdict is Verdict.LEAVE:
+            self.origin_failed(origin, self.judge.stranger(origin.host))
+            if self.over.is_set():
+                self.worthless = not self._listed.any_right
+                return False
+        if verdict in (Verdict.AGAIN, Verdict.LEAVE):
+            self.judge.refetched += self.partial.block_length(index)
+            self.fetch_again(index)
+            return False
+        self._means.changed()
+        return True
 
-    def _lose(self, error: PrefetchError) -> None:
+    def fetch_again(self, index: int) -> None:
+        """Block ``index`` is not here any more."""
+        self._work.add(index, index + 1)
+        self._means.changed()
+
+    def differs(self, index: int) -> None:
+        """Block ``index`` came otherwise than it was here."""
+        self.judge.differs(index)
+
+    def complete(self) -> None:
+        """All of the file is here and hashed."""
+        if self.over.is_set():
+            return
+        if self.judge.is_right(self.assembly.hashes):
+            # Where no host told the size, only now is it known what the header should describe.
+            if (refusal := self.judge.refusal(self.partial.size)) is not None:
+                self._refuse(refusal)
+            else:
+                self._verified()
+        elif not self._awaits_more:
+            self._doubt()
+
+    def lose(self, error: PrefetchError) -> None:
         """The volume failed, perhaps after the file was verified: then what was verified may not be there."""
         if isinstance(error, OutgrownError) and not self.over.is_set():
             # A host without an end to what it sends; blocks of it that were on their way may be told of once more.
@@ -242,18 +267,18 @@ class Download:
         self.fail(error)
         self.error = self.error or error
 
+    # Inside ------------------------------------------------------------------------------------------------------
+
+    def _drop_buffer(self, segment: Segment) -> None:
+        if segment.buffer is not None:
+            self._means.buffers.release(segment.buffer)
+            segment.buffer = None
+
     def _end(self) -> None:
         self.over.set()
         self.assembly.retire()
         self._work.abandon_connections()
         self._means.changed()
-
-    def _fetch_again(self, index: int) -> None:
-        self._work.add(index, index + 1)
-        self._means.changed()
-
-    def _differs(self, index: int) -> None:
-        self.judge.differs(index)
 
     def _start_over_beside(self) -> None:
         task = self._means.spawn(self._start_over(None))
@@ -274,36 +299,6 @@ class Download:
             self._means.changed()
 
     # Right or wrong ----------------------------------------------------------------------------------------------
-
-    def _accepts(self, index: int, digest: bytes, origin: Origin) -> bool:
-        """Whether to take a block of this digest that came from ``origin``."""
-        if self.over.is_set():
-            return True
-        verdict = self._listed.judge(index, digest, origin, self.ranges.mirrors.live)
-        if verdict is Verdict.LEAVE:
-            self.origin_failed(origin, self.judge.stranger(origin.host))
-            if self.over.is_set():
-                self.worthless = not self._listed.any_right
-                return False
-        if verdict in (Verdict.AGAIN, Verdict.LEAVE):
-            self.judge.refetched += self.partial.block_length(index)
-            self._fetch_again(index)
-            return False
-        self._means.changed()
-        return True
-
-    def _complete(self) -> None:
-        """All of the file is here and hashed."""
-        if self.over.is_set():
-            return
-        if self.judge.is_right(self.assembly.hashes):
-            # Where no host told the size, only now is it known what the header should describe.
-            if (refusal := self.judge.refusal(self.partial.size)) is not None:
-                self._refuse(refusal)
-            else:
-                self._verified()
-        elif not self._awaits_more:
-            self._doubt()
 
     @property
     def _awaits_more(self) -> bool:

@@ -101,7 +101,7 @@ class Engine:
         if not orders:
             return
         self._unended = dict.fromkeys(orders, self._clock())
-        self._scheduler = Scheduler(orders, budget=self._budget, range_size=self._peers.range_size, admit=self._admit)
+        self._scheduler = Scheduler(orders, budget=self._budget, range_size=self._peers.range_size)
         watch = Watch(
             self._scheduler,
             orders,
@@ -152,7 +152,7 @@ class Engine:
     async def _work(self) -> None:
         """One connection of the budget: fetch whatever the scheduler finds most useful, again and again."""
         while True:
-            segment = await self._scheduler.take()
+            segment = await self._scheduler.take(self._admit)
             try:
                 await self._fetcher.fetch(segment)
             finally:
@@ -232,6 +232,8 @@ class Engine:
         self._writers.close()
         self._hashers.close()
         self._files.close()
+        self._buffers.close()
+        self._reading.close()
 
     def _age(self, order: Order) -> float:
         return self._clock() - self._unended[order]

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_any
+from tenacity import RetryCallState, stop_after_attempt, stop_any
 
-from prefetch.errors import AccessError, SourceError, TransientError
+from prefetch.errors import AccessError, SourceError, TransientError, let_frames_go
 from prefetch.net.origin import Body, RangesUnsupported
-from prefetch.net.retry import WORTH_ANOTHER_TRY, FullJitter, cost_bound
+from prefetch.net.retry import WORTH_ANOTHER_TRY, FullJitter, Retrying, cost_bound
 from prefetch.report.events import Listener, Retried
-from prefetch.transfer.buffers import Buffers
+from prefetch.transfer.buffers import Buffer, Buffers
 from prefetch.transfer.flow import Flow
 from prefetch.transfer.limits import Budget, RateLimit
 from prefetch.transfer.peers import Connection, Peers
@@ -72,7 +72,7 @@ class Fetcher:
                 segment.download.origin_failed(segment.origin, error)
 
     async def _until_progress(self, segment: Segment) -> None:
-        retrying = AsyncRetrying(
+        retrying = Retrying(
             retry=WORTH_ANOTHER_TRY,
             stop=stop_any(stop_after_attempt(ATTEMPTS), cost_bound(self._jitter.patience)),
             wait=partial(self._wait, segment),
@@ -91,6 +91,8 @@ class Fetcher:
         try:
             await self._connection(segment)
         except TransientError as error:
+            # The connection keeps it: with its frames, it would keep the block that was being filled too.
+            let_frames_go(error)
             if not segment.wanted:
                 return
             download.judge.suspect([*segment.blocks, segment.position // BLOCK_SIZE])
@@ -141,7 +143,7 @@ class Fetcher:
             if count < len(view) and segment.wanted:
                 await self._end_of_body(segment)
 
-    async def _room_for(self, segment: Segment) -> bytearray:
+    async def _room_for(self, segment: Segment) -> Buffer:
         segment.waiting = False
         since = self._clock()
         try:
@@ -149,7 +151,7 @@ class Fetcher:
         finally:
             segment.waited += self._clock() - since
 
-    def _room(self, segment: Segment, buffer: bytearray) -> memoryview:
+    def _room(self, segment: Segment, buffer: Buffer) -> memoryview:
         """Where the segment's next bytes belong in its buffer."""
         offset = segment.position % BLOCK_SIZE
         count = BLOCK_SIZE - offset

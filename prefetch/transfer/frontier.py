@@ -8,18 +8,20 @@ same way, so a resumed prefix is checked while the rest downloads.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import weakref
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prefetch.errors import PrefetchError
+from prefetch.transfer.buffers import Buffer
 from prefetch.transfer.means import Means
-from prefetch.transfer.threads import Spawn
 
 if TYPE_CHECKING:
     from prefetch.volume.partial import Partial
 
-__all__ = ["Frontier"]
+__all__ = ["Frontier", "Owner"]
 
 BATCH = 16
 """Blocks hashed in one visit to a thread, and between two kept states of the hash."""
@@ -27,25 +29,35 @@ AHEAD = 64
 """How far ahead of the frontier, in blocks, it is worth to keep a block in memory until it is hashed."""
 
 
+class Owner(Protocol):
+    """Whose file it is."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do ``work`` in the background."""
+
+    def damaged(self, index: int) -> None:
+        """The bytes of block ``index`` on the volume are not those that were written."""
+
+    def complete(self) -> None:
+        """The frontier reached the end of the file. Called each time it does."""
+
+    def lose(self, error: PrefetchError) -> None:
+        """The volume refuses to give the bytes back."""
+
+
 class Frontier:
     """Hashes one partial file in order as its blocks land.
 
     Args:
-        spawn: starts a coroutine in the background.
-        damaged: called with the number of a block whose bytes on the volume are not those that were written.
-        complete: called each time the frontier reaches the end of the file.
-        failed: called when the volume refuses to give the bytes back.
+        owner: held weakly, as it holds the frontier.
     """
 
     def __init__(
         self,
         partial: Partial,
         means: Means,
+        owner: Owner,
         *,
-        spawn: Spawn,
-        damaged: Callable[[int], None],
-        complete: Callable[[], None],
-        failed: Callable[[PrefetchError], None],
         git_blob: bool = False,
     ) -> None:
         self._partial = partial
@@ -53,12 +65,9 @@ class Frontier:
         self._buffers = means.buffers
         self._reading = means.reading
         self._flow = means.flow
-        self._spawn = spawn
-        self._damaged = damaged
-        self._complete = complete
-        self._failed = failed
+        self._owner: Owner = weakref.proxy(owner)
         self._landed: set[int] = set(partial.claimed)
-        self._memory: dict[int, tuple[bytearray, int]] = {}
+        self._memory: dict[int, tuple[Buffer, int]] = {}
         self._kept = {0: hashlib.sha256()}
         self._sha256 = hashlib.sha256()
         self._git = hashlib.sha1(f"blob {partial.size}\0".encode(), usedforsecurity=False) if git_blob else None
@@ -81,7 +90,7 @@ class Frontier:
     def reached_end(self) -> bool:
         return self._partial.size is not None and self.next >= self._partial.block_count
 
-    def landed(self, index: int, buffer: bytearray, length: int) -> None:
+    def landed(self, index: int, buffer: Buffer, length: int) -> None:
         """Block ``index`` stands on the volume, and as the first ``length`` bytes of ``buffer``, which is ours now."""
         self._forget(index)
         if self._is_worth_keeping(index) and self._buffers.keep():
@@ -100,9 +109,9 @@ class Frontier:
             self._rewind()
         if self.next in self._landed:
             self._busy = True
-            self._spawn(self._drain())
+            self._owner.spawn(self._drain())
         elif self.reached_end:
-            self._complete()
+            self._owner.complete()
 
     def rewind(self, index: int) -> None:
         """Block ``index`` was replaced on the volume: hash again from there."""
@@ -163,7 +172,7 @@ class Frontier:
                     await self._hash_from_volume()
         except PrefetchError as error:
             if not self._retired:
-                self._failed(error)
+                self._owner.lose(error)
             self._retired = True
         finally:
             self._busy = False
@@ -197,7 +206,7 @@ class Frontier:
             self._step()
         if not whole and not self._retired:
             self._landed.discard(self.next)
-            self._damaged(self.next)
+            self._owner.damaged(self.next)
 
     @property
     def _batch_limit(self) -> int:

@@ -5,37 +5,45 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+import weakref
+from typing import Protocol
 
 from prefetch.net.origin import Origin
+from prefetch.transfer.buffers import Buffer
 from prefetch.transfer.judge import Hashes
 from prefetch.transfer.means import Means
 from prefetch.volume.draft import Draft
 
-__all__ = ["Parcel"]
+__all__ = ["Owner", "Parcel"]
 
 AT_ONCE = 1 << 18
 """Bytes up to which hashing them, or copying, takes less time than handing them to a thread."""
 
 
-class Parcel:
-    """Does for a `Draft` what an `Assembly` does for a partial file, and is used like one."""
+class Owner(Protocol):
+    """Whose file it is."""
 
-    def __init__(
-        self,
-        draft: Draft,
-        means: Means,
-        *,
-        differs: Callable[[int], None],
-        complete: Callable[[], None],
-        git_blob: bool,
-    ) -> None:
+    def differs(self, index: int) -> None:
+        """Block ``index`` came otherwise than it was here."""
+
+    def complete(self) -> None:
+        """The file is here and hashed."""
+
+
+class Parcel:
+    """Does for a `Draft` what an `Assembly` does for a partial file, and is used like one.
+
+    Args:
+        owner: held weakly, as it holds the parcel.
+        git_blob: whether the git hash is needed too.
+    """
+
+    def __init__(self, draft: Draft, means: Means, owner: Owner, *, git_blob: bool) -> None:
         self._draft = draft
         self._means = means
-        self._differs = differs
-        self._complete = complete
+        self._owner: Owner = weakref.proxy(owner)
         self._git_blob = git_blob
-        self._buffer: bytearray | None = None
+        self._buffer: Buffer | None = None
         self._hashing: set[asyncio.Task[None]] = set()
         self._retired = False
         self._hashes: Hashes | None = None if draft.size else self._hashes_of(memoryview(b""))
@@ -53,7 +61,7 @@ class Parcel:
     def settling(self) -> bool:
         return bool(self._hashing)
 
-    def settle(self, index: int, buffer: bytearray, length: int, origin: Origin) -> None:
+    def settle(self, index: int, buffer: Buffer, length: int, origin: Origin) -> None:
         """Take over a buffer whose first ``length`` bytes ``origin`` sent as the file."""
         self.put_away()
         data = self._own(buffer, length)
@@ -65,7 +73,7 @@ class Parcel:
     def drain(self) -> None:
         """Say so if all of the file is here."""
         if self._hashes is not None and not self._hashing and not self._retired:
-            self._complete()
+            self._owner.complete()
 
     def flush(self) -> None:
         """Nothing of it is on the volume yet."""
@@ -97,7 +105,7 @@ class Parcel:
             self._means.buffers.release(self._buffer)
             self._buffer = None
 
-    def _own(self, buffer: bytearray, length: int) -> memoryview:
+    def _own(self, buffer: Buffer, length: int) -> memoryview:
         """The bytes to be kept: many models may wait for their names, and few of them should hold a whole buffer."""
         if length > AT_ONCE:
             self._buffer = buffer
@@ -115,9 +123,9 @@ class Parcel:
         self._means.flow.count_hashed(len(data), time.perf_counter() - began)
         self._hashing.clear()
         if before not in (None, self._hashes):
-            self._differs(0)
+            self._owner.differs(0)
         if not self._retired:
-            self._complete()
+            self._owner.complete()
 
     def _hashes_of(self, data: memoryview) -> Hashes:
         git = None

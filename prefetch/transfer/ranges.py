@@ -17,14 +17,16 @@ from prefetch.transfer.worklist import Worklist
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.incoming import Incoming
 
-__all__ = ["Ranges"]
+__all__ = ["Ranges", "Span"]
+
+Span = tuple[Origin, int, int | None]
+"""A host, and the bytes ``[start, stop)`` to be asked of it; ``stop`` is None while the file's size is unknown."""
 
 
 class Ranges:
     """Hands ranges out to connections and takes back what they did not bring. Belongs to the event loop.
 
     Args:
-        begin: makes the segment of the bytes ``[start, stop)`` that a host is asked for.
         over: set once nothing is to be fetched any more.
         bounds: what each host may cost.
 
@@ -42,7 +44,6 @@ class Ranges:
         partial: Incoming,
         listed: Listed,
         *,
-        begin: Callable[[Origin, int, int | None], Segment],
         over: asyncio.Event,
         now: float,
         bounds: HostBounds,
@@ -53,7 +54,6 @@ class Ranges:
         self._partial = partial
         self.whole_because = self._why_whole()
         self._listed = listed
-        self._new_segment = begin
         self._over = over
         self._received_before = 0
 
@@ -88,18 +88,22 @@ class Ranges:
             return Runs()
         return Runs.missing(max(1, self._partial.block_count), present)
 
-    def take(self, length: Callable[[str], int]) -> Segment:
+    def take(self, length: Callable[[str], int]) -> Span:
         """The next range to fetch, of at most ``length(host)`` bytes. There must be one: see `has_pending`."""
         origin = self.mirrors.pick(self.segments, but=self._listed.contradicted(self.work.first))
         limit = self._partial.block_count * BLOCK_SIZE if self.whole_only else length(origin.host)
-        return self._begin(origin, *self.work.next_range(limit, self._partial.size))
+        return origin, *self.work.next_range(limit, self._partial.size)
 
-    def split(self) -> Segment | None:
+    def split(self) -> Span | None:
         """The second half of the longest range in flight, if both halves are worth a request."""
         if self._over.is_set() or self.whole_only:
             return None
         tail = self.work.halve_longest()
-        return tail and self._begin(self.mirrors.pick(self.segments), *tail)
+        return tail and (self.mirrors.pick(self.segments), *tail)
+
+    def begin(self, segment: Segment) -> None:
+        """A connection fetches ``segment`` from now on."""
+        self.segments.add(segment)
 
     def choose_host(self, segment: Segment) -> None:
         """Have the segment's next connection go to a host that is still asked and did not just fail it."""
@@ -131,8 +135,3 @@ class Ranges:
         if host.ranges is False:
             return f"{host.host} serves no ranges"
         return f"{host.host} does not tell its size" if self._partial.identity.size is None else ""
-
-    def _begin(self, origin: Origin, start: int, stop: int | None) -> Segment:
-        segment = self._new_segment(origin, start, stop)
-        self.segments.add(segment)
-        return segment

@@ -9,11 +9,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from prefetch.transfer.download import Download
 from prefetch.transfer.limits import Budget
 from prefetch.transfer.order import Order
+from prefetch.transfer.ranges import Span
 from prefetch.transfer.segment import Segment
 from prefetch.transfer.worklist import SMALLEST_RANGE
 from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Scheduler"]
+
+Admit = Callable[[Order], Awaitable[Download | None]]
+"""Begins a model; None when that failed."""
 
 AT_ONCE = 4
 """Models begun for each connection, most of them waiting for the volume: each holds open files."""
@@ -34,7 +38,6 @@ class Scheduler:
         *,
         budget: Budget,
         range_size: Callable[[str], int],
-        admit: Callable[[Order], Awaitable[Download | None]],
     ) -> None:
         by_size = sorted(orders, key=_size, reverse=True)
         self._large = deque(order for order in by_size if not _is_small(order))
@@ -42,7 +45,6 @@ class Scheduler:
         self._queued = sum(order.size or 0 for order in orders)
         self._budget = budget
         self._range_size = range_size
-        self._admit = admit
         self._downloads: list[Download] = []
         self._taken = 0
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -89,12 +91,12 @@ class Scheduler:
         self._downloads.remove(download)
         self.changed()
 
-    async def take(self) -> Segment:
+    async def take(self, admit: Admit) -> Segment:
         """Wait for a range to fetch. Each one taken must be `done`."""
         while True:
             if self._taken < self._budget.target:
                 self._taken += 1
-                if (segment := await self._next()) is not None:
+                if (segment := await self._next(admit)) is not None:
                     self.changed()
                     return segment
                 self._taken -= 1
@@ -107,22 +109,22 @@ class Scheduler:
         self._taken -= 1
         segment.download.release(segment)
 
-    async def _next(self) -> Segment | None:
+    async def _next(self, admit: Admit) -> Segment | None:
         while True:
             best = max((d for d in self._downloads if d.ranges.has_pending), key=_bytes_a_connection, default=None)
             order = self._next_order(best)
             if order is None:
-                return best.ranges.take(self._range_length) if best is not None else self._split()
+                return _begin(best, best.ranges.take(self._range_length)) if best is not None else self._split()
             self._queued -= order.size or 0
             # To open it may take long, and there may be more to do.
             self.changed()
-            download = await self._admit(order)
+            download = await admit(order)
             if download is not None:
                 self._downloads.append(download)
                 download.begin()
                 if _is_small(order) and download.ranges.has_pending:
                     # Nothing else can be its next range, and there may be thousands of these.
-                    return download.ranges.take(lambda host: BLOCK_SIZE)
+                    return _begin(download, download.ranges.take(lambda host: BLOCK_SIZE))
 
     def _next_order(self, best: Download | None) -> Order | None:
         """The queued order that should be begun instead of giving another connection to ``best``."""
@@ -144,8 +146,16 @@ class Scheduler:
 
     def _split(self) -> Segment | None:
         large = [download for download in self._downloads if not _is_small(download.order)]
-        tails = (download.ranges.split() for download in sorted(large, key=_bytes_a_connection, reverse=True))
-        return next((tail for tail in tails if tail is not None), None)
+        for download in sorted(large, key=_bytes_a_connection, reverse=True):
+            if (tail := download.ranges.split()) is not None:
+                return _begin(download, tail)
+        return None
+
+
+def _begin(download: Download, span: Span) -> Segment:
+    segment = Segment(download, *span)
+    download.ranges.begin(segment)
+    return segment
 
 
 def _size(order: Order) -> int:

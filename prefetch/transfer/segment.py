@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from prefetch.net.origin import Body, Origin
+from prefetch.transfer.buffers import Buffer
 from prefetch.transfer.stalls import Speedometer
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Segment:
         self.generation = download.generation
         self.stop = stop
         self.position = start
-        self.buffer: bytearray | None = None
+        self.buffer: Buffer | None = None
         self.host = origin.host
         self.body: Body | None = None
         self.blocks: list[int] = []  # that the present connection brought
