@@ -31,6 +31,7 @@ from prefetch.sources.refs.folder import parse_folder
 from prefetch.sources.refs.hub import HuggingFolderRef
 from prefetch.volume.layout import Volume
 from prefetch.volume.listings import RememberedFile, RememberedListing, read_listing, write_listing
+from prefetch.volume.unrecorded import spared_if_refused
 
 if TYPE_CHECKING:
     from prefetch.sources.resolver import Resolver
@@ -162,7 +163,8 @@ def remember(volume: Volume, folder: Folder, listing: Listing) -> None:
     """Have the volume remember what a directory holds."""
     assert listing.commit is not None
     files = [RememberedFile(path=file.path, size=file.size, sha256=file.sha256) for file in listing.files]
-    write_listing(volume, _key(folder), RememberedListing(commit=listing.commit, files=files))
+    with spared_if_refused(volume):
+        write_listing(volume, _key(folder), RememberedListing(commit=listing.commit, files=files))
 
 
 def _list_now(

@@ -95,7 +95,11 @@ class Fetching:
             for path, error in found.items():
                 if isinstance(error, PrefetchError):
                     self._scores.failed(path, error)
-            await self._bring(await self._plan(candidates))
+            plan = await self._plan(candidates)
+            if plan.fetch or plan.link:
+                # What the hosts say may show that all is there, for which nothing has to be written.
+                self._volume.check_state()
+            await self._bring(plan)
 
     def _leave_out(self, candidates: Iterable[Candidate]) -> None:
         """Begin nothing: every problem of every model has been told, and one is enough."""

@@ -21,13 +21,14 @@ from prefetch.report.result import RunResult
 from prefetch.scores import Scores
 from prefetch.signals import interrupted
 from prefetch.survey import Standing, State, obstruction, survey
-from prefetch.telling import tell_set_aside
+from prefetch.telling import tell_set_aside, tell_unrecorded
 from prefetch.volume.applied import Applied, AppliedModel, read_applied, write_applied
 from prefetch.volume.history import PastRun, remember_run
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_leftovers
 from prefetch.volume.owner import Owner
+from prefetch.volume.unrecorded import spared_if_refused
 
 __all__ = ["Job"]
 
@@ -85,6 +86,7 @@ class Job:
         result = self._scores.finish(str(self._volume.root), stopped)
         self._remember_run(result)
         tell_set_aside(self._volume, self._listener)
+        tell_unrecorded(self._volume, self._listener)
         return result
 
     def _remember_run(self, result: RunResult) -> None:
@@ -163,7 +165,6 @@ class Job:
         # The network's libraries take half a second to import, which a run with nothing to do need not pay.
         from prefetch.fetching import Fetching
 
-        self._volume.check_state()
         fetching = Fetching(
             self._volume,
             self._inventory,
@@ -185,7 +186,8 @@ class Job:
             models=[model for standing in standings if (model := self._applied(standing)) is not None],
         )
         if applied != before:
-            write_applied(self._volume, inputs.key, applied)
+            with spared_if_refused(self._volume):
+                write_applied(self._volume, inputs.key, applied)
 
     def _applied(self, standing: Standing) -> AppliedModel | None:
         record, model = self._scores.record_of(standing.path), standing.model

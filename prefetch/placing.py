@@ -22,6 +22,7 @@ from prefetch.volume.partial import Partial
 from prefetch.volume.publish import Published, link, publish
 from prefetch.volume.space import SpareRoom
 from prefetch.volume.together import publish_together
+from prefetch.volume.unrecorded import spared_if_refused
 
 if TYPE_CHECKING:
     from prefetch.candidates import Candidate
@@ -165,7 +166,8 @@ class Placing:
             record = _record_of(candidate, found.stat, found.sha256, etag=candidate.remote.etag)
         else:
             record = _record(standing.model, found.stat, found.sha256, placed=_was_placed(standing))
-        self._inventory.put(record, found.digests)
+        with spared_if_refused(self._volume):
+            self._inventory.put(record, found.digests)
         return record
 
     def link(self, standing: Standing, same_as: str) -> Placed:

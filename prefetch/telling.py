@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from prefetch.errors import TransientError
     from prefetch.volume.layout import Volume
 
-__all__ = ["tell_of", "tell_retries", "tell_set_aside"]
+__all__ = ["tell_of", "tell_retries", "tell_set_aside", "tell_unrecorded"]
 
 
 def tell_of(paths: Sequence[str], unpinned: Sequence[str], *, layout: str, listener: Listener) -> None:
@@ -43,6 +43,14 @@ def tell_set_aside(volume: Volume, listener: Listener) -> None:
         )
         volume.set_aside.clear()
         listener(Notice("warning", message))
+
+
+def tell_unrecorded(volume: Volume, listener: Listener) -> None:
+    """Say once that the volume took no record of what was found whole on it, and why."""
+    if volume.unrecorded:
+        why = volume.unrecorded[0].message
+        volume.unrecorded.clear()
+        listener(Notice("warning", f"what stands on the volume is not recorded, so the next run looks again: {why}"))
 
 
 def tell_retries(listener: Listener) -> Callable[[TransientError, int, float], None]:

@@ -147,8 +147,10 @@ def _damaged(subject: Subject, stat: os.stat_result, digests: bytes, volume: Vol
     try:
         _note(record, known, volume, inventory)
     except PrefetchError as error:
-        unknown = f"{verdict.detail} But that could not be noted, so a run would not know of it: {error}"
-        return replace(verdict, detail=unknown)
+        if matches(record, stat):
+            # Of any other file the size or the time tells a run that it has to look.
+            unknown = f"{verdict.detail} But that could not be noted, so a run would not know of it: {error}"
+            return replace(verdict, detail=unknown)
     return verdict
 
 

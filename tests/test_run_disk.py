@@ -216,6 +216,50 @@ def test_damage_on_a_volume_that_may_only_be_read_is_told(runs: Runs, faultfs: F
     assert found.models[MODEL.path]["status"] == "corrupt"
     assert "1 of 7 blocks differ" in found.models[MODEL.path]["error"]
     assert "could not be noted" in found.models[MODEL.path]["error"]
+    os.utime(file)
+    assert "could not be noted" not in runs.do("verify").models[MODEL.path]["error"], "its time tells the next run"
+
+
+REFUSING = ("write", "create", "rename", "link", "mkdir", "unlink")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "unknown"),
+    [
+        ("EROFS", "its manifest"),
+        ("EROFS", "the models too"),
+        ("EROFS", "the hashes too"),
+        ("EACCES", "the models too"),
+        ("ENOSPC", "its manifest"),
+    ],
+)
+def test_models_that_are_there_need_nothing_written(
+    runs: Runs, origin: DemoServer, faultfs: FaultFS, refusal: str, unknown: str
+) -> None:
+    """Whatever of them is not recorded on a volume that takes no record: all well, and that none was made is said."""
+    assert runs.run().returncode == 0
+    records = list((runs.volume / ".prefetch/applied").iterdir())
+    if unknown != "its manifest":
+        records += (runs.volume / ".prefetch/inventory").iterdir()
+    for record in records:
+        record.unlink()
+    entries = None if unknown != "the hashes too" else [model.entry(sha256=None, size=None) for model in MODELS]
+    faultfs.fail(*(Rule(call, "*", refusal) for call in REFUSING))
+    outcome = runs.run(entries=entries)
+    assert outcome.returncode == 0, outcome.stderr
+    status = "present" if unknown == "its manifest" else "adopted"
+    assert {model["status"] for model in outcome.document["models"]} == {status}
+    assert outcome.stderr.count("is not recorded, so the next run looks again: ") == 1, outcome.stderr
+
+
+def test_a_model_that_is_missing_where_nothing_can_be_written(runs: Runs, origin: DemoServer, faultfs: FaultFS) -> None:
+    assert runs.of(SMALL).run().returncode == 0
+    faultfs.fail(*(Rule(call, "*", "EROFS") for call in REFUSING))
+    before = len(origin.requests)
+    outcome = runs.run()
+    assert (outcome.returncode, outcome.document["error"]["code"]) == (1, "volume")
+    assert "Mount the volume for writing" in outcome.stderr
+    assert asked_blocks(since(origin, before), MODEL) == set()
 
 
 def test_a_verify_that_loses_its_volume_does_not_call_the_models_missing(runs: Runs, faultfs: FaultFS) -> None:

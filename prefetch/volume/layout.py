@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefetch import __version__
-from prefetch.errors import UsageError, VolumeError, from_os_error
+from prefetch.errors import SpaceError, UsageError, VolumeError, from_os_error
 from prefetch.system import DESCRIPTORS
 from prefetch.volume import files
 from prefetch.volume.mounts import find_volume
@@ -53,12 +53,14 @@ class Volume:
         root: absolute, with no symbolic link in it.
         device, inode: the root's own, as it was opened.
         set_aside: what was met below `state` that is nothing of ours, and that nobody goes by: paths below it.
+        unrecorded: why what would have spared the next run some work could not be recorded.
     """
 
     root: Path
     device: int
     inode: int
     set_aside: set[str] = field(default_factory=set, compare=False, repr=False)
+    unrecorded: list[VolumeError | SpaceError] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def open(cls, root: Path, *, create: bool = False) -> Volume:
