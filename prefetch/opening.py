@@ -31,6 +31,7 @@ __all__ = [
     "volume_to_plan_for",
     "wanted_of",
     "wanted_on",
+    "warn_left_open",
 ]
 
 
@@ -103,13 +104,11 @@ def wanted_of(
     from prefetch.comfyui.placement import check_placement
     from prefetch.expansion import with_files
     from prefetch.manifest import load_manifests
-    from prefetch.manifest.load import commented_out
     from prefetch.pinning import pin, read_lock, require_locked
 
     wanted = load_manifests(manifests, groups=settings.group, allow_private=settings.allow_private)
     check_placement(wanted.entries)
-    if not (wanted.entries or wanted.folders or wanted.open):
-        listener(_nothing_wanted(manifests, [path for manifest in manifests for path in commented_out(manifest)]))
+    warn_left_open(wanted, manifests, listener)
     locks = list(map(read_lock, manifests))
     if wanted.folders:
         wanted = with_files(wanted, locks, volume, settings, listener=listener, learned=learned)
@@ -118,11 +117,16 @@ def wanted_of(
     return arranged(pin(wanted, locks), settings.layout)
 
 
-def _nothing_wanted(manifests: Sequence[Path | Written], left_open: Sequence[str]) -> Notice:
+def warn_left_open(wanted: Wanted, manifests: Sequence[Path | Written], listener: Listener) -> None:
+    """Say where manifests want nothing, and which of their entries are only comments yet: those are not fetched."""
     names = ", ".join(each.name if isinstance(each, Written) else str(each) for each in manifests)
-    verb = "wants" if len(manifests) == 1 else "want"
-    comments = f": {enumerated(left_open)} stand there as comments" if left_open else ""
-    return Notice("warning", f"{names} {verb} no model{comments}")
+    number = len(wanted.left_open)
+    comments = f"{enumerated(wanted.left_open)} {'stands' if number == 1 else 'stand'} there as comments only"
+    if not (wanted.entries or wanted.folders or wanted.open):
+        verb = "wants" if len(manifests) == 1 else "want"
+        listener(Notice("warning", f"{names} {verb} no model{f': {comments}' if number else ''}"))
+    elif number:
+        listener(Notice("warning", f"{names}: {comments}, for want of a source: a run leaves them out"))
 
 
 def _at_hand(given: Sequence[Given], volume: Volume, settings: Settings, listener: Listener) -> list[Path | Written]:

@@ -11,6 +11,7 @@ from prefetch.comfyui.catalog import Catalog, Offer
 from prefetch.comfyui.homes import home_of, path_beside
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.image.accounts import ModelAccount
+from prefetch.manifest.comments import BEGIN, END
 from prefetch.sources.refs.cached import cached_file, is_cached
 from prefetch.volume.paths import check_model_path
 
@@ -23,8 +24,8 @@ _NODE_FILE = 3
 _PLAIN = re.compile(r"[A-Za-z][\w.+()/:@%-]*/[\w.+()/:@%-]*\w|[0-9a-f]{64}|[0-9]+", re.ASCII)
 """Texts that YAML reads as themselves without quotes."""
 
-_LEFT = """\
-# # Not resolved: the image has these models too, and this manifest does not bring them to the volume yet. Uncomment
+_LEFT = f"""\
+{BEGIN}the image has these models too, and this manifest does not bring them to the volume yet. Uncomment
 # # each, and write what is missing: a copy on the Hub, at an https:// address, or file:// where prefetch runs. The
 # # SHA-256 tells whether it is the same. Delete the lines of what nobody needs."""
 
@@ -189,6 +190,8 @@ def manifest_text(found: Salvage, image: str) -> str:
     for left in found.left:
         lines += ["#", f"#   # {_escaped(left.found)}: {_escaped(left.reason)}"]
         lines += (f"# {line}" for line in _entry_lines({"path": "", "source": "", **left.entry}))
+    if found.left:
+        lines.append(END)
     if found.packaged:
         lines += ["", _PACKAGED, *(f"#   # {_escaped(path)}" for path in found.packaged)]
     return "\n".join(lines) + "\n"

@@ -296,6 +296,32 @@ def test_a_directory_takes_the_file_under_its_own_name(tmp_path: Path, source: s
     assert [entry.model.path for entry in load_manifests([tmp_path / "m.yaml"]).entries] == [path]
 
 
+@pytest.mark.parametrize(
+    ("source", "meant"),
+    [
+        ("hf://owner/repo", "hf://owner/repo/"),
+        ("hf://owner/repo@v1", "hf://owner/repo@v1/"),
+        ("https://huggingface.co/owner/repo", "hf://owner/repo/"),
+        ("https://huggingface.co/datasets/owner/repo", "hf://datasets/owner/repo/"),
+    ],
+)
+def test_a_whole_repository_is_told_as_it_is_written(tmp_path: Path, source: str, meant: str) -> None:
+    write(tmp_path, "m.yaml", f"{HEAD}  - path: models/all/\n    source: {source}\n")
+    assert complaint(tmp_path).endswith(f"write {meant}.")
+    write(tmp_path, "m.yaml", f"{HEAD}  - path: models/all/\n    source: {meant}\n")
+    assert len(load_manifests([tmp_path / "m.yaml"]).folders) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"nodes": [{"id": 1, "type": "VAELoader"}], "links": [], "version": 0.4}', '{"3": {"class_type": "VAELoader"}}'],
+)
+def test_a_workflow_is_told_as_one(tmp_path: Path, text: str) -> None:
+    write(tmp_path, "w.json", text)
+    with pytest.raises(ManifestError, match=r"this is a workflow of ComfyUI, and not a manifest.*prefetch workflow"):
+        load_manifests([tmp_path / "w.json"])
+
+
 def test_a_directory_for_a_source_that_names_no_file_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "m.yaml", f"{HEAD}  - path: models/vae/\n    source: civitai:7\n")
     assert "the source names no file; write models/vae/NAME." in complaint(tmp_path)

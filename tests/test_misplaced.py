@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from prefetch.comfyui.kinds import FOLDERS
 from prefetch.demo.server import DemoServer
@@ -66,7 +68,7 @@ def warned(commands: Commands, folder: str) -> str:
 def test_nothing_wanted_is_said(commands: Commands, text: str) -> None:
     (commands.home / "m.yaml").write_text(f"version: 1\n{text}\n")
     (commands.home / "v").mkdir()
-    left_open = ": models/vae/x.pt stand there as comments" if "#" in text else ""
+    left_open = ": models/vae/x.pt stands there as comments only" if "#" in text else ""
     for words in (("run",), ("plan",), ("hook",)):
         where = {"PREFETCH_MANIFEST": "m.yaml", "PREFETCH_VOLUME": "v"}
         outcome = commands.run(*words, *(("--", "true") if words == ("hook",) else ()), env=where)
@@ -81,6 +83,34 @@ def test_a_volume_where_nothing_was_placed_does_not_verify(commands: Commands) -
         outcome = commands.run("verify", "--volume", "v", *options)
         assert outcome.returncode == 1
         assert "There is nothing to verify" in outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "lock", "verify"])
+def test_entries_that_are_left_as_comments_are_told(runs: Runs, command: str) -> None:
+    runs.run(entries=[ONE.entry()])
+    manifest = runs.manifest([ONE.entry()], name="part.yaml")
+    manifest.write_text(yaml.safe_dump(json.loads(manifest.read_text())) + NOT_RESOLVED)
+    words = (command, manifest, *(() if command == "lock" else ("--volume", runs.volume)))
+    outcome = runs.commands.run(*words, env=runs.environment())
+    assert outcome.returncode == 0, outcome.stderr
+    told = "models/vae/x.pt, models/vae/y.pt stand there as comments only, for want of a source: a run leaves them out"
+    assert f"warning: {manifest}: {told}\n" in outcome.stderr
+    assert "mine.pt" not in outcome.stderr
+
+
+NOT_RESOLVED = """
+# - path: models/vae/mine.pt
+#   source: hf://a/b/mine.pt
+
+# # Not resolved: uncomment and write a source
+#   # no source is known; wanted by w.json
+#   - path: models/vae/x.pt
+#     source:
+#   - path: models/vae/y.pt
+#     source:
+# # End of what is not resolved.
+# - path: models/vae/mine.pt
+"""
 
 
 def test_an_entry_without_a_source_fails_alone(runs: Runs) -> None:
@@ -111,6 +141,14 @@ def test_a_volume_with_a_name_like_anothers_is_not_made(
     outcome = commands.run(command, "m.yaml", "--volume", named)
     assert outcome.returncode == 2
     assert f"Did you mean {commands.home / there}?" in outcome.stderr
+    assert not (commands.home / named).exists()
+
+
+@pytest.mark.parametrize("named", ["workspace", "./Workspace", "runpod-volume"])
+def test_a_usual_volume_without_its_slash_is_not_made(commands: Commands, named: str) -> None:
+    outcome = run_on(commands, named)
+    assert outcome.returncode == 2
+    assert f"Did you mean /{named.lower().removeprefix('./')}? " in outcome.stderr
     assert not (commands.home / named).exists()
 
 

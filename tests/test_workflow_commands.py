@@ -225,6 +225,48 @@ def test_what_is_uncommented_is_a_manifest(commands: Commands, workflow: Path, t
     assert commands.run("workflow", "check", workflow, "--manifest", manifest).returncode == 0
 
 
+def test_what_a_person_wrote_among_the_comments_stays(commands: Commands, workflow: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "m.yaml"
+    commands.run("workflow", "manifest", workflow, "-o", manifest)
+    lines = []
+    for line in manifest.read_text().splitlines():
+        if line.startswith("# # End"):
+            lines += ["  # mine", "  - path: models/vfi/mine.pth", "    source: hf://o/m/mine.pth"]
+        # The two lines that matter, uncommented by hand, below the reason.
+        is_entry = line.startswith(("#   - path: models/vae/v", "#     source:"))
+        lines.append(line.removeprefix("# ").replace("source:", "source: hf://o/v/v.safetensors") if is_entry else line)
+    manifest.write_text("\n".join(lines) + "\n")
+    before = written(manifest)
+    assert [model["path"] for model in before[-2:]] == ["models/vae/v.safetensors", "models/vfi/mine.pth"]
+    for _ in range(2):
+        outcome = commands.run("workflow", "manifest", workflow, "-o", manifest)
+        assert outcome.returncode == 0, outcome.stderr
+        assert written(manifest) == before
+        assert "  # mine\n" in manifest.read_text()
+
+
+def test_an_entry_whose_source_is_still_empty_is_not_added_again(
+    commands: Commands, workflow: Path, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "m.yaml"
+    commands.run("workflow", "manifest", workflow, "-o", manifest)
+    lines = manifest.read_text().splitlines()
+    begin = next(number for number, line in enumerate(lines) if "Not resolved" in line)
+    manifest.write_text("\n".join([*lines[:begin], *(line.removeprefix("# ") for line in lines[begin:])]))
+    again = commands.run("workflow", "manifest", workflow, "-o", manifest)
+    assert again.returncode == 1
+    assert manifest.read_text().count("models/vae/v.safetensors") == 1
+
+
+def test_an_embedding_that_a_prompt_names_gets_an_ending(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "w.json"
+    prompts = {"1": {"class_type": "CLIPTextEncode", "inputs": {"text": "embedding:bad, (embedding:good.pt:1.2)"}}}
+    file.write_text(json.dumps(prompts))
+    said = commands.run("workflow", "manifest", file).stdout
+    assert "#   - path: models/embeddings/bad.safetensors\n" in said and "the prompt names no ending" in said
+    assert "#   - path: models/embeddings/good.pt\n" in said
+
+
 def test_a_table_of_ones_own(commands: Commands, tmp_path: Path) -> None:
     file, table = tmp_path / "w.json", tmp_path / "mine.yaml"
     file.write_text(

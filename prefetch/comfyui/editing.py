@@ -12,14 +12,15 @@ from pathlib import Path
 
 from prefetch.comfyui.entries import Draft, Open
 from prefetch.errors import UsageError
+from prefetch.manifest.comments import BEGIN, BLOCK, END
 
 __all__ = ["edited", "new_text", "write_text"]
 
-# Each line begins with "# ", as editors write it: one keystroke takes that off a whole selection, and these two lines
-# are comments still.
-_BEGIN = "# # Not resolved: uncomment and write a source, or leave it. The next 'workflow manifest' writes this anew."
-_END = "# # End of what is not resolved."
-_BLOCK = re.compile(rf"\n*^{re.escape(_BEGIN)}$.*?^{re.escape(_END)}$\n*", re.MULTILINE | re.DOTALL)
+_FIRST = f"{BEGIN}uncomment and write a source, or leave it. The next 'workflow manifest' writes this anew."
+_ITEM = re.compile(
+    r"^# +# [^\n]*; wanted by [^\n]*\n# +- path: [^\n]*\n# +source:\n(?:# +node_path: [^\n]*\n)?", re.MULTILINE
+)
+"""What `_comment` writes, as long as nobody has changed it."""
 _PLAIN = re.compile(r"[\w.+()/-]+( [\w.+()/-]+)*")
 _DASH = re.compile(r"^( *)-( +)\S", re.MULTILINE)
 
@@ -35,7 +36,7 @@ def edited(text: str, draft: Draft) -> str:
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedSeq
 
-    bare = _BLOCK.sub("\n", text)
+    bare = BLOCK.sub(_what_a_person_wrote, text)
     dash = _DASH.search(bare)
     offset = len(dash[1]) if dash else 2
     if draft.entries or "\nmodels:" not in f"\n{bare}":
@@ -55,7 +56,13 @@ def edited(text: str, draft: Draft) -> str:
     if not draft.open:
         return bare
     comments = [line for item in draft.open for line in _comment(item, " " * offset)]
-    return "\n".join([bare.rstrip("\n"), "", _BEGIN, *comments, _END, ""])
+    return "\n".join([bare.rstrip("\n"), "", _FIRST, *comments, END, ""])
+
+
+def _what_a_person_wrote(block: re.Match[str]) -> str:
+    """Of a block of what was not resolved: the entries that were uncommented or changed, and any other line."""
+    inner = block[0].partition("\n")[2].removesuffix(END)
+    return _ITEM.sub("", inner).rstrip("\n")
 
 
 def _comment(item: Open, indent: str) -> Iterable[str]:

@@ -15,6 +15,7 @@ from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.names import ending_of
 from prefetch.comfyui.workflow.naming import AnyOf
 from prefetch.manifest import Folder, Model
+from prefetch.manifest.model import OpenEntry
 from prefetch.sources.refs.source import parse_listed_source
 
 __all__ = ["Draft", "Open", "draft"]
@@ -140,7 +141,7 @@ class _Drafting:
             elif offer := self.catalog.embedding(name):
                 self.add(offer.home, offer.fields)
             else:
-                self.leave_open(Open(name, home, (f"{file}: a prompt",), "no source is known of this embedding"))
+                self.leave_open(_open_embedding(name, file))
 
     def unresolved(self, found: WorkflowModels, file: str) -> None:
         for item in found.unresolved:
@@ -153,7 +154,7 @@ def draft(
     catalog: Catalog,
     table: LoaderTable,
     *,
-    existing: Sequence[Model | Folder] = (),
+    existing: Sequence[Model | Folder | OpenEntry] = (),
 ) -> Draft:
     """The entries that ``existing`` lacks for what was found in each workflow, by its file's name."""
     state = _Drafting(
@@ -172,6 +173,15 @@ def draft(
         state.embeddings(models, file)
         state.unresolved(models, file)
     return Draft(tuple(state.entries), tuple(state.open.values()), state.present)
+
+
+def _open_embedding(name: str, file: str) -> Open:
+    """A textual inversion without a source. ComfyUI chooses its reader by the ending, which a prompt need not name."""
+    reason, path = "no source is known of this embedding", f"models/embeddings/{name}"
+    if not ending_of(name):
+        path += ".safetensors"
+        reason += "; the prompt names no ending: write that of the file you find"
+    return Open(name, path, (f"{file}: a prompt",), reason)
 
 
 def _wanted_by(model: WorkflowModel, file: str) -> tuple[str, ...]:

@@ -23,7 +23,10 @@ def check_placement(entries: Iterable[Entry]) -> None:
         path = entry.model.path
         if path == "models" or (path.removeprefix("models/") in _FOLDERS and path.startswith("models/")):
             message = f"{shown(path)} is a folder of models and cannot be a file."
-            remedy = f"Write {path}/{file_name(entry.model.source) or 'NAME'}."
+            name = file_name(entry.model.source) or "NAME"
+            remedy = f"Write {path}/{name}."
+            if "." not in name:
+                remedy += " For a directory, end both path and source with a slash."
             problems.append(Problem(entry.place, message, remedy))
     if problems:
         raise manifest_error(problems)

@@ -15,7 +15,7 @@ from prefetch.errors import ManifestError, PrefetchError, UsageError
 from prefetch.inputs import lock_path
 from prefetch.lockfile import Disagreement, Lock, LockedDirectory, LockedModel, compare, compare_blocks
 from prefetch.manifest import Wanted, load_manifests
-from prefetch.opening import limits_of, open_or_make_volume
+from prefetch.opening import limits_of, open_or_make_volume, warn_left_open
 from prefetch.pinning import pin, read_lock
 from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import count, printable, verdict
@@ -68,6 +68,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
 def _wanted_of(manifest: Path, settings: Settings, listener: Listener) -> Wanted:
     wanted = load_manifests([manifest])
     check_placement(wanted.entries)
+    warn_left_open(wanted, [manifest], listener)
     if not wanted.folders:
         return wanted
     from prefetch.expansion import to_be_locked

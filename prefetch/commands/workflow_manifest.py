@@ -14,6 +14,7 @@ from prefetch.comfyui.workflow import load_table
 from prefetch.commands.workflow_models import read_workflows
 from prefetch.errors import PrefetchError
 from prefetch.manifest import Folder, Model, load_manifests
+from prefetch.manifest.model import OpenEntry
 from prefetch.report.events import Listener, Notice
 from prefetch.report.humanize import count, printable
 from prefetch.settings import Settings
@@ -61,7 +62,7 @@ def main(settings: Settings, listener: Listener) -> Written:
     if found.error is not None:
         raise found.error
     output = settings.output
-    models, existing = _existing(output)
+    models, existing, unsourced = _existing(output)
     catalog = read_catalog(settings.catalog, table)
     for sentence in catalog.unusable:
         listener(Notice("warning", printable(sentence)))
@@ -70,22 +71,23 @@ def main(settings: Settings, listener: Listener) -> Written:
     if output is not None and text != existing:
         write_text(output, text)
     _tell(made, output, listener)
-    needed = [item for item in made.open if item.needed]
-    error = _left_open(len(needed), output) if needed else None
+    needed = sum(item.needed for item in made.open) + unsourced
+    error = _left_open(needed, output) if needed else None
     return Written(made, text, output, error, text="" if output is not None else text.rstrip("\n"))
 
 
-def _existing(output: Path | None) -> tuple[list[Model | Folder], str | None]:
-    """What the manifest to add to holds, and its text; None where there is none yet."""
+def _existing(output: Path | None) -> tuple[list[Model | Folder | OpenEntry], str | None, int]:
+    """What the manifest to add to holds, its text (None where there is none yet), and how many have no source."""
     if output is None or not output.is_file() or output.stat().st_size == 0:
-        return [], None
+        return [], None, 0
     # First, for the sentences: what is no manifest is not edited.
     wanted = load_manifests([output])
-    models: list[Model | Folder] = [
+    models: list[Model | Folder | OpenEntry] = [
         *(entry.model for entry in wanted.entries),
         *(entry.folder for entry in wanted.folders),
+        *(one.entry for one in wanted.open),
     ]
-    return models, read_file(output, most=MAX_BYTES).decode("utf-8-sig")
+    return models, read_file(output, most=MAX_BYTES).decode("utf-8-sig"), len(wanted.open)
 
 
 def _tell(made: Draft, output: Path | None, listener: Listener) -> None:

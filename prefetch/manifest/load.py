@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from prefetch.errors import ManifestError
 from prefetch.given import Written
 from prefetch.inputs import Included, Inputs, digest
+from prefetch.manifest.comments import left_open
 from prefetch.manifest.model import Folder, Manifest, OpenEntry
 from prefetch.manifest.problems import Place, Problem, manifest_error, shown
 from prefetch.manifest.strangers import check_fetched
@@ -19,11 +19,10 @@ from prefetch.manifest.wanted import Entry, FolderEntry, Unsourced, Wanted, merg
 from prefetch.volume.reading import read_file
 from prefetch.yamlfile import MAX_BYTES, YamlError, line_of, parse_yaml
 
-__all__ = ["commented_out", "load_manifests"]
+__all__ = ["load_manifests"]
 
 _MAX_DEPTH = 8
 _MAX_FILES = 64
-_COMMENTED = re.compile(rb"""^\s*#[#\s]*-\s+path:\s*["']?([^\s"'#]+)""", re.MULTILINE)
 
 
 def load_manifests(
@@ -41,7 +40,7 @@ def load_manifests(
     loader = _Loader(allow_private=allow_private)
     roots = [manifest if isinstance(manifest, Written) else Path(manifest) for manifest in manifests]
     wanted = merge(entry for root in roots for entry in loader.entries(root))
-    return select(replace(wanted, inputs=loader.inputs(roots)), groups)
+    return select(replace(wanted, inputs=loader.inputs(roots), left_open=tuple(loader.left_open)), groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,7 @@ class _Loader:
         self._read: dict[str, str] = {}
         self._digests: dict[Path, str] = {}
         self._included: list[tuple[Path, Path]] = []
+        self.left_open: list[str] = []
 
     def entries(self, root: Path | Written) -> Iterator[Entry | FolderEntry | Unsourced]:
         """The entries of a manifest, then those of its includes."""
@@ -82,6 +82,7 @@ class _Loader:
             raise manifest_error([Problem(place, problem, "Put the entries of both into one manifest.")])
         if text.fetched:
             check_fetched(manifest, document, text.name, allow_private=self._allow_private)
+        self._note_comments(manifest, text.data)
         yield from _entries(manifest, document, text.name, fetched=text.fetched)
 
     def _of_file(self, path: Path, chain: tuple[Path, ...]) -> Iterator[Entry | FolderEntry | Unsourced]:
@@ -95,10 +96,14 @@ class _Loader:
             self._included.append((chain[0], path))
         document = _parsed(data, str(path))
         manifest = validate(document, str(path))
+        self._note_comments(manifest, data)
         yield from _entries(manifest, document, str(path), fetched=False)
         for include in _includes(manifest, document, (*chain, path)):
             self._check(include)
             yield from self._of_file(include.path, include.chain)
+
+    def _note_comments(self, manifest: Manifest, data: bytes) -> None:
+        self.left_open += left_open(data.decode(), anywhere=not manifest.models)
 
     def inputs(self, roots: Sequence[Path | Written]) -> Inputs:
         """The SHA-256 of everything that was read, once the entries of ``roots`` were asked for."""
@@ -159,12 +164,6 @@ def _read(path: Path) -> bytes:
         if str(path).startswith(("https:/", "http:/", "hf:/")):
             remedy = "To fetch a manifest, set PREFETCH_MANIFEST_URL to its address."
         raise manifest_error([Problem(Place(str(path)), message, remedy)]) from None
-
-
-def commented_out(manifest: str | Path | Written) -> list[str]:
-    """The paths of entries that stand in a manifest as comments: what a person or `workflow manifest` left open."""
-    data = manifest.data if isinstance(manifest, Written) else _read(Path(manifest))
-    return [match[1].decode(errors="replace") for match in _COMMENTED.finditer(data)]
 
 
 def _parsed(data: bytes, file: str) -> object:

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from prefetch.sources.refs.folder import names_folder, parse_folder
+from prefetch.sources.refs.folder import folder_meant, names_folder, parse_folder
 from prefetch.sources.refs.source import file_name, parse_source, parse_stored_source
 from prefetch.volume.paths import check_model_path
 
@@ -122,6 +122,10 @@ class Model(BaseModel):
         try:
             name = file_name(source)
         except ValueError:
+            if meant := folder_meant(source):
+                raise ValueError(
+                    f"the source of a whole directory ends with a slash, as its path; write {meant}."
+                ) from None
             # The source's own error says more than one about the path.
             return entry
         if name is None:

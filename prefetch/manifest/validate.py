@@ -95,6 +95,9 @@ def _moved(error: ValidationError, start: int) -> Iterator[ErrorDetails]:
 
 def _foreign(document: object, file: str) -> Problem | None:
     """The one problem of a file that is no manifest of this version; nothing of such a file is quoted."""
+    if _is_workflow(document):
+        remedy = f"Make a manifest of what it loads: prefetch workflow manifest {printable(file)} -o models.yaml"
+        return Problem(Place(file), "this is a workflow of ComfyUI, and not a manifest.", remedy)
     if not isinstance(document, YamlMapping) or "version" not in document:
         remedy = 'A manifest begins with "version: 1" and names its files under "models:".'
         return Problem(Place(file), "this is not a manifest.", remedy)
@@ -109,6 +112,14 @@ def _foreign(document: object, file: str) -> Problem | None:
     if "models" not in document and "include" not in document:
         return Problem(Place(file), "the manifest names no model.", 'List the files under "models:".')
     return None
+
+
+def _is_workflow(document: object) -> bool:
+    """Whether it is one that ComfyUI saved, or one in the form of its API."""
+    if not isinstance(document, YamlMapping) or "models" in document:
+        return False
+    nodes = document.get("nodes")
+    return isinstance(nodes, list) or any(isinstance(node, dict) and "class_type" in node for node in document.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Wanted:
     Attributes:
         folders: directories whose files are not among the entries yet.
         open: entries without a source, of which no other names the path with one.
+        left_open: paths of entries that stand in the manifests as comments, for want of a source.
         unlisted: by path, directories whose files are not known and entries without a source, and why.
         directories: those whose files are among the entries.
         inputs: the files they were read from, None where they came from elsewhere.
@@ -69,6 +70,7 @@ class Wanted:
     locked: bool = False
     folders: tuple[FolderEntry, ...] = ()
     open: tuple[Unsourced, ...] = ()
+    left_open: tuple[str, ...] = ()
     unlisted: Mapping[str, PrefetchError] = field(default_factory=dict)
     directories: tuple[Folder, ...] = ()
 

@@ -67,25 +67,30 @@ def may_be_made(root: Path) -> bool:
     parent = root.absolute().parent
     if os.path.lexists(root) or not parent.is_dir():
         return False
-    similar = _similar(root.name, parent)
-    if similar is None and parent != parent.parent:
+    meant = _meant(root, parent)
+    if meant is None and parent != parent.parent:
         return True
-    hint = "" if similar is None else f"Did you mean {parent / similar}? "
+    hint = "" if meant is None else f"Did you mean {meant}? "
     raise UsageError(
         f"There is no directory {root}, and it is not made unasked: it looks like a misspelt volume.",
         remedy=f"{hint}If it is meant, make it first: mkdir {root}",
     )
 
 
-def _similar(name: str, parent: Path) -> str | None:
-    """The directory in ``parent`` with nearly this name; volume2 and volume-b are others than volume1 and volume-a."""
+def _meant(root: Path, parent: Path) -> Path | None:
+    """The directory that ``root`` may be a misspelling of; volume2 is none of volume1, nor volume-b of volume-a."""
     import difflib
 
-    known = [place.rpartition("/")[2] for place in _CANDIDATES] if parent == parent.parent else []
+    known = {Path(place).name: Path(place) for place in _CANDIDATES}
+    if not root.is_absolute() and (lost := known.get(str(root).lower().removeprefix("./"))):
+        # Its first slash is missing.
+        return lost
+    known = known if parent == parent.parent else {}
     with suppress(OSError):
-        known += [entry.name for entry in os.scandir(parent) if entry.is_dir()]
-    others = [other for other in known if _words(other) != _words(name)]
-    return next(iter(difflib.get_close_matches(name, others, n=1, cutoff=0.87)), None)
+        known |= {entry.name: parent / entry.name for entry in os.scandir(parent) if entry.is_dir()}
+    others = [other for other in known if _words(other) != _words(root.name)]
+    close = difflib.get_close_matches(root.name, others, n=1, cutoff=0.87)
+    return known[close[0]] if close else None
 
 
 def _words(name: str) -> list[str]:

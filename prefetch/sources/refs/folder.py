@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from prefetch.net.urls import SecretURL
 from prefetch.sources.refs.civitai import CIVITAI_SITES
 from prefetch.sources.refs.http import names_directory, parse_address
@@ -14,7 +16,11 @@ from prefetch.sources.refs.hub import (
 )
 from prefetch.sources.refs.shown import holds_control, shown
 
-__all__ = ["names_folder", "parse_folder"]
+__all__ = ["folder_meant", "names_folder", "parse_folder"]
+
+_PAGE = re.compile(
+    r"(?i)https://(?:www\.)?(?:huggingface\.co|hf\.co)/((?:(?:datasets|spaces)/)?[^/?#]+/[^/?#]+)/?(?:tree/main/?)?$"
+)
 
 
 def names_folder(text: str) -> bool:
@@ -45,3 +51,12 @@ def parse_folder(text: str) -> HuggingFolderRef:
     if scheme in ("https", "http") and (url := parse_address(text)).site in HUB_SITES:
         return parse_hub_folder_link(text, url)
     raise ValueError(f"{shown(text)} is a directory, which only the Hub lists; {form}, or name one file.")
+
+
+def folder_meant(text: str) -> str | None:
+    """The directory that was meant by a repository's name or page without a slash at its end; None if none was."""
+    page = _PAGE.match(text)
+    try:
+        return str(parse_folder(f"hf://{page[1]}/" if page else f"{text}/"))
+    except ValueError:
+        return None
