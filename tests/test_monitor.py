@@ -14,12 +14,15 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from prefetch.errors import PrefetchError, UsageError
 from prefetch.monitor.access import BASIC, TOKEN, Access
-from prefetch.monitor.connections import Connections
+from prefetch.monitor.connections import MOST, Connections
 from prefetch.monitor.outlets import Pushgateway, Snapshot, Textfile
+from prefetch.monitor.page import add_page
 from prefetch.monitor.server import Server, application
 from prefetch.monitor.thread import in_thread
 from prefetch.monitor.watch import readiness
@@ -197,10 +200,11 @@ def test_one_word_on_what_is_wanted() -> None:
 async def serving(
     access: Access = LOGIN,
     *,
+    board: Board | None = None,
     connections: Connections | None = None,
     more: Callable[[web.Application], object] = lambda app: None,
 ) -> AsyncIterator[int]:
-    app = application(registry_of(Board()), access=access, readiness=lambda: "working")
+    app = application(registry_of(board or Board()), access=access, readiness=lambda: "working")
     more(app)
     server = Server(app, ANY_PORT, connections=connections)
     try:
@@ -373,25 +377,91 @@ def test_an_answer_may_take_longer_than_a_request() -> None:
     run(work())
 
 
-def test_there_are_never_too_many_connections() -> None:
+@pytest.mark.parametrize(("most", "silent"), [(2, 2), (MOST, 2 * MOST)])
+def test_who_asks_for_nothing_makes_room_for_who_asks(most: int, silent: int) -> None:
     async def work() -> None:
-        async with serving(connections=Connections(most=2)) as port:
-            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-            held[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert (await held[0][0].readline()).startswith(b"HTTP/1.1 200")
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            with pytest.raises(ConnectionError):
-                assert await reader.read() == b""
-                raise ConnectionResetError
-            for _, other in (*held, (reader, writer)):
-                other.close()
-            await asyncio.gather(*(other.wait_closed() for _, other in held))
-            while True:
-                try:
-                    assert (await ask(port, "/healthz"))[0] == 200
-                    break
-                except (ConnectionError, IndexError):
-                    # The server has not seen yet that the others are gone.
-                    await asyncio.sleep(0.01)
+        async with serving(connections=Connections(most=most)) as port:
+            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(silent)]
+            assert (await ask(port, "/healthz"))[0] == 200
+            assert (await ask(port, "/readyz"))[0] == 503
+            assert await held[0][0].read() == b""
+            for _, writer in held:
+                writer.close()
 
     run(work())
+
+
+def test_who_sent_nothing_goes_before_who_was_answered_and_who_waits_for_an_answer_stays() -> None:
+    asked, answer = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        asked.release()
+        await answer.wait()
+        return web.Response(text="at last")
+
+    async def work() -> None:
+        more = lambda app: app.router.add_get("/slow", slow)  # noqa: E731
+        async with serving(Access(), connections=Connections(most=2), more=more) as port:
+            scraper, silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+            await probe(*scraper)
+            assert (await ask(port, "/healthz"))[0] == 200
+            assert await silent[0].read() == b""
+            await probe(*scraper)
+            patient = []
+            for _ in range(2):
+                patient.append(asyncio.create_task(ask(port, "/slow")))
+                await asked.acquire()
+            assert await scraper[0].read() == b""
+            with pytest.raises((ConnectionError, IndexError)):
+                await ask(port, "/healthz")
+            answer.set()
+            assert [(await each)[2] for each in patient] == ["at last", "at last"]
+            for _, writer in (scraper, silent):
+                writer.close()
+
+    run(work())
+
+
+async def probe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Have /healthz answer over a connection that stays open."""
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+
+
+def test_no_probe_waits_for_the_page_or_the_metrics() -> None:
+    async def work() -> None:
+        board = Board()
+        async with serving(Access(), board=board, more=lambda app: add_page(app, board)) as port:
+            with board.lock:
+                drawn = [asyncio.create_task(ask(port, path)) for path in ("/", "/metrics", "/", "/metrics")]
+                assert (await ask(port, "/healthz"))[0] == 200
+                assert (await ask(port, "/readyz"))[0] == 503
+                assert not any(task.done() for task in drawn)
+            assert [(await task)[0] for task in drawn] == [200] * 4
+
+    run(work())
+
+
+@given(
+    st.binary(max_size=40).map(lambda sent: sent.decode("utf-8", "surrogateescape")),
+    st.sampled_from(["", "Bearer ", "bearer ", "Basic "]),
+)
+def test_no_header_that_is_no_credential_opens_anything(sent: str, scheme: str) -> None:
+    assert not LOGIN.allows(scheme + sent)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"Bearer \xff\xfe", b"Basic \xff\xfe", b"\xff", b"Bearer t\xc3\xb6ken", b"Basic //79", b"Bearer \xed\xb2\x80"],
+)
+def test_a_credential_that_is_not_ascii_is_a_wrong_one(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        async with serving() as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: " + sent)
+            writer.write(b"\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 401")
+            writer.close()
+
+    run(work())
+    assert not caplog.records

@@ -390,7 +390,7 @@ def test_the_last_frame_tells_the_end() -> None:
         await anext(frames)
         board(done("a"))
         board(finished())
-        feed.close()
+        await feed.close()
         assert "All there and verified" in read(await anext(frames))["parts"]["headline"]
         with pytest.raises(StopAsyncIteration):
             await anext(frames)

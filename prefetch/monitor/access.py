@@ -53,25 +53,30 @@ class Access:
         """Whether a request with this header, empty where it has none, may be answered. Takes the same time for all."""
         scheme, _, given = authorization.partition(" ")
         scheme, given = scheme.lower(), given.strip()
-        login = _decoded(given)
+        credential, login = _as_sent(given), _decoded(given)
         verdicts = (
             self.is_open,
-            scheme == "bearer" and _same(given, self.token),
+            scheme == "bearer" and _same(credential, self.token),
             scheme == "basic" and _same(login, self.basic),
-            scheme == "basic" and _same(login.partition(":")[2], self.token),
+            scheme == "basic" and _same(login.partition(b":")[2], self.token),
         )
         return any(verdicts)
 
 
-def _same(given: str, wanted: Secret | None) -> bool:
-    return wanted is not None and compare_digest(given.encode(), wanted.reveal().encode())
+def _same(given: bytes, wanted: Secret | None) -> bool:
+    return wanted is not None and compare_digest(given, wanted.reveal().encode())
 
 
-def _decoded(text: str) -> str:
+def _as_sent(text: str) -> bytes:
+    """The bytes of a header: what in them is no UTF-8 came as lone surrogates."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _decoded(text: str) -> bytes:
     try:
-        return b64decode(text, validate=True).decode()
+        return b64decode(_as_sent(text), validate=True)
     except ValueError:
-        return ""
+        return b""
 
 
 def read_secret(environ: Mapping[str, str], name: str, file: Path | None) -> Secret | None:

@@ -1,4 +1,4 @@
-"""Connections that ask for nothing, or read no answer, are closed; and there are never too many."""
+"""Connections that ask for nothing, or read no answer, are closed: in time, and at once where others want to ask."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from collections.abc import Callable
 __all__ = ["MOST", "PATIENCE", "Connections"]
 
 MOST = 128
-"""Connections at once; one more is closed at once."""
+"""Connections at once."""
 PATIENCE = 15.0
 """Seconds for a request to arrive, and for its answer to leave before the next."""
 
 
 class Connections:
-    """Every open connection of a server, each held to its time unless a request of it is being answered."""
+    """Every open connection of a server, each held to its time unless a request of it is being answered.
+
+    Where there are too many, the one that has sent no request for longest makes room, or else the one whose answer was
+    made first: a probe gets through, however many are held open by who asks for nothing.
+    """
 
     def __init__(self, *, most: int = MOST, patience: float = PATIENCE) -> None:
         self._most = most
         self._patience = patience
-        self._open: dict[asyncio.BaseTransport, asyncio.TimerHandle | None] = {}
+        self._silent: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+        self._answered: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+        self._answering: set[asyncio.BaseTransport] = set()
 
     def guarded(self, make: Callable[[], asyncio.Protocol]) -> asyncio.Protocol:
         """A protocol as ``make`` makes it, for a connection that is held to its time."""
@@ -27,36 +33,47 @@ class Connections:
 
     def answering(self, transport: asyncio.BaseTransport | None) -> None:
         """A request has arrived whole; who answers it takes care of the time."""
-        if transport in self._open:
-            self._stop(transport)
-            self._open[transport] = None
+        if transport in self._silent or transport in self._answered:
+            self.closed(transport)
+            self._answering.add(transport)
 
     def answered(self, transport: asyncio.BaseTransport | None) -> None:
         """The answer is made: it is to be read, and the next request to come, in time."""
-        if transport in self._open:
-            self._start(transport)
+        if transport in self._answering:
+            self._answering.remove(transport)
+            self._answered[transport] = self._timer(transport)
 
     def opened(self, transport: asyncio.Transport) -> bool:
-        """Whether there is room for one more connection; without, it is closed."""
-        if len(self._open) >= self._most:
+        """Whether there is room for one more connection, or room could be made; without, it is closed."""
+        if len(self._silent) + len(self._answered) + len(self._answering) >= self._most and not self._make_room():
             transport.abort()
             return False
-        self._start(transport)
+        self._silent[transport] = self._timer(transport)
         return True
 
     def closed(self, transport: asyncio.BaseTransport) -> None:
         """The connection is gone."""
-        self._stop(transport)
-        self._open.pop(transport, None)
+        for waiting in (self._silent, self._answered):
+            if (timer := waiting.pop(transport, None)) is not None:
+                timer.cancel()
+        self._answering.discard(transport)
 
-    def _start(self, transport: asyncio.BaseTransport) -> None:
-        self._stop(transport)
-        assert isinstance(transport, asyncio.Transport)
-        self._open[transport] = asyncio.get_running_loop().call_later(self._patience, transport.abort)
+    def _make_room(self) -> bool:
+        """Close the connection that can best be spared; False if all are being answered."""
+        longest = next(iter(self._silent or self._answered), None)
+        if longest is None:
+            return False
+        self.closed(longest)
+        _abort(longest)
+        return True
 
-    def _stop(self, transport: asyncio.BaseTransport) -> None:
-        if (timer := self._open.get(transport)) is not None:
-            timer.cancel()
+    def _timer(self, transport: asyncio.BaseTransport) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._patience, _abort, transport)
+
+
+def _abort(transport: asyncio.BaseTransport) -> None:
+    assert isinstance(transport, asyncio.Transport)
+    transport.abort()
 
 
 class _Guarded(asyncio.Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
+from prefetch.monitor.drawing import Drawing
 from prefetch.monitor.frames import BEAT, Picture
 from prefetch.report.board import Board
 from prefetch.report.view import view_of
@@ -34,6 +35,8 @@ class Feed:
         self._most = most
         self._watching = 0
         self._looking: asyncio.Task[None] | None = None
+        self._looks = Drawing(self.picture)
+        self._is_new = False
         self._turn = asyncio.Event()
         self._picture = Picture("", {}, {})
         self._whole: bytes | None = None
@@ -48,14 +51,18 @@ class Feed:
         return self._watching >= self._most
 
     def picture(self) -> Picture:
-        """The board as it is now."""
+        """The board as it is now. Called in a thread."""
         self.looks += 1
         return Picture.of(view_of(self._board))
 
     async def frames(self) -> AsyncGenerator[bytes]:
         """Server-sent events: all there is, then what is new. Who comes late for one gets all there is again."""
-        self._enter()
+        self._watching += 1
         try:
+            if self._looking is None:
+                self._looking = asyncio.create_task(self._look_on())
+            if not self._is_new:
+                await self._turn.wait()
             seen = None
             while True:
                 frame = self._news if seen == self._number - 1 else self._all()
@@ -68,27 +75,22 @@ class Feed:
         finally:
             self._leave()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End all frames with one of how the board is now."""
         self._over = True
-        self._take(self.picture())
-
-    def _enter(self) -> None:
-        self._watching += 1
-        if self._looking is None:
-            self._take(self.picture())
-            self._looking = asyncio.create_task(self._look_on())
+        self._take(await self._looks.now())
 
     def _leave(self) -> None:
         self._watching -= 1
         if not self._watching and self._looking is not None:
             self._looking.cancel()
-            self._looking = None
+            self._looking, self._is_new = None, False
 
     async def _look_on(self) -> None:
+        self._take(await self._looks.now())
         while True:
             await asyncio.sleep(self._every)
-            new = self.picture()
+            new = await self._looks.now()
             self._still = self._still + 1 if new == self._picture else 0
             if self._still % self._beats_after == 0:
                 self._take(new)
@@ -97,6 +99,7 @@ class Feed:
         self._news, self._whole = new.since(self._picture), None
         self._picture = new
         self._number += 1
+        self._is_new = True
         self._turn.set()
         self._turn = asyncio.Event()
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from prefetch import __version__
+from prefetch.monitor.drawing import Drawing
 from prefetch.monitor.feed import Feed
 from prefetch.monitor.frames import Picture
 from prefetch.report.board import Board
@@ -45,16 +46,17 @@ def add_page(app: web.Application, board: Board, *, feed: Feed | None = None, pa
         app.router.add_get(f"/{name}", _asset(name, kind))
 
     async def close(app: web.Application) -> None:
-        feed.close()
+        await feed.close()
 
     app.on_shutdown.append(close)
 
 
 def _page_of(feed: Feed) -> Handler:
     template = Template(_read("page.html"))
+    drawing = Drawing(lambda: template.substitute(_fields(feed.picture())))
 
     async def page(request: web.Request) -> web.Response:
-        text = template.substitute(_fields(feed.picture()))
+        text = await drawing.now()
         return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
     return page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -14,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prefetch.errors import UsageError
 from prefetch.monitor.access import Access
 from prefetch.monitor.connections import Connections
+from prefetch.monitor.drawing import Drawing
 from prefetch.values import Endpoint
 
 __all__ = ["Server", "application"]
@@ -84,11 +86,15 @@ class Server:
 
 
 def _metrics_of(registry: CollectorRegistry) -> Handler:
+    drawings, kinds = {}, {}
+    for accepted in ("", _OPENMETRICS):
+        encode, kinds[accepted] = choose_encoder(accepted)
+        drawings[accepted] = Drawing(partial(encode, registry))
+
     async def metrics(request: web.Request) -> web.Response:
         # Left to itself the library fails at a version that is no number, and repeats one that it does not know.
         wanted = _OPENMETRICS if _OPENMETRICS in request.headers.get("Accept", "") else ""
-        encode, kind = choose_encoder(wanted)
-        return web.Response(body=encode(registry), headers={"Content-Type": kind})
+        return web.Response(body=await drawings[wanted].now(), headers={"Content-Type": kinds[wanted]})
 
     return metrics
 
