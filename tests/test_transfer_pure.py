@@ -60,6 +60,31 @@ def test_the_cap_forgives_no_more_than_a_moment_of_idleness() -> None:
     assert limit.debt(1_000_000) == pytest.approx(0.9)
 
 
+def test_what_was_paid_for_and_did_not_come_is_given_back() -> None:
+    limit = RateLimit(1_000_000, clock=lambda: 0.0)
+    assert limit.debt(500_000) == pytest.approx(0.5)
+    limit.give_back(400_000)
+    assert limit.debt(100_000) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("cap", "first"), [(None, 16), (1, 2), (8_000_000, 3), (20_000_000, 9), (10**9, 16)])
+def test_under_a_cap_there_are_as_many_connections_as_finish_a_block_soon(cap: int | None, first: int) -> None:
+    budget = Budget(64, cap=cap)
+    assert budget.target == first
+    for _ in range(20):
+        budget.tick(speed=cap or 0, used=budget.target)
+    assert cap is None or budget.target == first, "they reach it"
+
+
+def test_connections_that_do_not_reach_the_cap_become_more() -> None:
+    budget, targets = Budget(16, cap=8_000_000), []
+    for _ in range(3 * Budget.PATIENCE):
+        budget.tick(speed=budget.target * 500_000, used=budget.target)
+        targets.append(budget.target)
+    assert targets[Budget.PATIENCE - 2 :: Budget.PATIENCE] == [3, 7, 11]
+    assert max(targets) == 15
+
+
 def test_the_budget_grows_while_more_connections_bring_more_bytes() -> None:
     budget = Budget(24)
     targets = []

@@ -66,7 +66,7 @@ class Engine:
     ) -> None:
         blocks = max(4, memory // BLOCK_SIZE)
         self._connections = min(connections, blocks // 2)
-        self._budget = Budget(self._connections)
+        self._budget = Budget(self._connections, cap=limit_rate)
         shares = Shares.of(blocks, connections=self._budget.target, writers=WRITERS, hashers=HASHERS)
         self._bounds = bounds
         self._fail_fast = fail_fast

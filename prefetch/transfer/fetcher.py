@@ -162,6 +162,9 @@ class Fetcher:
         return memoryview(buffer)[offset : offset + count]
 
     async def _fill(self, segment: Segment, body: Body, view: memoryview) -> int:
+        if self._limit is not None:
+            segment.waiting = False
+            await self._limit.take(len(view))
         before = body.received
         segment.waiting = True
         try:
@@ -170,11 +173,10 @@ class Fetcher:
             # What came before a connection broke or was given up is kept: the next one goes on behind it.
             count = body.received - before
             segment.position += count
+            if self._limit is not None:
+                self._limit.give_back(len(view) - count)
             if count and (segment.position % BLOCK_SIZE == 0 or segment.finished):
                 self._block_done(segment)
-        if self._limit is not None:
-            segment.waiting = False
-            await self._limit.take(count)
         return count
 
     def _block_done(self, segment: Segment) -> None:

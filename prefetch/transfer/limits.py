@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from prefetch.transfer.load import Load
+from prefetch.volume.blocks import BLOCK_SIZE
 
 __all__ = ["Budget", "RateLimit"]
 
@@ -13,7 +14,8 @@ __all__ = ["Budget", "RateLimit"]
 class RateLimit:
     """A bandwidth cap in bytes a second, shared by every connection.
 
-    Bytes are paid for after they arrived: a reader that must wait stops reading, and TCP slows the sender down.
+    Bytes are paid for before they are received, so that no second brings more than the cap, nor does the first one, in
+    which every connection begins. A reader that must wait does not read, and TCP slows the sender down.
     """
 
     def __init__(self, rate: int, *, clock: Callable[[], float]) -> None:
@@ -27,7 +29,7 @@ class RateLimit:
         return max(4096, self._rate // 20)
 
     def debt(self, count: int) -> float:
-        """Account for ``count`` bytes; the seconds the reader should wait before it reads on."""
+        """Account for ``count`` bytes; the seconds the reader should wait before it reads them."""
         now = self._clock()
         # Unused time is forgiven but for a tenth of a second, or a pause would buy a burst above the cap.
         self._paid_until = max(self._paid_until, now - 0.1) + count / self._rate
@@ -38,6 +40,10 @@ class RateLimit:
         if wait := self.debt(count):
             await asyncio.sleep(wait)
 
+    def give_back(self, count: int) -> None:
+        """Of what was taken, ``count`` bytes did not come."""
+        self._paid_until -= count / self._rate
+
 
 class Budget:
     """How many connections may be open: grows while more of them bring more bytes, shrinks on errors and overload.
@@ -46,20 +52,33 @@ class Budget:
     more connections lower. Where the volume or this machine is what is slow, connections wait for it full of bytes:
     more of them cost memory and time, and a kill costs what they hold. None of this can be configured by someone who
     has not measured it.
+
+    Under a cap there are only as many as can each finish a block every few seconds. More of them would all hold
+    unfinished blocks, which a stop loses, and small models would get a small share. Where these do not reach the cap,
+    there are more by and by.
+
+    Args:
+        limit: how many may be open at most.
+        cap: bytes a second that they may bring together; None for no cap.
     """
 
     FIRST = 16
+    FIRST_CAPPED = 2
+    SECONDS_A_BLOCK = 2.0
+    AT_THE_CAP = 0.9
     FEWEST = 8
     STEP = 4
     WORTH_IT = 1.05
     PATIENCE = 5
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, cap: int | None = None) -> None:
         self._limit = limit
+        self._cap = cap
         self._best = 0.0
         self._idle_ticks = 0
         self._shrunk = False
-        self.target = min(self.FIRST, limit)
+        enough = self.FIRST if cap is None else int(cap * self.SECONDS_A_BLOCK / BLOCK_SIZE)
+        self.target = min(self.FIRST, max(self.FIRST_CAPPED, enough), limit)
 
     def tick(self, *, speed: float, used: int, load: Load = Load.LIGHT) -> None:
         """Take note of the summed ``speed`` (bytes/s) reached with ``used`` connections since the last tick."""
@@ -68,8 +87,13 @@ class Budget:
             self.target = max(min(self.FEWEST, self.target), self.target - self.STEP)
         if load is not Load.LIGHT or used < self.target or self.target >= self._limit:
             return
+        if self._cap is not None and speed >= self._cap * self.AT_THE_CAP:
+            self._idle_ticks = 0
+            return
         self._idle_ticks += 1
-        if speed > self._best * self.WORTH_IT or self._idle_ticks >= self.PATIENCE:
+        # Under a cap it takes longer than the first connections' start to see that they do not reach it.
+        rises = self._cap is None and speed > self._best * self.WORTH_IT
+        if rises or self._idle_ticks >= self.PATIENCE:
             self._best = max(speed, self._best)
             self._idle_ticks = 0
             self.target = min(self._limit, self.target + self.STEP)

@@ -28,8 +28,9 @@ class Scheduler:
 
     The next connection goes where most bytes are left per connection already there. Large models so get their
     connections first and in proportion, all of them end at about the same time, and nothing large is left over for a
-    slow end. A quarter of the connections is kept for models of one block while there are any: their time is round
-    trips and directory operations, not bytes, and it passes best beside the large ones.
+    slow end. A quarter of the connections, one at least, goes the other way: first to the models of one block, whose
+    time is round trips and directory operations, not bytes, and passes best beside the large ones; then to the smallest
+    of the others. So small models end early on a slow link too.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class Scheduler:
         self._budget = budget
         self._range_size = range_size
         self._downloads: list[Download] = []
+        # Begun because they were the smallest; None while they are being opened.
+        self._early: dict[Order, Download | None] = {}
         self._taken = 0
         self._idle: deque[asyncio.Future[None]] = deque()
 
@@ -89,6 +92,7 @@ class Scheduler:
 
     def ended(self, download: Download) -> None:
         self._downloads.remove(download)
+        self._early.pop(download.order, None)
         self.changed()
 
     async def take(self, admit: Admit) -> Segment:
@@ -111,7 +115,7 @@ class Scheduler:
 
     async def _next(self, admit: Admit) -> Segment | None:
         while True:
-            best = max((d for d in self._downloads if d.ranges.has_pending), key=_bytes_a_connection, default=None)
+            best = self._best([download for download in self._downloads if download.ranges.has_pending])
             order = self._next_order(best)
             if order is None:
                 return _begin(best, best.ranges.take(self._range_length)) if best is not None else self._split()
@@ -119,30 +123,56 @@ class Scheduler:
             # To open it may take long, and there may be more to do.
             self.changed()
             download = await admit(order)
-            if download is not None:
+            if download is None:
+                self._early.pop(order, None)
+            else:
                 self._downloads.append(download)
+                if order in self._early:
+                    self._early[order] = download
                 download.begin()
                 if _is_small(order) and download.ranges.has_pending:
                     # Nothing else can be its next range, and there may be thousands of these.
                     return _begin(download, download.ranges.take(lambda host: BLOCK_SIZE))
 
+    def _best(self, pending: list[Download]) -> Download | None:
+        """The one of the begun models to which the next connection should go."""
+        early = [download for download in pending if download.order in self._early] if self._early_is_due() else []
+        if early:
+            return min(early, key=lambda download: download.ranges.bytes_wanted)
+        return max(pending, key=_bytes_a_connection, default=None)
+
     def _next_order(self, best: Download | None) -> Order | None:
         """The queued order that should be begun instead of giving another connection to ``best``."""
         if len(self._downloads) >= AT_ONCE * self._budget.target:
             return None
-        if self._small and (best is None or self._small_at_work() < max(1, self._budget.target // 4)):
+        if self._early_is_due():
+            return self._next_early(best)
+        if self._small and best is None:
             return self._small.popleft()
         if self._large and (best is None or _size(self._large[0]) > _bytes_a_connection(best)):
             return self._large.popleft()
         return None
 
+    def _next_early(self, best: Download | None) -> Order | None:
+        """The smallest order of the queue, unless ``best`` is smaller; None where there is none."""
+        if self._small:
+            return self._small.popleft()
+        if not self._large or (best is not None and best.order in self._early):
+            return None
+        order = self._large.pop()
+        self._early[order] = None
+        return order
+
+    def _early_is_due(self) -> bool:
+        """Whether the next connection should go to what is small."""
+        small = sum(1 for download in self._downloads if _is_small(download.order))
+        early = sum(1 if download is None else len(download.ranges.segments) for download in self._early.values())
+        return small + early < max(1, self._budget.target // 4)
+
     def _range_length(self, host: str) -> int:
         """Long ranges first and short ones at the end, so that all connections end together without halving any."""
         left = self._queued + sum(download.ranges.bytes_wanted for download in self._downloads)
         return max(SMALLEST_RANGE, min(self._range_size(host), left // (2 * self._budget.target)))
-
-    def _small_at_work(self) -> int:
-        return sum(1 for download in self._downloads if _is_small(download.order))
 
     def _split(self) -> Segment | None:
         large = [download for download in self._downloads if not _is_small(download.order)]
