@@ -17,10 +17,10 @@ from prefetch.net.quoting import hide
 from prefetch.net.retry import FullJitter, metadata_retrying
 from prefetch.net.urls import SecretURL, origin_text
 from prefetch.report.events import Listener, Notice
-from prefetch.runpod.client import API_KEY, runpod_endpoint
+from prefetch.runpod.client import runpod_endpoint
 from prefetch.sources.access import Access
 from prefetch.sources.document import fetch_document
-from prefetch.sources.tokens import read_token
+from prefetch.sources.tokens import CIVITAI, HUB, RUNPOD, misnamed, name_it, read_token
 
 __all__ = ["Account", "check_accounts"]
 
@@ -64,7 +64,7 @@ class _Question:
 async def check_accounts(
     session: Session, access: Access, environ: Mapping[str, str], *, listener: Listener
 ) -> list[Account]:
-    """One line a host: the Hub, Civitai, RunPod where it has a key, and the origins of the user's own headers.
+    """One line a host: the Hub, Civitai, RunPod, and the origins of the user's own headers.
 
     Raises:
         UsageError: a setting or a stored token cannot be read.
@@ -74,31 +74,34 @@ async def check_accounts(
             access.hf_endpoint,
             "/api/whoami-v2",
             await _hub_token(access),
-            "only public repositories can be read; set HF_TOKEN for others",
+            _without(environ, HUB, "only public repositories can be read; set HF_TOKEN for others"),
             "Make a new token at https://huggingface.co/settings/tokens.",
         ),
         _Question(
             access.civitai_endpoint,
             "/api/v1/me",
             access.civitai_token,
-            "only files that need no login can be read; set CIVITAI_API_TOKEN for others",
+            _without(environ, CIVITAI, "only files that need no login can be read; set CIVITAI_API_TOKEN for others"),
             "Make a new key at https://civitai.com/user/account.",
         ),
+        _Question(
+            runpod_endpoint(environ),
+            "/v2/network-volumes",
+            read_token(environ, RUNPOD),
+            _without(environ, RUNPOD, "only runpod populate and runpod clean need one; set RUNPOD_API_KEY for them"),
+            "Make a new key at https://console.runpod.io/user/settings.",
+        ),
     ]
-    if (runpod := read_token(environ, (API_KEY,))) is not None:
-        questions.append(
-            _Question(
-                runpod_endpoint(environ),
-                "/v2/network-volumes",
-                runpod,
-                "",
-                "Make a new key at https://console.runpod.io/user/settings.",
-            )
-        )
     for question in questions:
         session.guard.trust(question.endpoint.host)
     answers = await asyncio.gather(*(_ask(session, question, listener) for question in questions))
     return [*answers, *map(_own, _one_an_origin(access.own))]
+
+
+def _without(environ: Mapping[str, str], names: Sequence[str], usual: str) -> str:
+    """What to say where there is no token: the variable that may hold it under another name, else what that means."""
+    stranger = misnamed(environ, names)
+    return usual if stranger is None else name_it(stranger, names)
 
 
 async def _hub_token(access: Access) -> Token | None:

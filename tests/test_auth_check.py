@@ -36,6 +36,7 @@ def test_what_is_accepted_is_told_with_its_owner(commands: Commands, origin: Dem
     assert done.stdout.splitlines() == [
         f"{origin.endpoint}  HF_TOKEN accepted: as alice, a read token",
         f"{origin.civitai_endpoint}  CIVITAI_API_TOKEN_FILE accepted: as alice-civ",
+        "https://api.runpod.io  no token: only runpod populate and runpod clean need one; set RUNPOD_API_KEY for them",
     ]
     assert len(origin.requests) == 2
 
@@ -43,17 +44,41 @@ def test_what_is_accepted_is_told_with_its_owner(commands: Commands, origin: Dem
 def test_nothing_found_is_no_error(commands: Commands, origin: DemoServer) -> None:
     done = check(commands, origin, "--json")
     assert done.returncode == 0, done.stderr
-    assert [host["verdict"] for host in done.document["hosts"]] == ["none", "none"]
+    assert [host["verdict"] for host in done.document["hosts"]] == ["none", "none", "none"]
     assert "HF_TOKEN" in done.document["hosts"][0]["says"]
     assert done.document["models"] == []
     assert origin.requests == []
+
+
+@pytest.mark.parametrize(
+    ("host", "variable", "said"),
+    [
+        (0, "HUGGINGFACE_TOKEN", "name it HF_TOKEN"),
+        (0, "HF_API_KEY", "name it HF_TOKEN"),
+        (0, "HUGGING_FACE_HUB_TOKEN", ""),
+        (0, "HUGGINGFACE_HUB_TOKEN_FILE", "name it HF_TOKEN_FILE"),
+        (0, "HF_HUB_DISABLE_IMPLICIT_TOKEN", ""),
+        (1, "CIVITAI_TOKEN", "name it CIVITAI_API_TOKEN"),
+        (1, "CIVITAI_API_KEY", "name it CIVITAI_API_TOKEN"),
+        (2, "RUNPOD_TOKEN", "name it RUNPOD_API_KEY"),
+        (2, "RUNPOD_AI_API_KEY", ""),
+    ],
+)
+def test_a_token_under_another_name_is_told(
+    commands: Commands, origin: DemoServer, host: int, variable: str, said: str
+) -> None:
+    """Nobody sends it anywhere: which host it is for is only a guess."""
+    account = check(commands, origin, "--json", **{variable: TOKEN}).document["hosts"][host]
+    assert (f"{variable} is set and not read: {said}" == account["says"]) == bool(said), account
+    assert (account["found_in"] is None) == (variable != "HUGGING_FACE_HUB_TOKEN")
+    assert bool(origin.requests) == (variable == "HUGGING_FACE_HUB_TOKEN")
 
 
 def test_what_is_refused_ends_with_3_and_says_where_to_get_another(commands: Commands, origin: DemoServer) -> None:
     done = check(commands, origin, "--json", HF_TOKEN=f"{TOKEN}x", CIVITAI_API_TOKEN=CIVITAI)
     assert done.returncode == 3
     assert done.document["error"]["code"] == "access"
-    hub, civitai = done.document["hosts"]
+    hub, civitai, _ = done.document["hosts"]
     assert (hub["found_in"], hub["verdict"], civitai["verdict"]) == ("HF_TOKEN", "refused", "accepted")
     assert "https://huggingface.co/settings/tokens" in hub["says"]
 

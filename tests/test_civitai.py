@@ -239,6 +239,7 @@ def test_a_token_goes_to_civitai_alone(commands: Commands, origin: DemoServer, t
     [
         ("civitai:2", MEMBERS, {}, ["logged in", "CIVITAI_API_TOKEN"]),
         ("civitai:4", MEMBERS, {}, ["wants a login", "CIVITAI_API_TOKEN"]),
+        ("civitai:4", MEMBERS, {"CIVITAI_TOKEN": "civ_member"}, ["CIVITAI_TOKEN is set and not read: name it CIV"]),
         ("civitai:2", MEMBERS, {"CIVITAI_API_TOKEN": "civ_wrong"}, ["401", "valid"]),
         ("civitai:3", EARLY, {"CIVITAI_API_TOKEN": "civ_member"}, ["early access"]),
     ],

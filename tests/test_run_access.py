@@ -68,6 +68,13 @@ REFUSED: list[tuple[str, str, dict[str, str], int, str]] = [
         r"acme/gated is gated.*https://huggingface\.co/acme/gated .*HF_TOKEN",
     ),
     ("private, no token", "acme/private", {}, 3, r"acme/private is missing or private.*HF_TOKEN"),
+    (
+        "gated, a token under another name",
+        "acme/gated",
+        {"HUGGINGFACE_TOKEN": TOKEN},
+        3,
+        r"acme/gated is gated.*HUGGINGFACE_TOKEN is set and not read: name it HF_TOKEN\.",
+    ),
     ("private, another's token", "acme/private", {"HF_TOKEN": STRANGER}, 3, r"acme/private is missing or private"),
     ("a token nobody gave out", REPO, {"HF_TOKEN": "hf_wrong"}, 3, r"HF_TOKEN is not accepted"),
     ("no such repository", "acme/nothing", {}, 3, r"acme/nothing is missing or private"),

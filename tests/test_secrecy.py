@@ -169,4 +169,5 @@ def test_a_signed_source_is_told_as_a_secret_and_stored_nowhere(commands: Comman
         outcome = commands.run(command, manifest, "--volume", tmp_path / "volume", "--json")
         assert outcome.returncode == 2
         assert outcome.stderr.count("carries a credential") == len(queries)
+        assert "put it in the environment, in a variable that PREFETCH_TOKENS names" in outcome.stderr
         assert_no_secret(outcome.stdout, outcome.stderr, volume=tmp_path / "volume")

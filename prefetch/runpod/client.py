@@ -37,11 +37,11 @@ from prefetch.runpod.answers import (
 )
 from prefetch.runpod.events import EventReader
 from prefetch.runpod.problems import Gone, problem_of
-from prefetch.sources.tokens import read_token
+from prefetch.sources.tokens import RUNPOD, misnamed, name_it, read_token
 
-__all__ = ["API_KEY", "ENDPOINT", "RunPod", "Told", "open_runpod", "runpod_endpoint"]
+__all__ = ["ENDPOINT", "RunPod", "Told", "open_runpod", "runpod_endpoint"]
 
-ENDPOINT, API_KEY = "PREFETCH_RUNPOD_ENDPOINT", "RUNPOD_API_KEY"
+ENDPOINT = "PREFETCH_RUNPOD_ENDPOINT"
 
 _RUNPOD = "https://api.runpod.io"
 _SILENCE = 120.0  # seconds without a byte after which a log stream is opened anew
@@ -182,11 +182,12 @@ async def open_runpod(
         AccessError: there is no key.
         UsageError: the endpoint is no address that a key may be sent to.
     """
-    endpoint, key = runpod_endpoint(environ), read_token(environ, (API_KEY,))
+    endpoint, key = runpod_endpoint(environ), read_token(environ, RUNPOD)
     if key is None:
+        stranger = misnamed(environ, RUNPOD)
+        make = "Make a key at https://console.runpod.io/user/settings and put it into this variable."
         raise AccessError(
-            "RUNPOD_API_KEY is not set.",
-            remedy="Make a key at https://console.runpod.io/user/settings and put it into this variable.",
+            "RUNPOD_API_KEY is not set.", remedy=make if stranger is None else f"{name_it(stranger, RUNPOD)}."
         )
     if not may_carry_secrets(endpoint):
         raise UsageError(

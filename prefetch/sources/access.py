@@ -9,7 +9,7 @@ from prefetch.errors import UsageError
 from prefetch.net.credentials import Credential, Token, may_carry_secrets
 from prefetch.net.urls import OriginKey, SecretURL
 from prefetch.sources.own_headers import read_own_headers
-from prefetch.sources.tokens import read_token
+from prefetch.sources.tokens import CIVITAI, HUB, misnamed, read_token
 
 __all__ = ["Access"]
 
@@ -17,7 +17,6 @@ _HUB = "https://huggingface.co"
 _CIVITAI = "https://civitai.com"
 _CIVITAI_RED = "https://civitai.red"
 _CIVITAI_ENDPOINT = "PREFETCH_CIVITAI_ENDPOINT"
-_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _TRUE = frozenset({"1", "on", "yes", "true"})
 
 
@@ -34,6 +33,7 @@ class Access:
             an endpoint, beside which no other is asked.
         civitai_token: the token the environment gives for it.
         own: the headers the user's settings give, each for one origin; they come after a host's usual token.
+        hf_misnamed, civitai_misnamed: a variable that seems to hold the token, and that nobody reads.
     """
 
     hf_endpoint: SecretURL = field(default_factory=lambda: SecretURL(_HUB))
@@ -43,6 +43,8 @@ class Access:
     civitai_other: SecretURL | None = field(default_factory=lambda: SecretURL(_CIVITAI_RED))
     civitai_token: Token | None = None
     own: tuple[Credential, ...] = ()
+    hf_misnamed: str | None = None
+    civitai_misnamed: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Access:
@@ -57,12 +59,14 @@ class Access:
         implicit = environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() not in _TRUE
         return cls(
             _endpoint(environ, "HF_ENDPOINT", _HUB),
-            read_token(environ, _TOKENS),
+            read_token(environ, HUB),
             hf_login=implicit,
             civitai_endpoint=_endpoint(environ, _CIVITAI_ENDPOINT, _CIVITAI),
             civitai_other=other,
-            civitai_token=read_token(environ, ("CIVITAI_API_TOKEN",)),
+            civitai_token=read_token(environ, CIVITAI),
             own=read_own_headers(environ),
+            hf_misnamed=misnamed(environ, HUB),
+            civitai_misnamed=misnamed(environ, CIVITAI),
         )
 
     def credentials(self, url: SecretURL, token: Token | None) -> tuple[Credential, ...]:

@@ -27,6 +27,7 @@ from prefetch.sources.document import fetch_document
 from prefetch.sources.probe import Probed, probe
 from prefetch.sources.refs.civitai import CivitaiModelRef, CivitaiRef
 from prefetch.sources.remote import RemoteFile
+from prefetch.sources.tokens import CIVITAI, name_it
 
 __all__ = ["Civitai"]
 
@@ -58,6 +59,7 @@ class Civitai:
     def __init__(self, session: Session, access: Access) -> None:
         self._session = session
         self._token = access.civitai_token
+        self._misnamed = access.civitai_misnamed
         self.endpoint = access.civitai_endpoint
         endpoints = (self.endpoint,) if access.civitai_other is None else (self.endpoint, access.civitai_other)
         self._hosts = tuple(_Host(each, access.credentials(each, access.civitai_token)) for each in endpoints)
@@ -67,7 +69,9 @@ class Civitai:
     @property
     def remedy(self) -> str:
         """What to do when Civitai refuses."""
-        return _NOT_SENT if self._token is None else _REFUSED.format(self._token.found_in)
+        if self._token is not None:
+            return _REFUSED.format(self._token.found_in)
+        return _NOT_SENT if self._misnamed is None else f"{name_it(self._misnamed, CIVITAI)}."
 
     async def resolve(
         self, ref: CivitaiRef | CivitaiModelRef, *, source: str, sha256: str | None, size: int | None

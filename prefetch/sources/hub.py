@@ -27,6 +27,7 @@ from prefetch.sources.access import Access
 from prefetch.sources.hub_errors import explain
 from prefetch.sources.listing import Listed, Listing
 from prefetch.sources.refs.hub import HuggingFaceRef, HuggingFolderRef
+from prefetch.sources.tokens import HUB, name_it
 
 __all__ = ["FileFacts", "Hub"]
 
@@ -182,15 +183,16 @@ class Hub:
         """
         if not may_carry_secrets(self._endpoint):
             return None, f"No token is sent to {self._endpoint}, which is neither https nor this machine."
-        token = self._access.hf_token
+        token, stranger = self._access.hf_token, self._access.hf_misnamed
+        advice = "Set HF_TOKEN to a token that may read it." if stranger is None else f"{name_it(stranger, HUB)}."
         if token is not None or not self._access.hf_login:
-            return token, "Set HF_TOKEN to a token that may read it."
+            return token, advice
         try:
             stored = huggingface_hub.get_token()
         except (OIDCError, OSError, ValueError) as error:
             raise UsageError(f"The stored Hugging Face token cannot be read: {redact(str(error))}.") from None
         token = Token(Secret(stored), "the token of hf auth login") if stored else None
-        return token, "Set HF_TOKEN to a token that may read it."
+        return token, advice
 
     def _client(self) -> httpx2.Client:
         proxy = proxy_for(self._endpoint)

@@ -11,6 +11,9 @@ from prefetch.sources.refs.shown import shown
 
 __all__ = ["HttpRef", "names_directory", "parse_address", "parse_http"]
 
+_VARIABLES = {"civitai.com": "CIVITAI_API_TOKEN", "civitai.red": "CIVITAI_API_TOKEN", "huggingface.co": "HF_TOKEN"}
+"""Where the token of a host that everybody uses belongs."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRef:
@@ -46,7 +49,10 @@ def parse_address(text: str) -> SecretURL:
     except ValueError as error:
         raise ValueError(f"{shown(text)} is {error}; write https://host/path/to/file.") from None
     if url.has_userinfo or any(not is_signing_name(name) for name in _secret_names(url)):
-        raise ValueError(f"{url} carries a credential; take it out of the manifest and put it in the environment.")
+        variable = _VARIABLES.get(url.site.removeprefix("www."), "a variable that PREFETCH_TOKENS names")
+        raise ValueError(
+            f"{url} carries a credential; take it out of the manifest and put it in the environment, in {variable}."
+        )
     if "#" in url.reveal():
         raise ValueError(
             f"{url} goes on behind a #, which no host is told; write it as %23 where it belongs to the file's name, "
