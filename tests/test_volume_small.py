@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from prefetch.errors import VolumeError
-from prefetch.volume.batches import FULL
+from prefetch.volume.batches import FULL, SPARE
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.draft import Draft
 from prefetch.volume.identity import Identity
@@ -120,6 +120,18 @@ def test_the_newest_record_of_a_small_model_counts(volume: Volume) -> None:
         inventory.put_small([record("models/m.bin", mtime=mtime)])
         inventory.flush()
     assert Inventory(volume).get("models/m.bin") == record("models/m.bin", mtime=3)
+
+
+def test_records_take_no_more_documents_however_often_models_change(volume: Volume) -> None:
+    newer = volume.state / "inventory" / "batch.000000000001.0123456789abcdef.json"
+    for number in range(100):
+        inventory = Inventory(volume)
+        inventory.put_small([record(f"models/{number % 10}.bin", size=number)])
+        inventory.flush()
+        assert len(list((volume.state / "inventory").iterdir())) <= SPARE + 2
+        newer.write_text('{"version": 1000000, "records": []}')
+    assert sorted(each.size for each in Inventory(volume).all()) == list(range(90, 100))
+    assert newer.exists()
 
 
 def test_a_model_that_became_small_is_not_told_by_its_old_record(volume: Volume) -> None:

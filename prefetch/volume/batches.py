@@ -24,6 +24,8 @@ __all__ = ["NAMES", "Batches"]
 
 FULL = 64
 """Records that are written together at most."""
+SPARE = 32
+"""Batches beyond those that the records need, before they are written anew: each run may add one."""
 
 NAMES = re.compile(r"batch\.([0-9]{12})\.[0-9a-f]{16}\.json")
 """A batch begins with its number: of two that know a model, the higher one is the newer."""
@@ -55,6 +57,8 @@ class Batches:
         with self._lock:
             if self._waiting:
                 self._write_waiting()
+                if self._are_scattered():
+                    self._rewrite(but=())
 
     def get(self, path: str) -> Record | None:
         """The record of the model at ``path``."""
@@ -68,15 +72,26 @@ class Batches:
 
     def remove(self, paths: Collection[str]) -> None:
         """Forget the models at ``paths``."""
-        kept = [record for path, record in self.records().items() if path not in paths]
-        with self._lock, files.os_errors("rewriting records"):
-            old = self._names()
-            self._waiting, self._known = {}, {record.path: record for record in kept}
+        with self._lock:
+            self._rewrite(but=paths)
+
+    def _are_scattered(self) -> bool:
+        count = len(self._names())
+        return count > SPARE and count > SPARE + -(-len(self._loaded()) // FULL)
+
+    def _rewrite(self, *, but: Collection[str]) -> None:
+        """Write the records anew, ``but`` those of these paths, in as few batches as they need."""
+        with files.os_errors("rewriting records"):
+            # What another host writes from now on is left as it is, and so is what cannot be read.
+            found = [*documents.read_all(self._volume, self._kind, self._names())]
+            records = {**_together(found), **self._waiting}
+            self._waiting, self._known = {}, {path: record for path, record in records.items() if path not in but}
+            kept = [*self._known.values()]
             for start in range(0, len(kept), FULL):
                 self._write(kept[start : start + FULL])
             # After the new ones: killed in between, both are there, and the newer are believed.
             with self._volume.writing(self._kind.directory) as directory:
-                for name in old:
+                for name, _ in found:
                     files.remove(name, dir_fd=directory)
 
     def _write_waiting(self) -> None:
@@ -93,9 +108,13 @@ class Batches:
 
     def _loaded(self) -> Mapping[str, Record]:
         if self._known is None:
-            found = documents.read_all(self._volume, self._kind, self._names())
-            self._known = {path: record for _, records in found for path, record in records.items()}
+            self._known = _together(documents.read_all(self._volume, self._kind, self._names()))
         return self._known
 
     def _names(self) -> list[str]:
         return sorted(documents.names(self._volume, self._kind))
+
+
+def _together(batches: Iterable[tuple[str, Mapping[str, Record]]]) -> dict[str, Record]:
+    """The records of batches in their order: of several of one model, the last."""
+    return {path: record for _, records in batches for path, record in records.items()}
