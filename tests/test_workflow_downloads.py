@@ -146,7 +146,8 @@ def test_a_node_that_loads_and_fetches_tells_both() -> None:
 def test_one_that_leads_to_no_output_fetches_nothing(commands: Commands, tmp_path: Path) -> None:
     dead = node(1, "BRIA_RMBG_ModelLoader_Zho", outputs=[("RMBGMODEL", [3])])
     middle = node(2, "KSampler", inputs=[("model", "MODEL", 3)], outputs=[("LATENT", [])])
-    document = drawn([dead, middle], [(3, 1, 0, 2, 0, "RMBGMODEL")])
+    other = node(4, "SaveImage", inputs=[("images", "IMAGE", None)])
+    document = drawn([dead, middle, other], [(3, 1, 0, 2, 0, "RMBGMODEL")])
     assert [item.required for item in found_in(document).self_downloaded] == [False]
     file = tmp_path / "w.json"
     file.write_text(json.dumps(document))

@@ -383,6 +383,50 @@ class TestApi:
         assert (found.models, found.unresolved[0].value) == ((), "{{ VAE }}.safetensors")
 
 
+class TestNoOutput:
+    """A part of a workflow, or one whose end nobody knows: its ends are taken for outputs, and that is told."""
+
+    def test_a_blueprint(self) -> None:
+        """One instance of a subgraph that nothing is linked to, as ComfyUI ships its blueprints."""
+        inner = [
+            node(1, "CheckpointLoaderSimple", ("used.safetensors",), outputs=[("MODEL", [1]), ("VAE", [2])]),
+            node(2, "KSampler", (1, "fixed", 20), inputs=[("model", "MODEL", 1)], outputs=[("LATENT", [3])]),
+            node(3, "VAEDecode", inputs=[("samples", "LATENT", 3), ("vae", "VAE", 2)], outputs=[("IMAGE", [4])]),
+            node(4, "VAELoader", ("loose.safetensors",), outputs=[("VAE", [])]),
+        ]
+        ends = [(1, 1, 0, 2, 0, "MODEL"), (2, 1, 1, 3, 1, "VAE"), (3, 2, 0, 3, 0, "LATENT"), (4, 3, 0, -20, 0, "IMAGE")]
+        keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+        subgraph = {
+            "id": "blue",
+            "name": "Blueprint",
+            "nodes": inner,
+            "links": [dict(zip(keys, link, strict=True)) for link in ends],
+            "inputs": [],
+            "outputs": [{"name": "IMAGE", "type": "IMAGE", "linkIds": [4]}],
+        }
+        host = node(9, "blue", outputs=[("IMAGE", [])])
+        document = drawn([host], definitions={"subgraphs": [subgraph]})
+        assert paths(document) == {"checkpoints/used.safetensors": True, "vae/loose.safetensors": False}
+        assert any("no node of it is known as an output" in warning for warning in found_in(document).warnings)
+
+    def test_an_end_that_nobody_knows(self) -> None:
+        loader = node(1, "CheckpointLoaderSimple", ("used.safetensors",), outputs=[("MODEL", [1])])
+        combine = node(2, "AnimateDiffCombine", (8,), inputs=[("model", "MODEL", 1)], outputs=[("GIF", [])])
+        document = drawn([loader, combine], [(1, 1, 0, 2, 0, "MODEL")])
+        assert paths(document) == {"checkpoints/used.safetensors": True}
+
+    def test_a_dead_end_beside_an_output_is_none(self) -> None:
+        nodes = [
+            node(1, "CheckpointLoaderSimple", ("used.safetensors",), outputs=[("MODEL", [1])]),
+            end(2, 1),
+            node(3, "CheckpointLoaderSimple", ("dead.safetensors",), outputs=[("MODEL", [2])]),
+            node(4, "KSampler", (1, "fixed"), inputs=[("model", "MODEL", 2)], outputs=[("LATENT", [])]),
+        ]
+        document = drawn(nodes, [(1, 1, 0, 2, 0, "MODEL"), (2, 3, 0, 4, 0, "MODEL")])
+        assert paths(document) == {"checkpoints/used.safetensors": True, "checkpoints/dead.safetensors": False}
+        assert found_in(document).warnings == ()
+
+
 class TestHidden:
     def test_what_a_node_fetches_is_no_model(self) -> None:
         found = found_in({"1": {"class_type": "RIFE VFI", "inputs": {"ckpt_name": "rife47.pth"}}})

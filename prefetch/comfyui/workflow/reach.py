@@ -2,7 +2,8 @@
 
 A workflow does not say which classes are outputs. One without output slots is; so is one whose name says that it saves
 or shows. Of the rest, what nothing is linked to is taken for an output unless it is known, or plain from what it
-makes, that it is none: better one model too many than one too few.
+makes, that it is none: better one model too many than one too few. A workflow without any is a part of one, such as a
+blueprint, or ends in a node that nobody knows: then all its ends count.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from prefetch.comfyui.workflow.following import Wires
 from prefetch.comfyui.workflow.graph import Graph, Node, Slot
 from prefetch.comfyui.workflow.loaders import LoaderTable
 
-__all__ = ["outputs_of", "reached", "sources_of"]
+__all__ = ["ends_of", "outputs_of", "reached", "sources_of"]
 
 _PRESENTABLE = frozenset({"IMAGE", "STRING", "VIDEO", "AUDIO", "MASK", "*"})
 
+_NO_END = ("notes", "getters", "setters", "reroutes", "constants", "numbers")
 
 Asked = Callable[[Node], tuple[Slot, ...]]
 """Tells which of a node's inputs it asks for a value."""
@@ -24,9 +26,28 @@ Asked = Callable[[Node], tuple[Slot, ...]]
 
 def outputs_of(graph: Graph, wires: Wires, table: LoaderTable) -> list[Node]:
     """The active nodes for whose sake a workflow is run."""
-    nodes = [node for node in graph.top.walk() if node.active]
-    linked = {source for node in nodes for source in _origins(node, wires, node.slots)}
+    nodes, linked = _active(graph, wires)
     return [node for node in nodes if _is_output(node, table, linked=node in linked)]
+
+
+def ends_of(graph: Graph, wires: Wires, table: LoaderTable) -> list[Node]:
+    """The active nodes to which nothing is linked and that have inputs, but for loaders and what only hands on."""
+    nodes, linked = _active(graph, wires)
+    return [
+        node
+        for node in nodes
+        if node not in linked
+        and any(slot.link is not None for slot in node.slots)
+        and node.inside is None
+        and not (table.loader(node.kind) or table.chooses(node.kind))
+        and not any(table.plays(role, node.kind) for role in _NO_END)
+    ]
+
+
+def _active(graph: Graph, wires: Wires) -> tuple[list[Node], set[Node]]:
+    """The active nodes, and those of them that another one is linked to."""
+    nodes = [node for node in graph.top.walk() if node.active]
+    return nodes, {source for node in nodes for source in _origins(node, wires, node.slots)}
 
 
 def reached(outputs: Iterable[Node], wires: Wires, asked: Asked) -> set[Node]:

@@ -39,6 +39,9 @@ def models_in(file: Path | bytes, *, table: LoaderTable | None = None) -> Workfl
     return replace(found, warnings=(*found.warnings, *([_other_made_it(others)] if others else [])))
 
 
+_NO_OUTPUT = "no node of it is known as an output, so ComfyUI may not run it; what its ends need is taken for needed."
+
+
 class _Resolution:
     """One workflow on its way from nodes to files."""
 
@@ -70,6 +73,7 @@ class _Resolution:
                 *self._graph.warnings,
                 *map(_disagreement, filter(_disagrees, active)),
                 *dict.fromkeys(f.text for f in findings if isinstance(f, Remark)),
+                *([_NO_OUTPUT] if runs.assumed and models else []),
             ),
         )
 

@@ -9,7 +9,7 @@ from prefetch.comfyui.workflow.branches import Branches
 from prefetch.comfyui.workflow.following import Wires
 from prefetch.comfyui.workflow.graph import Graph, Node, Slot
 from prefetch.comfyui.workflow.loaders import LoaderTable
-from prefetch.comfyui.workflow.reach import outputs_of, reached, sources_of
+from prefetch.comfyui.workflow.reach import ends_of, outputs_of, reached, sources_of
 
 __all__ = ["Runs"]
 
@@ -21,12 +21,15 @@ class Runs:
 
     Attributes:
         sometimes: those that an output may need.
+        assumed: whether no output is known, so that the ends of the graph are taken for outputs.
         linked: those that are linked to an output, by branches too that no run takes, but for those that are cut.
     """
 
     def __init__(self, graph: Graph, wires: Wires, table: LoaderTable, branches: Branches) -> None:
         self._wires, self._table, self._branches = wires, table, branches
-        self._outputs = outputs_of(graph, wires, table)
+        outputs = outputs_of(graph, wires, table)
+        self._outputs = outputs or ends_of(graph, wires, table)
+        self.assumed = not outputs and bool(self._outputs)
         self.sometimes = reached(self._outputs, wires, branches.asked)
         self.linked = reached(self._outputs, wires, branches.looked_at)
         self._open = {node for node in self.sometimes if not branches.is_decided(node)}
