@@ -213,8 +213,13 @@ def test_run_links_where_it_is_told_to(full: Hooks) -> None:
     for options in ((), ("--refresh",)):
         shutil.rmtree(folder / "ckpts", ignore_errors=True)
         words = ("run", "--volume", full.volume, "--comfyui", comfyui, *options)
-        assert full.commands.run(*words, env=full.environment).returncode == 0
+        made, again = (full.commands.run(*words, env=full.environment) for _ in range(2))
+        assert (made.returncode, again.returncode) == (0, 0)
         assert (comfyui / NODE).samefile(full.volume / SMALL.path)
+        assert f"note: linked in {comfyui}: {NODE}\n" in made.stderr
+        assert "linked in" not in again.stderr
+    unknown = full.commands.run("run", "--volume", full.volume, env=full.environment)
+    assert f"note: no ComfyUI is known here, so its nodes do not find {NODE}: " in unknown.stderr
     outcome = full.commands.run("run", "--comfyui", "nowhere", "--volume", full.volume, env=full.environment)
     assert (outcome.returncode, "--comfyui nowhere is no directory." in outcome.stderr) == (2, True)
 

@@ -64,7 +64,7 @@ def check_comfyui(given: Path | None) -> None:
         raise UsageError(f"--comfyui {given} is no directory.", remedy="Name the folder that ComfyUI's main.py is in.")
 
 
-def link_models(models: Iterable[NodeModel], *, comfyui: Path, volume: Path, tell: Tell) -> None:
+def link_models(models: Iterable[NodeModel], *, comfyui: Path, volume: Path, tell: Tell) -> list[Path]:
     """Make a link to each model in every folder of its node.
 
     What stood there and is not the model is kept beside it under another name. Whatever hinders a link is told, and
@@ -73,7 +73,11 @@ def link_models(models: Iterable[NodeModel], *, comfyui: Path, volume: Path, tel
     Args:
         comfyui, volume: directories.
         tell: takes a sentence about what was changed, or could not be.
+
+    Returns:
+        Where a link was made now.
     """
+    made = []
     for model in models:
         if not may_be_linked(model.node_path):
             tell(f"{model.node_path} is not linked: a file of such a name could be run as a program.")
@@ -83,9 +87,11 @@ def link_models(models: Iterable[NodeModel], *, comfyui: Path, volume: Path, tel
             tell(f"{model.node_path} is not linked: {comfyui / NODES} has no folder of that node.")
         for place in places:
             try:
-                _link(place, volume / model.path, volume, tell)
+                if _link(place, volume / model.path, volume, tell):
+                    made.append(place)
             except OSError as error:
                 tell(f"{place} could not be linked to {model.path}: {error.strerror}.")
+    return made
 
 
 def may_be_linked(path: str) -> bool:
@@ -132,15 +138,17 @@ def _registered(folder: Path) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _link(place: Path, target: Path, volume: Path, tell: Tell) -> None:
+def _link(place: Path, target: Path, volume: Path, tell: Tell) -> bool:
+    """Have the model at ``place``; False where it is there already."""
     _make_folder(place.parent, tell)
     if place.is_symlink() and not place.exists():
         tell(f"{place} led to {place.readlink()}, where nothing is; it leads to {target} now.")
     elif place.exists():
         if place.samefile(target):
-            return
+            return False
         tell(f"{place} was something else; it is kept as {_put_aside(place).name}.")
     _replace(place, _as_link(target, place, volume))
+    return True
 
 
 def _make_folder(folder: Path, tell: Tell) -> None:
