@@ -386,13 +386,15 @@ class TestApi:
 class TestNoOutput:
     """A part of a workflow, or one whose end nobody knows: its ends are taken for outputs, and that is told."""
 
-    def test_a_blueprint(self) -> None:
+    @pytest.mark.parametrize("preview", [False, True])
+    def test_a_blueprint(self, *, preview: bool) -> None:
         """One instance of a subgraph that nothing is linked to, as ComfyUI ships its blueprints."""
         inner = [
             node(1, "CheckpointLoaderSimple", ("used.safetensors",), outputs=[("MODEL", [1]), ("VAE", [2])]),
             node(2, "KSampler", (1, "fixed", 20), inputs=[("model", "MODEL", 1)], outputs=[("LATENT", [3])]),
             node(3, "VAEDecode", inputs=[("samples", "LATENT", 3), ("vae", "VAE", 2)], outputs=[("IMAGE", [4])]),
             node(4, "VAELoader", ("loose.safetensors",), outputs=[("VAE", [])]),
+            *([node(5, "PreviewAny", inputs=[("source", "*", None)])] if preview else []),
         ]
         ends = [(1, 1, 0, 2, 0, "MODEL"), (2, 1, 1, 3, 1, "VAE"), (3, 2, 0, 3, 0, "LATENT"), (4, 3, 0, -20, 0, "IMAGE")]
         keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
@@ -407,13 +409,22 @@ class TestNoOutput:
         host = node(9, "blue", outputs=[("IMAGE", [])])
         document = drawn([host], definitions={"subgraphs": [subgraph]})
         assert paths(document) == {"checkpoints/used.safetensors": True, "vae/loose.safetensors": False}
-        assert any("no node of it is known as an output" in warning for warning in found_in(document).warnings)
+        assert any("looks like a part of a workflow" in warning for warning in found_in(document).warnings)
 
     def test_an_end_that_nobody_knows(self) -> None:
         loader = node(1, "CheckpointLoaderSimple", ("used.safetensors",), outputs=[("MODEL", [1])])
-        combine = node(2, "AnimateDiffCombine", (8,), inputs=[("model", "MODEL", 1)], outputs=[("GIF", [])])
+        combine = node(2, "NobodyKnows", (8,), inputs=[("model", "MODEL", 1)], outputs=[("GIF", [])])
         document = drawn([loader, combine], [(1, 1, 0, 2, 0, "MODEL")])
         assert paths(document) == {"checkpoints/used.safetensors": True}
+
+    @pytest.mark.parametrize("kind", ["AnimateDiffCombine", "VideoCombine_Adv", "easy hiresFix", "ttN KSampler_v2"])
+    def test_an_output_that_hands_something_on(self, kind: str) -> None:
+        loader = node(1, "CheckpointLoaderSimple", ("used.safetensors",), outputs=[("MODEL", [1])])
+        last = node(2, kind, (8,), inputs=[("model", "MODEL", 1)], outputs=[("GIF", [])])
+        preview = node(3, "PreviewImage", inputs=[("images", "IMAGE", None)])
+        document = drawn([loader, last, preview], [(1, 1, 0, 2, 0, "MODEL")])
+        assert paths(document) == {"checkpoints/used.safetensors": True}
+        assert found_in(document).warnings == ()
 
     def test_a_dead_end_beside_an_output_is_none(self) -> None:
         nodes = [

@@ -39,7 +39,7 @@ def models_in(file: Path | bytes, *, table: LoaderTable | None = None) -> Workfl
     return replace(found, warnings=(*found.warnings, *([_other_made_it(others)] if others else [])))
 
 
-_NO_OUTPUT = "no node of it is known as an output, so ComfyUI may not run it; what its ends need is taken for needed."
+_A_PART = "it looks like a part of a workflow: no node around it is known as an output; what its ends need is needed."
 
 
 class _Resolution:
@@ -73,7 +73,7 @@ class _Resolution:
                 *self._graph.warnings,
                 *map(_disagreement, filter(_disagrees, active)),
                 *dict.fromkeys(f.text for f in findings if isinstance(f, Remark)),
-                *([_NO_OUTPUT] if runs.assumed and models else []),
+                *([_A_PART] if runs.assumed and models else []),
             ),
         )
 

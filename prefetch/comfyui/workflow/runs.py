@@ -21,15 +21,18 @@ class Runs:
 
     Attributes:
         sometimes: those that an output may need.
-        assumed: whether no output is known, so that the ends of the graph are taken for outputs.
+        assumed: whether the ends of the graph are taken for outputs, for it looks like a part of a workflow.
         linked: those that are linked to an output, by branches too that no run takes, but for those that are cut.
     """
 
     def __init__(self, graph: Graph, wires: Wires, table: LoaderTable, branches: Branches) -> None:
         self._wires, self._table, self._branches = wires, table, branches
-        outputs = outputs_of(graph, wires, table)
-        self._outputs = outputs or ends_of(graph, wires, table)
-        self.assumed = not outputs and bool(self._outputs)
+        self._outputs = outputs_of(graph, wires, table)
+        # What only previews itself, in a subgraph beside which nothing stands, is a blueprint all the same.
+        is_part = not graph.top.links and all(node.scope.host is not None for node in self._outputs)
+        ends = ends_of(graph, wires, table) if is_part or not self._outputs else []
+        self.assumed = not set(ends) <= set(self._outputs)
+        self._outputs += ends
         self.sometimes = reached(self._outputs, wires, branches.asked)
         self.linked = reached(self._outputs, wires, branches.looked_at)
         self._open = {node for node in self.sometimes if not branches.is_decided(node)}
