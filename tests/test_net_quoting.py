@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import string
-from base64 import b64encode
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote, quote_plus
@@ -95,6 +95,53 @@ def test_a_login_is_hidden_in_clear_and_in_base64(word: str) -> None:
     assert word not in sent.hide(f"<Login>{word}</Login>")
     proxied = Sent((SIGNED, SecretURL("http://ann:sesame-street@proxy:3128")))
     assert word not in proxied.hide(f"Proxy-Authorization: {word}")
+
+
+ENCODED: dict[str, Callable[[str], str]] = {
+    "Base64": lambda text: b64encode(text.encode()).decode(),
+    "Base64 of addresses, without padding": lambda text: urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "hexadecimal digits": lambda text: text.encode().hex(),
+    "great hexadecimal digits": lambda text: f"0x{text.encode().hex().upper()}",
+    "hexadecimal digits apart": lambda text: text.encode().hex(":"),
+    "lines of Base64": lambda text: encodebytes(f"{'. ' * 25}{text}".encode()).decode(),
+    "reversed": lambda text: text[::-1],
+    "the other case": str.swapcase,
+    "Base64 of Base64": lambda text: b64encode(b64encode(text.encode())).decode(),
+    "Base64 of hexadecimal digits": lambda text: b64encode(text.encode().hex().encode()).decode(),
+    "Base64 of an encoded address": lambda text: b64encode(f"?sig={quote(text, safe='')}".encode()).decode(),
+    "escaped Base64": lambda text: quote(b64encode(text.encode()).decode(), safe=""),
+    "Base64 of JSON": lambda text: b64encode(json.dumps({"key": text}).encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("before", ["", "u", "ab", "user:", "Bearer "])
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_a_secret_is_hidden_inside_what_is_encoded(encoding: str, before: str) -> None:
+    secret = "sesame~street?2026>"
+    written = ENCODED[encoding](f"{before}{secret} and more")
+    for shown in (hide(f"not allowed: key-{written}.", [secret]), hide(f"{written}", [secret])):
+        assert "…" in shown
+        assert ENCODED[encoding](f"{before}{secret}").strip("=\n")[:-2] not in shown
+        assert "street" not in shown.lower()
+        assert "teerts" not in shown.lower()
+
+
+@given(secrets, st.text(max_size=9), st.text(max_size=9), st.sampled_from([b64encode, urlsafe_b64encode]))
+def test_a_secret_is_hidden_at_each_place_in_base64(
+    secret: str, before: str, after: str, encode: Callable[[bytes], bytes]
+) -> None:
+    written = encode(f"{before}{secret}{after}".encode()).decode()
+    assert written.rstrip("=") not in hide(f"what is {written}?", [secret])
+
+
+@pytest.mark.parametrize("cut", range(8, 30))
+def test_a_secret_in_base64_that_was_cut_off_is_hidden_too(cut: int) -> None:
+    assert hide(f"it was {b64encode(BARE.encode()).decode()[:cut]}", [BARE]) == "it was …"
+
+
+def test_what_only_looks_encoded_stays_as_it_is() -> None:
+    text = f"no such file: {'d2hhdCBpcyB0aGlz'} {'ab12' * 10} some-long-name_of/a+file"
+    assert hide(text, [BARE, "sesame-street"]) == text
 
 
 PAGES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,12 +111,24 @@ class Echo:
     page: str
     encode: Callable[[str], str] = str
     seen: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
 
     def __call__(self, request: Request, reply: Reply) -> Reply:
         signature = request.query.get("X-Amz-Signature", [""])[0] or request.headers.get("authorization", "")
         self.seen.append(signature.removeprefix("Bearer "))
-        words = self.page % self.encode(signature)
+        self.written.append(self.encode(signature))
+        words = self.page % self.written[-1]
         return text_reply(406, words, content_type=self.media_type).about(reply.file)
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Refuse with these words."""
+
+    words: str
+
+    def __call__(self, request: Request, reply: Reply) -> Reply:
+        return text_reply(401, self.words, content_type="text/plain").about(reply.file)
 
 
 ECHOES = {
@@ -128,6 +141,10 @@ ECHOES = {
     ),
     "bare": Echo("text/plain", "%s", str.upper),
     "title": Echo("text/html", "<title>%s is not valid</title>"),
+    "base64": Echo("text/plain", "the key %s is not valid", lambda text: b64encode(text.encode()).decode()),
+    "login": Echo("application/json", '{"error": "no %s"}', lambda text: b64encode(f"ann:{text}".encode()).decode()),
+    "digits": Echo("text/plain", "0x%s", lambda text: text.encode().hex()),
+    "reversed": Echo("text/plain", "%s", lambda text: text[::-1]),
 }
 
 
@@ -157,6 +174,30 @@ def test_what_a_host_repeats_of_a_signature_or_a_header_is_not_quoted(commands: 
     assert len(set(seen)) == len(entries)
     shown = (outcome.stdout + outcome.stderr).lower()
     assert not [signature for signature in seen if signature[:12].lower() in shown]
+    assert not [text for echo in ECHOES.values() for text in echo.written if text[-20:-3].lower() in shown]
+    assert_no_secret(outcome.stdout, outcome.stderr, volume=volume)
+
+
+def test_a_header_of_ones_own_is_not_quoted_in_base64_either(commands: Commands, tmp_path: Path) -> None:
+    key = PLANTED["CORP_KEY"]
+    answers = {
+        name: b64encode(f"{before}{key}".encode()).decode() for name, before in (("bare", ""), ("login", "ann:"))
+    }
+    with running_origin() as origin:
+        entries = []
+        for name, answer in answers.items():
+            source = origin.put_file(f"{name}.safetensors", OTHER)
+            refuse = Refuse(f"not allowed: {answer}")
+            origin.add_faults(Fault(do=refuse, server="hub", method="*", path=f"*/{name}.safetensors", times=None))
+            entries.append({"path": f"models/{name}.safetensors", "source": source})
+        manifest, volume = write_manifest(tmp_path / "m.yaml", entries), tmp_path / "volume"
+        headers = f'{{"{origin.endpoint}": {{"X-Api-Key": "${{CORP_KEY}}"}}}}'
+        env = {"CORP_KEY": key, "PREFETCH_HEADERS": headers}
+        words = ("--json", "--log-format", "json")
+        outcome = commands.run("run", manifest, "--volume", volume, *words, env=env)
+    assert outcome.returncode == 3
+    assert all("not allowed: …" in model["error"] for model in outcome.document["models"])
+    assert not [answer for answer in answers.values() if answer[4:16] in outcome.stdout + outcome.stderr]
     assert_no_secret(outcome.stdout, outcome.stderr, volume=volume)
 
 

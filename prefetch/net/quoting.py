@@ -1,4 +1,4 @@
-"""What a host wrote, for a sentence: without what it was sent, which an error page may repeat in any encoding."""
+"""What a host wrote, for a sentence: without what it was sent, which an error page may repeat, in clear or encoded."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ _SHORTEST_HIDDEN = 6  # characters: what is shorter is a word of any sentence, o
 _SCHEMES = frozenset({"basic", "bearer", "digest", "negotiate", "token"})
 _MOST_LAYERS = 6  # encodings around one another that are taken off
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([/\"'\\]))")
+_ENCODED = re.compile(r"[0-9A-Za-z+/_-]{8,}")  # what may be Base64, of either alphabet, or hexadecimal digits
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]{12,}")
+_BETWEEN = re.compile(r"[\s:,;.\"'-]+")  # what may stand between the lines or the digits of one encoded text
+_MOST_NESTED = 3  # encodings of that kind within one another that are read
 _CUT_ESCAPE = re.compile(r"(?:%[0-9a-fA-F]?|&#?\w{0,8}|\\(?:u[0-9a-fA-F]{0,3}|x[0-9a-fA-F]?)?)$")
 
 
@@ -49,12 +53,14 @@ class Sent:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """``text``, which a host wrote, without ``secrets``, whatever encoding it wrote them in.
+    """``text``, which a host wrote, without ``secrets``: in clear, escaped, reversed, in Base64 or hexadecimal digits.
 
-    Where it holds one, the rest is shown without its escapes, too. A host may have been cut off in the middle of one.
+    Of what is encoded, the whole word goes, or the whole text where the word is spread over it. Where a text holds a
+    secret, the rest is shown without its escapes, too. A host may have been cut off in the middle of one.
     """
     plain = hidden = _plain(text)
     forms = {_plain(form).lower() for secret in secrets for form in _forms(secret)}
+    forms |= {form[::-1] for form in forms}
     words = sorted((form for form in forms if len(form) >= _SHORTEST_HIDDEN), key=len, reverse=True)
     for word in words:
         if word in hidden.lower():
@@ -63,7 +69,44 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     begun = max((_begun_at_end(word, end.lower()) for word in words), default=0)
     if begun:
         hidden = end[: len(end) - begun] + "…"
+    hidden = _without_encoded(hidden, words)
     return text if hidden == plain else _harmless(hidden)
+
+
+def _without_encoded(text: str, words: Sequence[str]) -> str:
+    if not words:
+        return text
+    rest = _ENCODED.sub(lambda run: "…" if _says(run, words) else run[0], text)
+    joined = _BETWEEN.sub("", rest)
+    return "…" if any(_says(run, words) for run in _ENCODED.finditer(joined)) else rest
+
+
+def _says(run: re.Match[str], words: Sequence[str], nested: int = _MOST_NESTED) -> bool:
+    """Whether a run of characters encodes any of ``words``, or at the end of its text the beginning of one."""
+    for reading in _readings(run[0]):
+        plain = _plain(reading)
+        lower = plain.lower()
+        if any(word in lower for word in words):
+            return True
+        if run.end() == len(run.string) and any(_begun_at_end(word, lower) for word in words):
+            return True
+        if nested > 1 and any(_says(inner, words, nested - 1) for inner in _ENCODED.finditer(plain)):
+            return True
+    return False
+
+
+def _readings(run: str) -> Iterator[str]:
+    """What a run of characters may say in Base64 and in hexadecimal digits, wherever in it the encoded text begins."""
+    standard = run.replace("-", "+").replace("_", "/")
+    for first in range(4):
+        digits = standard[first:]
+        # One digit alone is less than a byte.
+        digits = digits[: len(digits) - (len(digits) % 4 == 1)]
+        yield b64decode(digits + "=" * (-len(digits) % 4)).decode(errors="replace")
+    for number in _HEXADECIMAL.findall(run):
+        for first in range(2):
+            even = number[first : first + (len(number) - first) // 2 * 2]
+            yield bytes.fromhex(even).decode(errors="replace")
 
 
 def _harmless(text: str) -> str:
