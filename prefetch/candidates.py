@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from prefetch.errors import AccessError, PatienceError, PrefetchError, SourceError, TransientError
+from prefetch.errors import AccessError, HashMismatch, PatienceError, PrefetchError, SourceError, TransientError
 from prefetch.manifest import Entry, Model
 from prefetch.nearby import Copy, Nearby
 from prefetch.net.origin import Origin
@@ -23,7 +23,7 @@ from prefetch.survey import Standing
 from prefetch.volume.identity import Identity
 from prefetch.volume.inventory import Record
 
-__all__ = ["Candidate", "find"]
+__all__ = ["Candidate", "Rejected", "find", "identity_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,13 @@ class Candidate:
     @property
     def identity(self) -> Identity:
         """What the volume's state knows the file by."""
-        return Identity(self.path, self.size, self.sha256, self.remote.url, self.remote.etag)
+        return replace(identity_of(self.standing.model, self.remote), sha256=self.sha256)
+
+    def remote_of(self, origin: Origin) -> RemoteFile | None:
+        """What a source resolved to, by its origin; None for a mirror that nobody has asked."""
+        if origin is self.remote.origin:
+            return self.remote
+        return origin.remote if isinstance(origin, LazyOrigin) else None
 
     def is_as_recorded(self, record: Record) -> bool:
         """Whether the host says of the file what it said of the recorded one, however little that may be."""
@@ -83,16 +89,31 @@ class Candidate:
         return replace(self, recorded=record.sha256)
 
 
+Rejected = Callable[[Identity], str | None]
+
+
+def identity_of(model: Model, remote: RemoteFile) -> Identity:
+    """A model's file as the host names it, with the hash that it must have."""
+    size = model.size if remote.size is None else remote.size
+    return Identity(model.path, size, model.sha256 or remote.sha256, remote.url, remote.etag)
+
+
 async def find(
-    standings: Iterable[Standing], resolver: Resolver, *, listener: Listener, nearby: Nearby | None = None
+    standings: Iterable[Standing],
+    resolver: Resolver,
+    *,
+    listener: Listener,
+    nearby: Nearby | None = None,
+    rejected: Rejected | None = None,
 ) -> dict[str, Candidate | PrefetchError]:
     """Ask the host of each standing's model; by path, what it said, or why it cannot be had from any host.
 
     Args:
         nearby: where copies may be on this machine; the host of a pinned model that has one there is not asked.
+        rejected: tells in a thread which SHA-256 a host's file was found to have instead of the wanted one.
     """
     wanted = {standing.path: standing for standing in standings}
-    finder = _Finder(resolver, listener, nearby)
+    finder = _Finder(resolver, listener, nearby, rejected)
     resolver.doubt(_named_by_others(standing.entry for standing in wanted.values()))
     copied = await asyncio.to_thread(finder.copied, list(wanted.values()))
     asked = [standing for path, standing in wanted.items() if path not in copied]
@@ -109,6 +130,7 @@ class _Finder:
     resolver: Resolver
     listener: Listener
     nearby: Nearby | None
+    rejected: Rejected | None
 
     def copied(self, standings: Iterable[Standing]) -> dict[str, Candidate | PrefetchError]:
         """The pinned models that have a copy on this machine. Blocking."""
@@ -205,7 +227,20 @@ class _Finder:
         remote = await self.resolver.resolve(ref, source=source, sha256=sha256, size=size, on_retry=retried)
         if remote.remark:
             self.listener(Notice("info", f"{model.path}: {remote.remark}"))
+        await self._check_not_rejected(model, remote, host)
         return remote
+
+    async def _check_not_rejected(self, model: Model, remote: RemoteFile, host: str) -> None:
+        """Raise HashMismatch if the very file that the host has was fetched before, and was not the wanted one."""
+        if self.rejected is None or model.sha256 is None:
+            return
+        found = await asyncio.to_thread(self.rejected, identity_of(model, remote))
+        if found is not None:
+            raise HashMismatch(
+                f"{model.path} from {host} has the SHA-256 {found}, expected {model.sha256}: an earlier run read it.",
+                remedy="The host has the same file still. Correct the manifest's sha256 if the model was updated, or "
+                "name another source; --refresh fetches it once more.",
+            )
 
     def _lazy(self, model: Model, source: str, *, commit: str | None = None) -> LazyOrigin:
         host = self.resolver.host_of(parse_source(source))

@@ -12,7 +12,7 @@ from functools import partial
 
 from prefetch.adoption import Adoption
 from prefetch.blockfile import Digests
-from prefetch.candidates import Candidate, find
+from prefetch.candidates import Candidate, find, identity_of
 from prefetch.errors import BusyError, FormatMismatch, HashMismatch, Interrupted, PrefetchError
 from prefetch.leases import Taken
 from prefetch.limits import Limits
@@ -30,11 +30,13 @@ from prefetch.transfer.order import Finished, Order, Outcome
 from prefetch.turns import Turns
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.draft import Draft
+from prefetch.volume.identity import Identity
 from prefetch.volume.incoming import Incoming
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import clear_partials
 from prefetch.volume.partial import Partial
+from prefetch.volume.rejected import rejected_hash, remember_rejected
 from prefetch.volume.space import SpareRoom, check_space, measure
 from prefetch.volume.waiting import find_unfinished, freed_bytes, resumable_bytes
 
@@ -45,6 +47,7 @@ class Fetching:
     """Brings absent models onto a volume.
 
     Args:
+        refresh: fetch also what was found to have another hash than the wanted one.
         blocks: the block digests that are known, by the SHA-256 of the whole file.
     """
 
@@ -56,6 +59,7 @@ class Fetching:
         placing: Placing,
         adoption: Adoption,
         limits: Limits,
+        refresh: bool,
         blocks: Mapping[str, Digests],
         scores: Scores,
         listener: Listener,
@@ -65,6 +69,7 @@ class Fetching:
         self._placing = placing
         self._adoption = adoption
         self._limits = limits
+        self._refresh = refresh
         self._blocks = blocks
         self._scores = scores
         self._listener = listener
@@ -76,6 +81,7 @@ class Fetching:
         self._current: dict[str, Candidate] = {}
         self._spent: Counter[str] = Counter()
         self._unlike: list[Candidate] = []
+        self._rejected: list[tuple[Identity, str]] = []
         self._copied: Counter[str] = Counter()
 
     async def fetch(self, absent: Sequence[Standing]) -> None:
@@ -90,7 +96,8 @@ class Fetching:
         ) as session:
             nearby = Nearby(cache_places(os.environ, self._volume.root))
             resolver = Resolver.from_environment(session)
-            found = await find(absent, resolver, listener=self._listener, nearby=nearby)
+            rejected = None if self._refresh else partial(rejected_hash, self._volume)
+            found = await find(absent, resolver, listener=self._listener, nearby=nearby, rejected=rejected)
             candidates = [candidate for candidate in found.values() if isinstance(candidate, Candidate)]
             for path, error in found.items():
                 if isinstance(error, PrefetchError):
@@ -227,6 +234,14 @@ class Fetching:
             await engine.run([self._order(candidate) for candidate in candidates])
         finally:
             watching.cancel()
+        await asyncio.to_thread(self._remember_rejected)
+
+    def _remember_rejected(self) -> None:
+        # A volume that is full has no room for this either: then the next run finds it out once more.
+        with suppress(PrefetchError):
+            for identity, found in self._rejected:
+                remember_rejected(self._volume, identity, found)
+        self._rejected.clear()
 
     def _hear(self, event: Event) -> None:
         self._turns.note(event)
@@ -312,6 +327,10 @@ class Fetching:
         received = self._spent[outcome.path] = self._spent[outcome.path] + outcome.received - copied
         if isinstance(outcome.error, BusyError):
             return
+        model = candidate.standing.model
+        for origin, found in outcome.rejected if model.sha256 is not None else ():
+            if (remote := candidate.remote_of(origin)) is not None:
+                self._rejected.append((identity_of(model, remote), found))
         if candidate.recorded is not None and isinstance(outcome.error, HashMismatch):
             text = (
                 f"{outcome.error.message} That was only recorded when it came last, so it is fetched as another file."

@@ -37,7 +37,8 @@ class Job:
     """Brings what is wanted onto a volume. Made for one `run`.
 
     Args:
-        refresh: ask the hosts again what the sources without a pinned hash hold now.
+        refresh: ask the hosts again: what the sources without a pinned hash hold now, and for files that had another
+            hash.
         blocks: reads the block digests that are known, by SHA-256, once there is something to fetch.
     """
 
@@ -171,6 +172,7 @@ class Job:
             placing=self._placing,
             adoption=self._adoption,
             limits=self._limits,
+            refresh=self._refresh,
             blocks=self._blocks(),
             scores=self._scores,
             listener=self._listener,

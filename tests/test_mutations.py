@@ -43,6 +43,7 @@ from prefetch.volume.leftovers import clear_leftovers
 from prefetch.volume.listings import LISTINGS, RememberedFile, write_listing
 from prefetch.volume.owner import Owner
 from prefetch.volume.partial import BLOCK_SIZE
+from prefetch.volume.rejected import REJECTED, remember_rejected
 from prefetch.volume.scrubbing import SCRUB, Round, write_round
 from prefetch.volume.space import used_bytes
 from prefetch.volume.strangers import find_strangers
@@ -333,10 +334,11 @@ def write_everything(volume: Volume) -> None:
     write_job(volume, PodJob("pod", 1, 2, "stop", {"ok": True}))
     listed: list[RememberedFile] = [{"path": f"a/{n}", "size": n, "sha256": HASH if n == 1 else None} for n in range(4)]
     write_listing(volume, HASH, {"commit": "ef" * 20, "files": listed})
+    remember_rejected(volume, Identity("models/x", 5, HASH, "https://host.test/x", "v1"), "0" * 64)
     write_round(volume, Round(1, 2, "models/x", 3))
 
 
-KINDS: tuple[Kind[Any], ...] = (RECORDS, BATCHES, APPLIED, FOLLOWED, HISTORY, JOBS, LISTINGS, SCRUB)
+KINDS: tuple[Kind[Any], ...] = (RECORDS, BATCHES, APPLIED, FOLLOWED, HISTORY, JOBS, LISTINGS, REJECTED, SCRUB)
 
 
 @pytest.mark.parametrize("document", KINDS, ids=lambda kind: kind.names.pattern[:20])

@@ -181,3 +181,46 @@ def test_refresh_asks_and_fetches_only_what_changed(runs: Runs, origin: DemoServ
     assert sent(origin, before) == 1, "the byte that is asked for first"
     origin.put_file(LARGE.name, Flipped(LARGE.content, 2 * BLOCK))
     assert runs.run("--refresh", entries=wanted_now).models[LARGE.path]["status"] == "downloaded"
+
+
+WRONG = "ab" * 32
+
+
+def test_a_wrong_hash_is_told_at_once_until_it_or_the_file_is_another(runs: Runs, origin: DemoServer) -> None:
+    mistaken = entries(origin, LARGE, sha256=WRONG)
+    first = runs.run(entries=mistaken)
+    assert first.models[LARGE.path]["bytes_downloaded"] == 2 * LARGE.content.size
+    before = len(origin.requests)
+    again = runs.run(entries=mistaken)
+    assert (again.returncode, again.document["error"]["code"]) == (1, "hash_mismatch")
+    assert sent(origin, before) == 1, "the byte that is asked for first"
+    said = f"has the SHA-256 {LARGE.content.sha256}, expected {WRONG}: an earlier run read it."
+    assert said in again.models[LARGE.path]["error"]
+    assert runs.run("--refresh", entries=mistaken).models[LARGE.path]["bytes_downloaded"] == 2 * LARGE.content.size
+    corrected = runs.run(entries=entries(origin, LARGE, sha256=LARGE.content.sha256))
+    assert corrected.models[LARGE.path]["status"] == "downloaded"
+
+
+def test_a_file_that_became_another_is_fetched_in_spite_of_a_wrong_hash(runs: Runs, origin: DemoServer) -> None:
+    coming = Flipped(LARGE.content, 2 * BLOCK)
+    early = entries(origin, LARGE, sha256=coming.sha256)
+    assert runs.run(entries=early).returncode == 1
+    origin.put_file(LARGE.name, coming)
+    assert runs.run(entries=early).models[LARGE.path]["status"] == "downloaded"
+
+
+def test_a_mirror_with_a_wrong_file_is_not_fetched_again_either(runs: Runs, origin: DemoServer) -> None:
+    other = origin.put_file("other.safetensors", Flipped(LARGE.content, 2 * BLOCK))
+    mistaken = entries(origin, LARGE, sha256=WRONG, mirrors=[other])
+    assert runs.run(entries=mistaken).models[LARGE.path]["bytes_downloaded"] == 4 * LARGE.content.size
+    before = len(origin.requests)
+    assert runs.run(entries=mistaken).returncode == 1
+    assert sent(origin, before) == 2, "of each the byte that is asked for first"
+
+
+def test_a_host_that_tells_nothing_to_know_a_file_by_is_asked_again(runs: Runs, origin: DemoServer) -> None:
+    origin.add_faults(NO_ETAG)
+    mistaken = entries(origin, LARGE, sha256=WRONG)
+    for _ in range(2):
+        assert runs.run(entries=mistaken).models[LARGE.path]["bytes_downloaded"] == 2 * LARGE.content.size
+    assert not list((runs.volume / ".prefetch").glob("rejected/*"))

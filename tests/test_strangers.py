@@ -109,6 +109,7 @@ UNREAD: list[tuple[str, Put]] = [
     ("history/1700000000000-00000000.json", document(version=1)),
     ("jobs/pod.json", document(version=1, pod="other", began_ms=0, ended_ms=None, then=None)),
     ("listings/KEY.json", document(version=1, commit="main", files=[])),
+    ("rejected/KEY.json", document(version=1, url="", etag=None, size=1, expected="0" * 64, found="1")),
     ("scrub/round.json", document(version=1, began_ms=0, due_ms=0, path="/etc", block=0)),
 ]
 """What only those read who ask for it: no run looks at the records of all models."""

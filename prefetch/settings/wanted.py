@@ -62,5 +62,10 @@ class Wanted:
             "there of /comfyui and /workspace/ComfyUI)",
         ),
     )
-    refresh: bool = field(default=False, metadata=switch("ask the hosts again what a branch such as @main stands for"))
+    refresh: bool = field(
+        default=False,
+        metadata=switch(
+            "ask the hosts again: what a branch such as @main stands for, and for files that had another hash"
+        ),
+    )
     locked: bool = field(default=False, metadata=switch("refuse models that no lock beside their manifest pins"))

@@ -21,8 +21,17 @@ class LazyOrigin:
         self._resolve = resolve
         self._host = host
         self._lock = asyncio.Lock()
-        self._origin: Origin | None = None
+        self._remote: RemoteFile | None = None
         self._not_before = 0.0
+
+    @property
+    def remote(self) -> RemoteFile | None:
+        """What the source resolved to; None before it was asked."""
+        return self._remote
+
+    @property
+    def _origin(self) -> Origin | None:
+        return self._remote.origin if self._remote is not None else None
 
     @property
     def host(self) -> str:
@@ -42,14 +51,14 @@ class LazyOrigin:
     @asynccontextmanager
     async def _open(self, start: int, stop: int | None) -> AsyncIterator[Body]:
         async with self._lock:
-            if self._origin is None:
-                self._origin = await self._find()
-        async with self._origin.open(start, stop) as body:
+            if self._remote is None:
+                self._remote = await self._find()
+        async with self._remote.origin.open(start, stop) as body:
             yield body
 
-    async def _find(self) -> Origin:
+    async def _find(self) -> RemoteFile:
         try:
-            return (await self._resolve()).origin
+            return await self._resolve()
         except PatienceError as error:
             self._not_before = time.monotonic() + error.floor
             raise

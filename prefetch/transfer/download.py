@@ -44,6 +44,7 @@ class Download:
         resumed: bytes an earlier run left.
         generation: grows when everything starts over; what older segments bring is not wanted any more.
         worthless: what was received is provably not the model, so that no later run should resume it.
+        rejected: hosts whose file provably has another SHA-256 than the order's, and which.
         over: set once there is nothing left to fetch: the file is verified, or ``error`` says why it never will be.
     """
 
@@ -53,6 +54,7 @@ class Download:
         self.resumed = partial.resumed_bytes
         self.generation = 0
         self.worthless = False
+        self.rejected: list[tuple[Origin, str]] = []
         self.error: PrefetchError | None = None
         self.over = asyncio.Event()
         self._means = means
@@ -339,6 +341,9 @@ class Download:
 
     def _refuse(self, error: ContentError) -> None:
         """What was received is not the model: try a mirror, or give up and leave nothing to resume."""
+        if self.judge.proven and self.order.digests is None:
+            # Without block digests all of it is of one host.
+            self.rejected.append((self.ranges.mirrors.live[0], self.sha256))
         if not self._listed and self.ranges.mirrors.has_more:
             self.origin_failed(self.ranges.mirrors.live[0], error)
         else:

@@ -202,6 +202,7 @@ class Engine:
             resumed=download.resumed,
             seconds=self._age(download.order),
             error=error,
+            rejected=download.rejected,
         )
 
     def _end(self, order: Order, outcome: Outcome) -> None:

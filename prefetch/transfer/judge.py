@@ -30,12 +30,15 @@ class Judge:
         doubting: whether blocks that are here are fetched again, to be compared.
         refetched: bytes that came again.
         content: what the first block says the file is; None before it came.
+        proven: whether the whole file came twice with one and the same wrong hash.
     """
 
     def __init__(self, order: Order, listed: Listed) -> None:
         self.doubting = False
         self.refetched = 0
         self.content: Content | None = None
+        self.proven = False
+        self._first: Hashes | None = None
         self._order = order
         self._listed = listed
         self._suspects: set[int] = set()
@@ -95,6 +98,7 @@ class Judge:
         if self._passes:
             return self._passes.pop(0)
         if not self._recounts or not self._differing:
+            self.proven = hashes == self._first
             raise self._mismatch(hashes, host)
         self._recounts -= 1
         again, self._differing = self._differing, Runs()
@@ -123,6 +127,7 @@ class Judge:
         if self._listed:
             self._listed.forget("every block is what they say, and the SHA-256 of the file is wrong")
         self.doubting = True
+        self._first = hashes
         suspects = {index for index in self._suspects if index < count}
         first = Runs((index, index + 1) for index in suspects)
         self._passes = [blocks for blocks in (first, Runs.missing(count, suspects)) if blocks]

@@ -72,6 +72,7 @@ class Outcome:
         received: bytes of body received from any host, those fetched again too.
         resumed: bytes that an earlier run had left in a partial file.
         seconds: from the opening of the partial file to the publication or the failure.
+        rejected: hosts whose file provably has another SHA-256 than the order's, and which.
     """
 
     path: str
@@ -81,3 +82,4 @@ class Outcome:
     resumed: int
     seconds: float
     error: PrefetchError | None
+    rejected: Sequence[tuple[Origin, str]] = ()

@@ -9,6 +9,7 @@
           listings/    what directories of repositories held when they were first listed
           jobs/        the one-shot jobs of pods: when each began, and what it came to
           scrub/       how far the volume has been read again
+          rejected/    which files of hosts turned out to have another hash than the manifest's
           replaced/    what stood under a model's name before and was not ours
           tmp/         small files before they are renamed to their names
 """

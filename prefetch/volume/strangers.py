@@ -17,6 +17,7 @@ from prefetch.volume.jobs import JOBS
 from prefetch.volume.layout import Volume
 from prefetch.volume.leftovers import is_draft
 from prefetch.volume.listings import LISTINGS
+from prefetch.volume.rejected import REJECTED
 from prefetch.volume.scrubbing import SCRUB
 from prefetch.volume.trees import remove_all
 
@@ -78,7 +79,8 @@ def _is(test: Callable[[os.stat_result], bool], name: str, directory: int) -> bo
 
 _FITS: Mapping[str, Callable[[str, int], bool]] = {
     **{
-        kind.directory: partial(documents.fits, (kind,)) for kind in (APPLIED, FOLLOWED, HISTORY, JOBS, LISTINGS, SCRUB)
+        kind.directory: partial(documents.fits, (kind,))
+        for kind in (APPLIED, FOLLOWED, HISTORY, JOBS, LISTINGS, REJECTED, SCRUB)
     },
     "claims": _is_claim,
     "inventory": _is_record,
