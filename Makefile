@@ -48,6 +48,7 @@ docs: $(VENV)/.dev
 
 reference: $(VENV)/.dev
 	set -e; for name in settings commands manifest metrics scaling; do $(BIN)/python docs/make_$$name.py; done
+	$(BIN)/prefetch schema > manifests/manifest.schema.json
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench $(ARGS)

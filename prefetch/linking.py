@@ -48,12 +48,12 @@ def _goes_with(path: str, node_path: str, volume: Volume, listener: Listener) ->
         # Then it was compared when it was placed, and most starts of a container can be spared a look at it.
         return True
     try:
-        number = volume.open_file(path)
-        try:
-            with os_errors(f"reading {path}"):
+        with os_errors(f"reading {path}"):
+            number = volume.open_file(path)
+            try:
                 head, size = os.pread(number, HEAD, 0), os.fstat(number).st_size
-        finally:
-            os.close(number)
+            finally:
+                os.close(number)
         check_content(node_path, content_of(head), size, known=True)
     except PrefetchError as error:
         listener(Notice("warning", f"{node_path} is not linked to {path}. {error}"))

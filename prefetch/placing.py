@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prefetch.errors import PrefetchError, VolumeError
 from prefetch.manifest import Model
 from prefetch.survey import Standing, State
+from prefetch.volume import files
 from prefetch.volume.blocks import BLOCK_SIZE
 from prefetch.volume.content import HEAD, Content, check_content, content_of
 from prefetch.volume.draft import Draft
@@ -190,11 +191,12 @@ class Placing:
         return Placed(record, placed.kept_at)
 
     def _content_of(self, path: str) -> Content:
-        number = self._volume.open_file(path)
-        try:
-            return _content_at(number, path)
-        finally:
-            os.close(number)
+        with files.os_errors(f"reading {path}"):
+            number = self._volume.open_file(path)
+            try:
+                return _content_at(number, path)
+            finally:
+                os.close(number)
 
     def _same_there(self, candidate: Candidate, size: int | None, sha256: str) -> Published | None:
         """What stands there, where that is the same already: there is no need for two, one of them kept as a user's.

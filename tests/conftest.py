@@ -31,8 +31,9 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A run begun in the background may have SIGINT ignored, and what it starts would ignore it too.
+    # A run begun in the background, or by nohup, may have these ignored, and what it starts would ignore them too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.addinivalue_line("markers", "needs(*parts): skipped where one of tests.support.parts is missing")
     settings.load_profile("ci" if os.environ.get("CI") or os.environ.get(REQUIRE) else "local")
     for name in filter(is_ours, list(os.environ)):

@@ -333,7 +333,7 @@ def test_a_job_that_idles_ends_by_a_signal_with_its_own_code(
             "--on-failure stop is for a pod, and this is a serverless worker, which RunPod ends by itself.",
         ),
         ("--on-success idle", {"RUNPOD_POD_ID": "../../x"}, "RUNPOD_POD_ID is ../../x, which is no pod's id."),
-        ("--on-success explode", {}, "--on-success explode is not stop or exit or idle or terminate."),
+        ("--on-success explode", {}, "--on-success explode is not one of stop, exit, idle, terminate."),
         ("--max-hours 0", {}, "--max-hours 0 is not a number of hours above 0, 8760 at most."),
     ],
 )

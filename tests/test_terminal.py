@@ -94,6 +94,8 @@ def test_what_a_narrower_window_has_wrapped_is_cleared(monkeypatch: pytest.Monke
     # How a terminal wraps what stands there already is its own; here it is only counted what is cleared.
     main, side = os.openpty()
     monkeypatch.setenv("TERM", "xterm")
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
     size = [100]
     monkeypatch.setattr(os, "get_terminal_size", lambda *number: os.terminal_size((size[0], 30)))
     with os.fdopen(side, "w") as stream:

@@ -38,7 +38,9 @@ def our_command(command: str, job: Job, *options: str) -> list[str]:
 
 def document_of(output: Path) -> dict[str, Any]:
     """The document of ``--json`` in a command's output."""
-    return next(record for record in _records(output) if "exit_code" in record and "models" in record)
+    return next(
+        record for record in _records(output) if "exit_code" in record and isinstance(record.get("models"), list)
+    )
 
 
 def _run(job: Job) -> list[str]:

@@ -69,7 +69,7 @@ ENTRY: tuple[Command, ...] = (
         ),
         examples=(
             ("prefetch serve models.yaml --volume /workspace", "a file, followed"),
-            ("PREFETCH_LISTEN_TOKEN=your-token prefetch serve --listen 0.0.0.0:9464", "for probes and Prometheus"),
+            ("prefetch serve --listen 127.0.0.1:9464", "for probes and Prometheus on this machine"),
             ("prefetch serve models.yaml --require i2v", "ready as soon as this group is there"),
             ("prefetch serve models.yaml --prune", "what the file no longer names is removed"),
             ("prefetch serve models.yaml --scrub 7", "every byte is read again once a week"),
