@@ -186,6 +186,22 @@ def test_every_row_of_the_table(
     assert fetched(api(kind, **inputs)), "a class of the table is never passed over in silence"
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "places"),
+    [
+        ("LFM2TransformerModelLoader", {"model_id": "LiquidAI/LFM2-VL-450M"}, {"models/unet/LFM2-VL-HF/LFM2-VL-450M/"}),
+        ("Ovis25ModelLoader", {"model_name": "AIDC-AI/Ovis2.5-2B"}, {"models/unet/Ovis2.5-HF/Ovis2.5-2B/"}),
+        (
+            "Load Face Analysis Model (mtb)",
+            {"faceswap_model": "antelopev2"},
+            {"models/insightface/models/antelopev2/"},
+        ),
+    ],
+)
+def test_repositories_by_the_name_in_a_widget(kind: str, given: dict[str, str], places: set[str]) -> None:
+    assert {item.place for item in found_in(api(kind, **given)).self_downloaded} == places
+
+
 def test_sources_that_are_known_become_entries(commands: Commands, tmp_path: Path) -> None:
     file, output = tmp_path / "w.json", tmp_path / "m.yaml"
     document = api("BRIA_RMBG_ModelLoader_Zho")

@@ -163,6 +163,25 @@ def test_a_preset_that_stands_for_files_is_told_and_is_no_download(
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "reason"),
+    [
+        (
+            "NunchakuFluxDiTLoader",
+            {"model_path": "svdq-int4-flux.1-dev"},
+            "all of hf://mit-han-lab/svdq-int4-flux.1-dev/",
+        ),
+        ("NunchakuFluxDiTLoader", {"model_path": "own"}, "it may be a folder, models/diffusion_models/own,"),
+        ("MolmoModelLoader", {"model_name": "molmo-7B"}, "it may be a folder, models/LLM/molmo-7B,"),
+    ],
+)
+def test_a_folder_in_the_place_of_a_file_is_told_with_its_path(
+    kind: str, given: Mapping[str, object], reason: str
+) -> None:
+    found = found_in({"1": {"class_type": kind, "inputs": given}})
+    assert found.models == () and [reason in item.reason for item in found.unresolved] == [True]
+
+
 def test_no_row_tells_a_key_for_a_directory() -> None:
     """Every file of every row stands in a directory: of a kind, or one that the row itself writes as a path."""
     directories = {folder for kind in TABLE["kinds"].values() for folder in kind["folder"].split("|")}

@@ -82,4 +82,4 @@ def doubt(name: str, folder: str, *, endings: Collection[str] = ()) -> str | Non
         return str(error)
     if ending_of(name) or name.lower().endswith(tuple(endings)):
         return None
-    return "it has no model's ending; it may be a folder, or a name made up by its node"
+    return f"it has no model's ending; it may be a folder, models/{folder}/{name}, or a name made up by its node"
