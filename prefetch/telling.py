@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from prefetch.comfyui.misplaced import warn_misplaced
 from prefetch.report.humanize import count, enumerated, shorten
 from prefetch.report.notice import Listener, Notice
 
@@ -17,10 +18,7 @@ __all__ = ["tell_of", "tell_retries", "tell_set_aside", "tell_unrecorded"]
 
 def tell_of(paths: Sequence[str], unpinned: Sequence[str], *, layout: str, listener: Listener) -> None:
     """Name the models that nothing pins, and those that ComfyUI, or the layout's image, will not find."""
-    if any(not path.startswith("models/") for path in paths):
-        from prefetch.comfyui.placement import warn_outside_models
-
-        warn_outside_models(paths, listener)
+    warn_misplaced(paths, listener)
     if unpinned:
         from prefetch.pinning import tell_unpinned
 

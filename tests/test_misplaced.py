@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from prefetch.comfyui.kinds import FOLDERS
+from prefetch.comfyui.misplaced import meant_path
+from prefetch.comfyui.workflow.loaders import load_table
 from prefetch.demo.server import DemoServer
 from tests.support.commands import Commands, Outcome
 from tests.support.models import assert_whole, wanted, write_manifest
@@ -16,6 +18,7 @@ from tests.support.runs import Runs
 
 MODELS = wanted(30_000, 20_000)
 ONE, TWO = MODELS
+TABLE = load_table()
 FOLDER_NAMES = sorted(folder for folders in FOLDERS.values() for folder in folders)
 
 
@@ -47,21 +50,64 @@ def test_a_model_beside_the_models_folder_is_warned_of(runs: Runs, command: str)
         # The second run has nothing to do, and says it too.
         outcome = runs.do(command, entries=[ONE.entry(path="checkpoints/a.safetensors"), TWO.entry(path="x/b.bin")])
         assert outcome.returncode == 0, outcome.stderr
-        assert "write models/checkpoints/a.safetensors." in outcome.stderr
-        assert "write models/x" not in outcome.stderr and "for x/b.bin" not in outcome.stderr
+        assert "(did you mean models/checkpoints/a.safetensors?)" in outcome.stderr
+        assert not [line for line in outcome.stderr.splitlines() if "will not find" in line and "x/b.bin" in line]
 
 
 @pytest.mark.parametrize("folder", FOLDER_NAMES)
 def test_every_folder_that_comfyui_knows_is_warned_of_at_the_top(commands: Commands, folder: str) -> None:
-    assert f"write models/{folder}/" in warned(commands, folder) or folder == "models"
+    assert meant_path(f"{folder}/x.bin", TABLE) == f"models/{folder}/x.bin"
+    assert meant_path(f"models/{folder}/x.bin", TABLE) is None
 
 
-def warned(commands: Commands, folder: str) -> str:
-    from prefetch.comfyui.placement import warn_outside_models
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("model/vae/b.pt", "models/vae/b.pt"),
+        ("Models/vae/b.pt", "models/vae/b.pt"),
+        ("modles/lora/b.pt", "models/loras/b.pt"),
+        ("models/lora/c.pt", "models/loras/c.pt"),
+        ("models/LoRAs/flux/c.pt", "models/loras/flux/c.pt"),
+        ("models/vea/d.pt", "models/vae/d.pt"),
+        ("models/vaes/d.pt", "models/vae/d.pt"),
+        ("models/chekpoints/d.pt", "models/checkpoints/d.pt"),
+        ("models/clip-vision/d.pt", "models/clip_vision/d.pt"),
+        ("models/Ultralytics/bbox/d.pt", "models/ultralytics/bbox/d.pt"),
+        ("workspace/models/vae/a.pt", "models/vae/a.pt"),
+        ("runpod-volume/models/lora/a.pt", "models/loras/a.pt"),
+        ("workspace/ComfyUI/models/vae/a.pt", "ComfyUI/models/vae/a.pt"),
+        ("models/vae/a.safetensor", "models/vae/a.safetensors"),
+        ("models/own/a.saftensors", "models/own/a.safetensors"),
+        # What may well be meant.
+        ("models/vae/a.SafeTensors", None),
+        ("models/blip/a.pt", None),
+        ("models/sam/a.pt", None),
+        ("models/vad/a.pt", None),
+        ("models/clap/a.pt", None),
+        ("models/my_own/a.pt", None),
+        ("model/a.pt", None),
+        ("model/own/a.pt", None),
+        ("ComfyUI/models/vae/a.pt", None),
+        ("a.safetensor", None),
+    ],
+)
+def test_a_slip_of_a_known_folder_is_told_and_another_s_own_is_not(path: str, meant: str | None) -> None:
+    assert meant_path(path, TABLE) == meant
 
-    lines: list[str] = []
-    warn_outside_models([f"{folder}/x.bin"], lambda event: lines.append(getattr(event, "line", "")))
-    return "".join(lines)
+
+def test_no_folder_that_a_loader_names_is_a_slip_of_another() -> None:
+    known = {folder for kind in TABLE.kinds.values() for folder in kind.folders} | TABLE.fixed
+    assert {meant_path(f"models/{folder}/a.pt", TABLE) for folder in known} == {None}
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "lock"])
+def test_a_folder_that_was_left_open_is_an_error(runs: Runs, command: str) -> None:
+    where = () if command == "lock" else ("--volume", runs.volume)
+    manifest = runs.manifest([ONE.entry(path="models/FOLDER/f.pt")])
+    outcome = runs.commands.run(command, manifest, *where, "--json", env=runs.environment())
+    assert outcome.returncode == 2, outcome.stderr
+    assert "says FOLDER where the folder belongs" in outcome.stderr
+    assert "as in models/loras/f.pt" in outcome.stderr
 
 
 @pytest.mark.parametrize("text", ["models: []", "models:", "models:\n#   - path: models/vae/x.pt\n#     source:"])

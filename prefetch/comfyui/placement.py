@@ -1,4 +1,4 @@
-"""Paths where ComfyUI would find no model: a models folder in the place of a file, or a folder beside models/."""
+"""Paths at which no model can stand: a folder of models, or one whose folder was left open."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Iterable
 from prefetch.comfyui.kinds import FOLDERS
 from prefetch.manifest.problems import Problem, manifest_error, shown
 from prefetch.manifest.wanted import Entry
-from prefetch.report.humanize import enumerated
-from prefetch.report.notice import Listener, Notice
 from prefetch.sources.refs.source import file_name
 
-__all__ = ["check_placement", "warn_outside_models"]
+__all__ = ["check_placement"]
+
+_LEFT_OPEN = "models/FOLDER/"
+"""How drafts write a folder that nobody knows."""
 
 _FOLDERS = frozenset(folder for folders in FOLDERS.values() for folder in folders)
 
 
 def check_placement(entries: Iterable[Entry]) -> None:
-    """Raise ManifestError, with the paths that were meant, where a file would stand in the place of a models folder."""
+    """Raise ManifestError, with the paths that were meant, where a file would stand in the place of a models folder, or
+    in the one that a draft left open.
+    """
     problems = []
     for entry in entries:
         path = entry.model.path
@@ -28,17 +31,8 @@ def check_placement(entries: Iterable[Entry]) -> None:
             if "." not in name:
                 remedy += " For a directory, end both path and source with a slash."
             problems.append(Problem(entry.place, message, remedy))
+        elif path.startswith(_LEFT_OPEN):
+            message = f"{shown(path)} says FOLDER where the folder belongs in which its loader looks."
+            problems.append(Problem(entry.place, message, f"Write it, as in models/loras/{path.rpartition('/')[2]}."))
     if problems:
         raise manifest_error(problems)
-
-
-def warn_outside_models(paths: Iterable[str], listener: Listener) -> None:
-    """Name the models whose path begins with a folder of models in place of ``models/``: ComfyUI looks nowhere else."""
-    outside = [path for path in paths if path.partition("/")[0] in _FOLDERS]
-    if outside:
-        listener(
-            Notice(
-                "warning",
-                f"ComfyUI looks below models/ only, and not for {enumerated(outside)}: write models/{outside[0]}.",
-            )
-        )

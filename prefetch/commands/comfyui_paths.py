@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from prefetch.comfyui.misplaced import meant_folder
 from prefetch.comfyui.paths import VOLUMES, ExtraKind, Kinds, extra_model_paths, unseen
 from prefetch.comfyui.workflow.loaders import LoaderTable, load_table
 from prefetch.report.events import Listener, Notice
@@ -48,9 +49,8 @@ def _warnings(volumes: Iterable[Path], kinds: Kinds, extra: Sequence[ExtraKind],
 
 def _unknown(volume: Path, unknown: Iterable[str], table: LoaderTable) -> Iterator[str]:
     """Of each folder in which nobody looks, what to do."""
-    known = {folder.casefold(): folder for kind in table.kinds.values() for folder in kind.folders}
     for folder in unknown:
-        other = known.get(folder.removeprefix("models/").casefold())
+        other = meant_folder(folder.removeprefix("models/"), table)
         renamed = f"nodes look in models/{other}: rename the folder"
         remedy = renamed if other else f"if a node does, name its key: --kind KEY={folder}"
         yield f"ComfyUI does not look in {volume / folder}; {remedy}."

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prefetch.comfyui.placement import warn_outside_models
+from prefetch.comfyui.misplaced import warn_misplaced
 from prefetch.errors import PrefetchError, SpaceError
 from prefetch.net.bounds import HostBounds
 from prefetch.opening import volume_to_plan_for, wanted_on
@@ -67,7 +67,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         listener(Notice("info", "no volume was named and none is mounted here: this plan is for an empty one"))
     inventory = Inventory(volume)
     wanted = wanted_on(volume, settings, listener)
-    warn_outside_models([entry.model.path for entry in wanted.entries], listener)
+    warn_misplaced([entry.model.path for entry in wanted.entries], listener)
     standings = survey(wanted.entries, volume, inventory)
     answers = dict(wanted.unlisted) | _resolved(standings, settings, listener)
     missing = [answer for answer in answers.values() if isinstance(answer, _Missing)]
