@@ -166,7 +166,7 @@ class Placing:
         if candidate is not None:
             record = _record_of(candidate, found.stat, found.sha256, etag=candidate.remote.etag)
         else:
-            record = _record(standing.model, found.stat, found.sha256, placed=_was_placed(standing))
+            record = _record_of_same(standing, found)
         with spared_if_refused(self._volume):
             self._inventory.put(record, found.digests)
         return record
@@ -259,6 +259,15 @@ def _record_of(candidate: Candidate, stat: os.stat_result, sha256: str, *, etag:
     record = _record(standing.model, stat, sha256, placed=not stood or _was_placed(standing))
     pinned = candidate.told_sha256 is not None
     return replace(record, url=remote.url, commit=remote.commit, etag=etag, pinned=pinned)
+
+
+def _record_of_same(standing: Standing, found: Found) -> Record:
+    """The record of what stands there and no host was asked about: with what one said of these bytes when they came."""
+    record, before = _record(standing.model, found.stat, found.sha256, placed=_was_placed(standing)), standing.record
+    if before is None or before.sha256 != found.sha256:
+        return record
+    pinned = record.pinned or before.pinned
+    return replace(record, url=before.url, commit=before.commit, etag=before.etag, pinned=pinned)
 
 
 def _record(model: Model, stat: os.stat_result, sha256: str, *, placed: bool) -> Record:

@@ -13,7 +13,17 @@ import pytest
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.demo.wire import Link
 from tests.support.commands import Commands
-from tests.support.models import BLOCK, asked_blocks, assert_whole, journals, repo_of, sent_bytes, sha256_of, wanted
+from tests.support.models import (
+    BLOCK,
+    asked_blocks,
+    assert_whole,
+    flip,
+    journals,
+    repo_of,
+    sent_bytes,
+    sha256_of,
+    wanted,
+)
 from tests.support.runs import Runs
 
 MODELS = wanted(11 * BLOCK + 77, 50_000)
@@ -49,14 +59,6 @@ def filled(commands: Commands, origin: DemoServer, made: Path, tmp_path: Path) -
 def copied(volume: Path, runs: Runs) -> Runs:
     shutil.copytree(volume, runs.volume)
     return runs
-
-
-def flip(file: Path, offset: int) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(offset)
-        byte = opened.read(1)[0]
-        opened.seek(offset)
-        opened.write(bytes([byte ^ 0xFF]))
 
 
 def age(file: Path, seconds: int) -> None:

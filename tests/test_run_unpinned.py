@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from prefetch.demo.content import Flipped
 from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.demo.wire import Link
-from tests.support.models import BLOCK, Wanted, assert_whole, wanted
+from tests.support.models import BLOCK, Wanted, assert_whole, flip, wanted
 from tests.support.runs import Runs
 
 MODELS = wanted(5 * BLOCK + 77, 50_000)
@@ -42,14 +43,6 @@ def entries(origin: DemoServer, *models: Wanted, **keys: Any) -> list[dict[str, 
 
 def sent(origin: DemoServer, before: int = 0) -> int:
     return sum(request.sent for request in origin.requests[before:])
-
-
-def damage(file: Path, offset: int) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(offset)
-        byte = opened.read(1)[0]
-        opened.seek(offset)
-        opened.write(bytes([byte ^ 0xFF]))
 
 
 def replaced(runs: Runs) -> list[Path]:
@@ -115,7 +108,7 @@ def test_what_stood_there_and_differs_is_kept(runs: Runs, origin: DemoServer, mo
 def test_damage_costs_its_block(runs: Runs, origin: DemoServer) -> None:
     wanted_now = entries(origin, LARGE)
     assert runs.run(entries=wanted_now).returncode == 0
-    damage(runs.volume / LARGE.path, 3 * BLOCK)
+    flip(runs.volume / LARGE.path, 3 * BLOCK)
     verified = runs.do("verify", entries=wanted_now)
     assert "1 of 6 blocks differ" in verified.stderr
     assert "`prefetch run` mends it, or fetches all of it again if its host has another file by now" in verified.stderr
@@ -124,6 +117,16 @@ def test_damage_costs_its_block(runs: Runs, origin: DemoServer) -> None:
     assert_whole(runs.volume, [LARGE])
     assert outcome.models[LARGE.path]["bytes_downloaded"] == BLOCK
     assert sent(origin, before) <= BLOCK + 1, "the block, and the byte that is asked for first"
+
+
+def test_damage_costs_its_block_after_the_file_was_only_touched(runs: Runs, origin: DemoServer) -> None:
+    wanted_now, file = entries(origin, LARGE), runs.volume / LARGE.path
+    assert runs.run(entries=wanted_now).returncode == 0
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    assert runs.run(entries=wanted_now).models[LARGE.path]["status"] == "adopted"
+    flip(file, 3 * BLOCK)
+    assert runs.run(entries=wanted_now).models[LARGE.path]["bytes_downloaded"] == BLOCK
+    assert_whole(runs.volume, [LARGE])
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_damage_that_costs_all_of_it_is_said_beforehand(
     origin.add_faults(*faults)
     wanted_now = entries(origin, LARGE)
     assert runs.run(entries=wanted_now).returncode == 0
-    damage(runs.volume / LARGE.path, 3 * BLOCK)
+    flip(runs.volume / LARGE.path, 3 * BLOCK)
     verified = runs.do("verify", entries=wanted_now).stderr
     assert ("`prefetch run` fetches all of it again" in verified) == bool(faults)
     if not faults:

@@ -13,7 +13,7 @@ from prefetch.demo.content import Content, SyntheticFile
 from prefetch.demo.log import LogEntry
 from prefetch.demo.repo import Repo
 
-__all__ = ["BLOCK", "Wanted", "asked_blocks", "assert_whole", "journals", "repo_of", "sha256_of", "wanted"]
+__all__ = ["BLOCK", "Wanted", "asked_blocks", "assert_whole", "flip", "journals", "repo_of", "sha256_of", "wanted"]
 
 BLOCK = 4 << 20
 REPO = "acme/models"
@@ -64,6 +64,15 @@ def write_manifest(path: Path, entries: Iterable[Mapping[str, Any]]) -> Path:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flip(file: Path, offset: int) -> None:
+    """Invert the byte at ``offset``."""
+    with file.open("r+b") as opened:
+        opened.seek(offset)
+        byte = opened.read(1)[0]
+        opened.seek(offset)
+        opened.write(bytes([byte ^ 0xFF]))
 
 
 def assert_whole(volume: Path, models: Iterable[Wanted]) -> None:
