@@ -5,6 +5,7 @@ Standard library only: the container's entrypoint comes through here before ever
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -35,12 +36,14 @@ class Written:
         data: its text, JSON or YAML.
         lock: the text of the lock beside it, where there is one.
         fetched: whether others wrote it, so that it may name nothing of this machine.
+        address: the digest of where it was fetched from, if another text may be there tomorrow; see `Remote.digest`.
     """
 
     name: str
     data: bytes = field(repr=False)
     lock: bytes | None = field(default=None, repr=False)
     fetched: bool = False
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,11 @@ class Remote:
 
     address: str = field(repr=False)
     sha256: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits that stand for the address, which may hold a secret."""
+        return hashlib.sha256(self.address.encode()).hexdigest()
 
 
 Given = Path | Written | Remote

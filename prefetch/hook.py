@@ -13,14 +13,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from prefetch.errors import PrefetchError, UsageError
-from prefetch.given import Given, Remote
 from prefetch.linking import link_nodes
 from prefetch.opening import find_manifests, open_or_make_volume, open_volume, wanted_on
 from prefetch.report.humanize import count, enumerated
 from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
-from prefetch.unchanged import find_applied, looks_the_same, newest_applied, still_stands
-from prefetch.volume.applied import AppliedModel
+from prefetch.unchanged import find_applied, groups_of, in_groups, looks_the_same, newest_applied, still_stands
+from prefetch.volume.applied import Applied, AppliedModel
 from prefetch.volume.layout import Volume
 from prefetch.volume.looking import Looking
 
@@ -52,13 +51,18 @@ def ensure(settings: Settings, environ: Mapping[str, str], listener: Listener) -
         failure, late = _fetch(required, volume, environ, listener)
     if settings.serve:
         return failure  # the rest is the sidecar's
-    if late or (settings.require and failure is None and _standing(settings, volume) is None):
+    # Who gives the start up leaves nothing behind: a unit that is restarted would add a process each time.
+    goes_on = late and settings.on_failure == "continue"
+    if goes_on or (settings.require and failure is None and _standing(settings, volume) is None):
         _fetch_the_rest(settings, volume, environ, listener)
     return failure
 
 
 def verify(settings: Settings, listener: Listener) -> RunResult | None:
     """Compare sizes and times with what the volume has recorded.
+
+    A manifest at an address is taken for what it was when a run of it was complete last. Where there was none, it is
+    fetched: what another manifest's run came to says nothing of it.
 
     Returns:
         None if all that is required stands, else what does not.
@@ -68,6 +72,8 @@ def verify(settings: Settings, listener: Listener) -> RunResult | None:
     models = _recorded(required, volume)
     if models is None:
         return _verify_by_records(required, volume, listener)
+    if not find_manifests(settings, volume):
+        _warn_of_a_part(volume, listener)
     if failure := _compared(models, volume):
         return failure
     _in_place(models, settings, volume, listener)
@@ -115,21 +121,60 @@ def _required(settings: Settings) -> Settings:
 
 
 def _recorded(settings: Settings, volume: Volume) -> list[AppliedModel] | None:
-    """What the last complete run of these manifests came to, or where none is at hand, of any."""
-    if not (manifests := _at_hand(settings, volume)):
-        return newest_applied(volume, groups=settings.group)
-    return find_applied(volume, manifests, groups=settings.group, layout=settings.layout, locked=settings.locked)
+    """What the last complete run of these manifests came to, None where there was none; without any, of the volume.
+
+    Raises:
+        UsageError: there is no manifest, and no run was complete yet, or none of its models is in a group asked for.
+    """
+    if find_manifests(settings, volume):
+        return _applied(settings, volume, by_address=True)
+    applied = newest_applied(volume)
+    if applied is None:
+        raise UsageError(
+            f"No manifest was given, and no run on {volume.root} was complete yet, so nothing tells what to look for.",
+            remedy="Fill the volume first: prefetch run MANIFEST --volume DIR",
+        )
+    for group in settings.group:
+        _check_group(group, applied)
+    return in_groups(applied, settings.group)
 
 
-def _at_hand(settings: Settings, volume: Volume) -> tuple[Given, ...]:
-    """The manifests, if none of them would have to be fetched."""
+def _check_group(group: str, applied: Applied) -> None:
+    if group not in (known := groups_of(applied)):
+        from prefetch.manifest.wanted import unknown_group
+
+        raise unknown_group(group, sorted(known))
+
+
+def _warn_of_a_part(volume: Volume, listener: Listener) -> None:
+    """Say where what was compared may be a part only of what somebody wants."""
+    applied = newest_applied(volume)
+    if applied is None or applied.groups == ():
+        return
+    part = f"the {_groups(applied.groups)} only" if applied.groups else "some groups only, as far as its record tells"
+    sentence = f"No manifest was given, and the last complete run on {volume.root} was of {part}"
+    listener(Notice("warning", f"{sentence}: set PREFETCH_MANIFEST."))
+
+
+def _groups(names: Sequence[str]) -> str:
+    return f"{'group' if len(names) == 1 else 'groups'} {', '.join(names)}"
+
+
+def _applied(settings: Settings, volume: Volume, *, by_address: bool) -> list[AppliedModel] | None:
     manifests = find_manifests(settings, volume)
-    return () if any(isinstance(manifest, Remote) for manifest in manifests) else manifests
+    return find_applied(
+        volume,
+        manifests,
+        groups=settings.group,
+        layout=settings.layout,
+        locked=settings.locked,
+        by_address=by_address,
+    )
 
 
 def _standing(settings: Settings, volume: Volume) -> list[AppliedModel] | None:
     """The models, if every one of them stands as it did when the last run of these manifests was complete."""
-    models = _recorded(settings, volume) if _at_hand(settings, volume) else None
+    models = _applied(settings, volume, by_address=False)
     return models if models is not None and still_stands(volume, models) else None
 
 
@@ -163,17 +208,12 @@ def _fetch_the_rest(settings: Settings, volume: Volume, environ: Mapping[str, st
 
 def _verify_by_records(settings: Settings, volume: Volume, listener: Listener) -> RunResult | None:
     """The long way: of these manifests no run was complete, but each model may be recorded."""
-    if not _at_hand(settings, volume):
-        raise UsageError(
-            f"No manifest was given, and no run on {volume.root} was complete yet, so nothing tells what to look for.",
-            remedy="Fill the volume first: prefetch run MANIFEST --volume DIR",
-        )
-    from prefetch.commands import verify as command
+    from prefetch.commands.verify import verify_wanted
+    from prefetch.running import link_wanted
 
-    result = command.main(replace(settings, quick=True), listener)
-    models = [entry.model for entry in wanted_on(volume, settings, listener).entries]
-    pairs = ((model.path, model.node_path) for model in models)
-    link_nodes(pairs, comfyui=settings.comfyui, volume=volume, listener=listener)
+    wanted = wanted_on(volume, settings, listener)
+    result = verify_wanted(wanted, volume, listener, quick=True)
+    link_wanted(wanted, volume, settings, listener)
     return None if result.exit_code == 0 else result
 
 

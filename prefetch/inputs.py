@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ __all__ = ["MAX_BYTES", "Included", "Inputs", "digest", "lock_path", "read_inclu
 
 MAX_BYTES = 16 << 20
 """The largest manifest, and the largest lock."""
+
+_UNKNOWN = ""
+"""In the place of a hash: nobody knows what is at an address before it is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Inputs:
         groups: the names that select models; none for all of them.
         layout: where models are put, as ``--layout`` says it.
         includes: the manifests that those include.
+        addresses: the digest of the address that each manifest was fetched from, None for one that was not; none at all
+            is None for each. What was fetched is known by its address, whatever it says today, and its lock with it.
     """
 
     manifests: tuple[str, ...] = ()
@@ -47,12 +52,24 @@ class Inputs:
     groups: tuple[str, ...] = ()
     layout: str = "modern"
     includes: tuple[Included, ...] = ()
+    addresses: tuple[str | None, ...] = ()
 
     @property
     def key(self) -> str:
-        """64 hex digits that change with all but the includes, whose names nobody knows before reading YAML."""
-        content = [self.manifests, self.locks, sorted(set(self.groups)), self.layout]
+        """64 hex digits by which a later run knows that it is asked the same.
+
+        They do not change with the includes, whose names nobody knows before reading YAML, nor with what is at an
+        address, which nobody knows before fetching it.
+        """
+        named = list(self._named())
+        content = [[name for name, _ in named], [lock for _, lock in named], sorted(set(self.groups)), self.layout]
         return digest(json.dumps(content, separators=(",", ":")).encode())
+
+    def _named(self) -> Iterator[tuple[str, str | None]]:
+        addresses = self.addresses or (None,) * len(self.manifests)
+        locks = self.locks or (None,) * len(self.manifests)
+        for sha256, lock, address in zip(self.manifests, locks, addresses, strict=True):
+            yield (sha256, lock) if address is None else (f"address:{address}", None)
 
 
 def digest(data: bytes) -> str:
@@ -66,14 +83,18 @@ def lock_path(manifest: Path) -> Path:
 
 
 def read_inputs(manifests: Sequence[Given]) -> Inputs | None:
-    """What these hold now, but for their includes; None where one is not there, or can be read only once."""
+    """What these hold now, but for their includes; None where one is not there, or can be read only once.
+
+    Of one that would have to be fetched, only the address is known, or the hash that it is pinned to.
+    """
     try:
         found = [_of_manifest(manifest) for manifest in manifests]
         locks = [_of_lock(manifest) for manifest in manifests]
     except OSError:
         return None
     roots = tuple(sha256 for sha256 in found if sha256 is not None)
-    return Inputs(roots, tuple(locks)) if len(roots) == len(manifests) else None
+    addresses = tuple(map(_address_of, manifests))
+    return Inputs(roots, tuple(locks), addresses=addresses) if len(roots) == len(manifests) else None
 
 
 def unchanged(includes: Iterable[Included], manifests: Sequence[Given]) -> bool:
@@ -100,8 +121,17 @@ def _of_manifest(manifest: Given) -> str | None:
         case Written():
             return digest(manifest.data)
         case Remote():
-            raise OSError("nobody knows what is there before it is fetched")
+            return manifest.sha256 or _UNKNOWN
     return _of_file(manifest)
+
+
+def _address_of(manifest: Given) -> str | None:
+    match manifest:
+        case Written():
+            return manifest.address
+        case Remote():
+            return None if manifest.sha256 else manifest.digest
+    return None
 
 
 def _of_lock(manifest: Given) -> str | None:

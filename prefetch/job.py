@@ -186,6 +186,7 @@ class Job:
             includes=inputs.includes,
             locked=self._wanted.locked,
             models=[model for standing in standings if (model := self._applied(standing)) is not None],
+            groups=inputs.groups,
         )
         if applied != before:
             with spared_if_refused(self._volume):

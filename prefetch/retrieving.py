@@ -26,16 +26,22 @@ __all__ = ["Retrieved", "retrieve", "retrieve_again"]
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """What was found at an address: a manifest, and the lock beside it where there is one."""
+    """What was found at an address: a manifest, and the lock beside it where there is one.
+
+    Attributes:
+        address: the digest of the address, None where a pinned hash says more of the manifest than where it was.
+    """
 
     name: str
     manifest: Document
     lock: Document | None = None
+    address: str | None = None
 
     @property
     def written(self) -> Written:
         """The manifest, to be read as a stranger's."""
-        return Written(self.name, self.manifest.data, None if self.lock is None else self.lock.data, fetched=True)
+        lock = None if self.lock is None else self.lock.data
+        return Written(self.name, self.manifest.data, lock, fetched=True, address=self.address)
 
 
 async def retrieve(remote: Remote, *, allow_private: bool, listener: Listener) -> Written:
@@ -78,12 +84,13 @@ async def _retrieved(remote: Remote, known: Retrieved | None, ask: _Ask) -> Retr
         _check(manifest.data, remote.sha256, name)
         return Retrieved(name, manifest)
     if (beside := _lock_of(ref)) is None:
-        return Retrieved(name, manifest)
+        return Retrieved(name, manifest, address=remote.digest)
     try:
-        return Retrieved(name, manifest, await ask(beside, known=None if known is None else known.lock))
+        lock = await ask(beside, known=None if known is None else known.lock)
     except (AccessError, SourceError):
         # Some hosts say 403 and not 404 for what is not there.
-        return Retrieved(name, manifest)
+        lock = None
+    return Retrieved(name, manifest, lock, remote.digest)
 
 
 class _Ask(Protocol):

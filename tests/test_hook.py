@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,11 +18,12 @@ from pathlib import Path
 import pytest
 
 from prefetch.demo.actions import Status
+from prefetch.demo.content import BytesFile
 from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
 from prefetch.demo.wire import Link
 from tests.support.commands import Commands, Outcome
-from tests.support.models import BLOCK, assert_whole, journals, repo_of, sent_bytes, wanted, write_manifest
+from tests.support.models import BLOCK, Wanted, assert_whole, journals, repo_of, sent_bytes, wanted, write_manifest
 from tests.support.runs import until
 from tests.support.sidecars import Sidecar
 
@@ -304,6 +306,7 @@ def test_at_the_deadline_the_start_is_given_up_or_the_rest_goes_on_beside(empty:
     outcome = empty.run("--deadline", "1", "--listen", "127.0.0.1:0", env=slow)
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert "The models were not there within the deadline of 1.0s; what came is kept." in outcome.stderr
+    assert "meanwhile" not in outcome.stderr, "who gives up leaves nothing behind"
     outcome = empty.run("--deadline", "1", "--on-failure", "continue", env={"PREFETCH_LIMIT_RATE": "3M"})
     assert outcome.stdout == "started\n", outcome.stderr
     until(lambda: is_there(empty), "the rest")
@@ -434,12 +437,112 @@ def test_a_serverless_worker_compares_and_fetches_nothing(full: Hooks) -> None:
 def test_without_a_manifest_what_was_applied_last_counts(full: Hooks) -> None:
     env = {"PREFETCH_MANIFEST": "", "RUNPOD_ENDPOINT_ID": "abc"}
     assert full.run(env=env).stdout == "started\n"
-    requests = len(full.origin.requests)
-    url = {**env, "PREFETCH_MANIFEST_URL": f"{full.origin.endpoint}/m.yaml"}
-    assert full.run(env=url).stdout == "started\n", "nothing is fetched, no manifest either"
-    assert len(full.origin.requests) == requests
+    assert full.run("--require", "a", env=env).stdout == "started\n"
+    outcome = full.run("--require", "nonesuch", env=env)
+    assert outcome.returncode == 2
+    assert 'No model is in a group "nonesuch". The groups are a, b.' in outcome.stderr
     (full.volume / SMALL.path).unlink()
     assert f"{SMALL.path} (missing)" in full.run(env=env).stderr
+
+
+# A manifest at an address ---------------------------------------------------------------------------------------------
+
+
+def address_of(hooks: Hooks, name: str, *models: Wanted) -> dict[str, str]:
+    """An environment whose manifest is at an address, in which each model is in a group of its own."""
+    entries = [model.entry(groups=[f"g{number}"]) for number, model in enumerate(models)]
+    text = json.dumps({"version": 1, "models": entries})
+    return {"PREFETCH_MANIFEST": "", "PREFETCH_MANIFEST_URL": hooks.origin.put_file(name, BytesFile(text.encode()))}
+
+
+def bring(hooks: Hooks, env: Mapping[str, str], *options: str) -> None:
+    outcome = hooks.commands.run("run", "--volume", hooks.volume, *options, env={**hooks.environment, **env})
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_of_two_addresses_on_a_volume_each_has_its_own_last_run(full: Hooks) -> None:
+    both, one = address_of(full, "both.yaml", SMALL, LARGE), address_of(full, "one.yaml", SMALL)
+    bring(full, both)
+    bring(full, one)
+    requests = len(full.origin.requests)
+    for env, count in ((both, "2 models"), (one, "1 model")):
+        outcome = full.run("--mode", "verify", env=env)
+        assert (outcome.stdout, f"{count} in place" in outcome.stderr) == ("started\n", True)
+    (full.volume / LARGE.path).unlink()
+    refused = full.run("--mode", "verify", env=both)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{LARGE.path} (missing)" in refused.stderr
+    assert full.run("--mode", "verify", env=one).stdout == "started\n"
+    assert len(full.origin.requests) == requests, "no host is asked, not for a manifest either"
+    written = "".join(path.read_text() for path in (full.volume / ".prefetch/applied").iterdir())
+    assert full.origin.endpoint + "/files" not in written, "an address may be a secret"
+
+
+def test_a_manifest_at_an_address_that_was_never_complete_is_fetched_and_compared(empty: Hooks) -> None:
+    """Neither a run of a part of it, nor one of another manifest, nor of an earlier text says that all is there."""
+    both = address_of(empty, "both.yaml", SMALL, LARGE)
+    bring(empty, both, "--group", "g0")
+    refused = empty.run("--mode", "verify", env=both)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert LARGE.path in refused.stderr
+    assert empty.run("--mode", "verify", "--require", "g0", env=both).stdout == "started\n"
+    bring(empty, address_of(empty, "other.yaml", SMALL, LARGE))
+    assert empty.run("--mode", "verify", env=both).stdout == "started\n", "by the records of the other's run"
+    nonesuch = empty.run("--mode", "verify", "--require", "nonesuch", env=both)
+    assert (nonesuch.returncode, nonesuch.stdout) == (2, "")
+    assert 'No model is in a group "nonesuch". The groups are g0, g1.' in nonesuch.stderr
+    gone = empty.run("--mode", "verify", env={**both, "PREFETCH_MANIFEST_URL": f"{empty.origin.endpoint}/files/gone"})
+    assert (gone.returncode, gone.stdout) == (1, "")
+
+
+def test_a_pinned_address_is_known_by_its_hash(full: Hooks) -> None:
+    one = address_of(full, "pinned.yaml", SMALL)
+    url = one["PREFETCH_MANIFEST_URL"]
+    text = json.dumps({"version": 1, "models": [SMALL.entry(groups=["g0"])]}).encode()
+    pinned = {**one, "PREFETCH_MANIFEST_URL": f"{url}#sha256={hashlib.sha256(text).hexdigest()}"}
+    bring(full, pinned)
+    requests = len(full.origin.requests)
+    for mode in ("verify", "ensure"):
+        assert full.run("--mode", mode, env=pinned).stdout == "started\n"
+    assert len(full.origin.requests) == requests
+    other = full.run("--mode", "verify", env={**one, "PREFETCH_MANIFEST_URL": f"{url}#sha256={'0' * 64}"})
+    assert (other.returncode, other.stdout) == (2, "")
+    assert f"expected {'0' * 64}" in other.stderr
+
+
+def test_models_of_the_environment_count_beside_an_address(full: Hooks) -> None:
+    one = address_of(full, "one.yaml", SMALL)
+    bring(full, one)
+    beside = {**one, "PREFETCH_MODELS": f"{LARGE.source} -> models/else.safetensors"}
+    refused = full.run("--mode", "verify", env=beside)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "models/else.safetensors" in refused.stderr
+    bring(full, beside)
+    requests = len(full.origin.requests)
+    outcome = full.run("--mode", "verify", env=beside)
+    assert (outcome.stdout, "2 models in place" in outcome.stderr) == ("started\n", True)
+    assert len(full.origin.requests) == requests
+
+
+def test_what_an_earlier_version_has_recorded_is_no_proof_for_an_address(full: Hooks) -> None:
+    """Its record names neither the address nor the groups; the manifest is fetched until a run of it is complete."""
+    both = address_of(full, "both.yaml", SMALL, LARGE)
+    for path in (full.volume / ".prefetch/applied").iterdir():
+        document = json.loads(path.read_text())
+        del document["groups"]
+        path.write_text(json.dumps(document))
+    assert full.run("--mode", "verify", env=both).stdout == "started\n"
+    without = full.run("--mode", "verify", env={"PREFETCH_MANIFEST": ""})
+    assert without.stdout == "started\n"
+    assert "was of some groups only, as far as its record tells: set PREFETCH_MANIFEST." in without.stderr
+    assert "set PREFETCH_MANIFEST" not in full.run("--mode", "verify").stderr
+
+
+def test_without_a_manifest_a_run_of_a_group_is_told_as_one(empty: Hooks) -> None:
+    bring(empty, {}, "--group", "a")
+    outcome = empty.run("--mode", "verify", env={"PREFETCH_MANIFEST": ""})
+    assert outcome.stdout == "started\n"
+    assert f"the last complete run on {empty.volume} was of the group a only" in outcome.stderr
 
 
 def test_a_manifest_of_which_no_run_was_complete_is_compared_with_the_records(full: Hooks) -> None:

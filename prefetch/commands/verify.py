@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from prefetch.errors import PrefetchError
+from prefetch.manifest import Wanted
 from prefetch.opening import find_manifests, open_volume, wanted_on
 from prefetch.report.events import Listener, ModelDone, ModelFailed, VerifyFinished, Verifying, VerifyStarted
 from prefetch.report.humanize import count
@@ -21,7 +22,7 @@ from prefetch.verification import Subject, Verdict, inspect, verify
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
 
-__all__ = ["main"]
+__all__ = ["main", "verify_wanted"]
 
 READERS = os.cpu_count() or 2
 """Files read at once: each one's hash keeps a core busy."""
@@ -29,15 +30,31 @@ READERS = os.cpu_count() or 2
 
 def main(settings: Settings, listener: Listener) -> RunResult:
     """Compare what the manifests want, or without one what was ever placed, with what is there."""
-    began = time.monotonic()
     volume = open_volume(settings)
+    if find_manifests(settings, volume):
+        return verify_wanted(wanted_on(volume, settings, listener), volume, listener, quick=settings.quick)
     inventory = Inventory(volume)
-    subjects = _subjects(settings, volume, inventory, listener)
-    listener(VerifyStarted(str(volume.root), len(subjects), quick=settings.quick))
+    subjects = [Subject(record.path, None, record) for record in inventory.all()]
+    return _compare(subjects, volume, inventory, listener, quick=settings.quick)
+
+
+def verify_wanted(wanted: Wanted, volume: Volume, listener: Listener, *, quick: bool) -> RunResult:
+    """Compare what is wanted with what is there; with ``quick`` by sizes and times only."""
+    inventory = Inventory(volume)
+    models = [entry.model for entry in wanted.whole().entries]
+    subjects = [Subject(model.path, model, inventory.get(model.path)) for model in models]
+    return _compare(subjects, volume, inventory, listener, quick=quick)
+
+
+def _compare(
+    subjects: Sequence[Subject], volume: Volume, inventory: Inventory, listener: Listener, *, quick: bool
+) -> RunResult:
+    began = time.monotonic()
+    listener(VerifyStarted(str(volume.root), len(subjects), quick=quick))
     verdicts: dict[str, Verdict] = {}
     stopped: PrefetchError | None = None if subjects else _nothing_to_verify(volume)
     try:
-        if settings.quick:
+        if quick:
             for subject in subjects:
                 verdicts[subject.path] = _told(inspect(subject, volume), listener)
             volume.confirm()
@@ -49,7 +66,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     found = [verdicts.get(subject.path) or _not_read(subject, stopped) for subject in subjects]
     result = _result(volume, found, time.monotonic() - began, stopped)
     bad = sum(verdict.status != "ok" for verdict in found)
-    read = 0 if settings.quick else sum(verdict.size or 0 for verdict in verdicts.values())
+    read = 0 if quick else sum(verdict.size or 0 for verdict in verdicts.values())
     listener(VerifyFinished(result.exit_code == 0, result.exit_code, result.seconds, len(found), bad, read))
     return result
 
@@ -59,13 +76,6 @@ def _nothing_to_verify(volume: Volume) -> PrefetchError:
         f"There is nothing to verify: no manifest wants a model, and prefetch has placed none on {volume.root}.",
         remedy="Name the manifest, or the volume that was filled.",
     )
-
-
-def _subjects(settings: Settings, volume: Volume, inventory: Inventory, listener: Listener) -> list[Subject]:
-    if not find_manifests(settings, volume):
-        return [Subject(record.path, None, record) for record in inventory.all()]
-    models = [entry.model for entry in wanted_on(volume, settings, listener).whole().entries]
-    return [Subject(model.path, model, inventory.get(model.path)) for model in models]
 
 
 async def _verify_all(

@@ -111,7 +111,8 @@ class _Loader:
             Included(roots.index(root), os.path.relpath(path, root.parent), self._digest(path))
             for root, path in self._included
         )
-        return Inputs(manifests=tuple(map(self._digest, roots)), includes=tuple(includes))
+        addresses = tuple(root.address if isinstance(root, Written) else None for root in roots)
+        return Inputs(tuple(map(self._digest, roots)), includes=tuple(includes), addresses=addresses)
 
     def _digest(self, root: Path | Written) -> str:
         # By the name it was read by: what that leads to may be another file by now, as where a ConfigMap is renewed.

@@ -10,7 +10,7 @@ from prefetch.inputs import Inputs
 from prefetch.manifest.model import Folder, Model, OpenEntry
 from prefetch.manifest.problems import Place, Problem, manifest_error, nearest, shown
 
-__all__ = ["Entry", "FolderEntry", "Unsourced", "Wanted", "merge", "select"]
+__all__ = ["Entry", "FolderEntry", "Unsourced", "Wanted", "merge", "select", "unknown_group"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def select(wanted: Wanted, groups: Sequence[str]) -> Wanted:
     known |= {group for one in wanted.open for group in one.entry.groups}
     for group in groups:
         if group not in known:
-            raise _unknown_group(group, sorted(known))
+            raise unknown_group(group, sorted(known))
     chosen = tuple(entry for entry in wanted.entries if not set(groups).isdisjoint(entry.model.groups))
     folders = tuple(entry for entry in wanted.folders if not set(groups).isdisjoint(entry.folder.groups))
     left_open = tuple(one for one in wanted.open if not set(groups).isdisjoint(one.entry.groups))
@@ -188,7 +188,8 @@ def _contents_of_two_sizes(entries: Iterable[Entry]) -> Iterator[Problem]:
             yield Problem(entry.place, message, "One content has one size: correct the sha256 or the size of one.")
 
 
-def _unknown_group(group: str, known: Sequence[str]) -> UsageError:
+def unknown_group(group: str, known: Sequence[str]) -> UsageError:
+    """The error where no model is in a group; ``known`` are those that there are."""
     if not known:
         return UsageError(f"No model is in a group {shown(group)}: the manifest has no groups.", remedy="Drop --group.")
     close = nearest(group, known)

@@ -87,8 +87,7 @@ def _name(given: Given, root: Path, machine: str) -> list[str]:
             on_volume = path.is_relative_to(root)
             return ["volume", str(path.relative_to(root))] if on_volume else ["file", machine, str(path)]
         case Remote():
-            # Its digest only: an address may hold a secret.
-            return ["address", hashlib.sha256(given.address.encode()).hexdigest()]
+            return ["address", given.digest]
         case Written():
             # Two machines may have another text in the same variable.
             return ["text", given.name, hashlib.sha256(given.data).hexdigest()]

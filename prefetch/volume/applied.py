@@ -73,11 +73,14 @@ class Applied:
         includes: the manifests that were included.
         locked: whether a lock pinned every model.
         models: in the manifests' order.
+        groups: the names that selected them, none where the manifests want no others; None where nobody knows, as an
+            earlier version of this program has recorded it.
     """
 
     includes: tuple[Included, ...]
     locked: bool
     models: list[AppliedModel]
+    groups: tuple[str, ...] | None = None
 
 
 def write_applied(volume: Volume, key: str, applied: Applied) -> None:
@@ -86,6 +89,7 @@ def write_applied(volume: Volume, key: str, applied: Applied) -> None:
         "includes": list(map(asdict, applied.includes)),
         "locked": applied.locked,
         "models": applied.models,
+        "groups": applied.groups,
     }
     documents.write(volume, APPLIED, _name(key), document)
     documents.keep_newest(volume, APPLIED, _KEPT)
@@ -125,11 +129,14 @@ def _remove(volume: Volume, names: Iterable[str]) -> None:
 def _parse(name: str, document: Mapping[str, Any]) -> Applied | None:
     if not has_fields(document, _FIELDS):
         return None
-    includes, models = document["includes"], document["models"]
+    includes, models, groups = document["includes"], document["models"], document.get("groups")
+    if not (groups is None or (isinstance(groups, list) and all(map(is_text, groups)))):
+        return None
     if not all(map(_is_include, includes)) or not all(map(_is_model, models)):
         return None
     named = tuple(Included(**{name: include[name] for name in _OF_INCLUDE}) for include in includes)
-    return Applied(named, document["locked"], cast(list[AppliedModel], models))
+    chosen = None if groups is None else tuple(groups)
+    return Applied(named, document["locked"], cast(list[AppliedModel], models), chosen)
 
 
 def _name(key: str) -> str:
