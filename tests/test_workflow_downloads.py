@@ -192,6 +192,12 @@ def test_every_row_of_the_table(
         ("LFM2TransformerModelLoader", {"model_id": "LiquidAI/LFM2-VL-450M"}, {"models/unet/LFM2-VL-HF/LFM2-VL-450M/"}),
         ("Ovis25ModelLoader", {"model_name": "AIDC-AI/Ovis2.5-2B"}, {"models/unet/Ovis2.5-HF/Ovis2.5-2B/"}),
         (
+            "LTXVPromptEnhancerLoader",
+            {"llm_name": "a/one", "image_captioner_name": "b/two"},
+            {"models/LLM/one/", "models/LLM/two/"},
+        ),
+        ("LoadSALADModel", {}, {"models/salad/dino_salad.safetensors"}),
+        (
             "Joy_caption_load",
             {"model": "unsloth/Meta-Llama-3.1-8B-bnb-4bit"},
             {"models/LLM/Meta-Llama-3.1-8B-bnb-4bit/", "models/clip/siglip-so400m-patch14-384/"},
