@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from prefetch.comfyui.workflow.branches import Branches, Wire, own_value
+from prefetch.comfyui.workflow.branches import Branches, Wire
 from prefetch.comfyui.workflow.entry import Widget
 from prefetch.comfyui.workflow.following import MISSING, Origin, Wires
 from prefetch.comfyui.workflow.graph import Node, Scope
+from prefetch.comfyui.workflow.held import own_value
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.names import unwrapped
 from prefetch.comfyui.workflow.widgets import first_text

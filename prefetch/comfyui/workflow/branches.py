@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from prefetch.comfyui.workflow.entry import Widget
 from prefetch.comfyui.workflow.following import MISSING, Wires
 from prefetch.comfyui.workflow.graph import Node, Scope, Slot
+from prefetch.comfyui.workflow.held import has_input, own_value, plain_text
 from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.comfyui.workflow.switches import Case, Context, Switch
-from prefetch.comfyui.workflow.widgets import named_values
 
-__all__ = ["Branches", "Way", "Wire", "own_value"]
+__all__ = ["Branches", "Way", "Wire"]
 
 _MOST_LOOKED_AT = 2_000
 _DEEPEST = 40
@@ -97,7 +97,7 @@ class Branches:
         if split is None or not split.blocks:
             return False
         value = self._telling(node, split.by)
-        chosen = None if value is MISSING else split.chosen(_plain(value))
+        chosen = None if value is MISSING else split.chosen(plain_text(value))
         return chosen is not None and chosen != output
 
     def is_decided(self, node: Node) -> bool:
@@ -123,7 +123,7 @@ class Branches:
             return () if first is None else (Widget(first.name),)
         value = self._telling(node, switch.by)
         chosen = self._chosen(node, switch, value) if isinstance(value, str | int | float) else None
-        if chosen is None or not any(_has(node, widget) for widget in chosen):
+        if chosen is None or not any(has_input(node, widget) for widget in chosen):
             return None
         others = [case.inputs for case in switch.cases if case.value in _TRUTHS and case.inputs != chosen]
         if others and not self._is_fed(node, chosen[0]) and self._is_fed(node, others[0][0]):
@@ -131,7 +131,7 @@ class Branches:
         return chosen
 
     def _chosen(self, node: Node, switch: Switch, value: str | float) -> tuple[Widget, ...] | None:
-        text = _plain(value)
+        text = plain_text(value)
         for case in switch.cases:
             if case.value in _TRUTHS:
                 fits = case.value == ("true" if value else "false")
@@ -149,12 +149,12 @@ class Branches:
 
     def _if_same(self, node: Node, case: Case, text: str) -> tuple[Widget, ...] | None:
         """The inputs of a case whose widget holds the text and that has any; None where only a run tells."""
-        if case.same_as is None or not _has(node, case.same_as):
+        if case.same_as is None or not has_input(node, case.same_as):
             return ()
         value = self._telling(node, case.same_as)
         if value is MISSING:
             return None
-        return case.inputs if _plain(value) == text and self._is_fed(node, case.inputs[0]) else ()
+        return case.inputs if plain_text(value) == text and self._is_fed(node, case.inputs[0]) else ()
 
     def _is_fed(self, node: Node, widget: Widget) -> bool:
         slot = node.slot(widget.name)
@@ -242,27 +242,3 @@ def _context_links(node: Node, context: Context, output: int | None) -> Iterator
             yield node.scope, slot.link, output
         elif context.how == "base" and wanted in (None, slot.name):
             yield node.scope, slot.link, None
-
-
-def _has(node: Node, widget: Widget) -> bool:
-    """Whether a node has such an input at all: one that is not there is another version's."""
-    return any(slot.name == widget.name for slot in node.slots) or own_value(node, widget) is not MISSING
-
-
-def own_value(node: Node, widget: Widget) -> object:
-    """What a node's own widget holds, or its host says; `MISSING` where there is none."""
-    if (node.key, widget.name) in node.scope.overridden:
-        return node.scope.overridden[node.key, widget.name]
-    named = named_values(node)
-    if widget.name in named:
-        return named[widget.name]
-    if widget.at is None or not isinstance(node.values, list) or widget.at >= len(node.values):
-        return MISSING
-    return node.values[widget.at]
-
-
-def _plain(value: object) -> str:
-    """A value as the table writes it: 2.0 is 2."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)
