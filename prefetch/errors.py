@@ -15,6 +15,7 @@ PrefetchError                     1  some model failed
 │       └── FormatMismatch        1  its format is not the one that the ending of its name says
 ├── TransientError                1  worth another try: a reset, a cut, a stall, 429, 5xx
 │   └── PatienceError             1  the host wants a longer pause, or is slower, than it may: others are asked first
+├── DeadlineError                 1  the time that a start may take was over
 ├── ModelsFailed                  ·  several models failed: the code they share, else 1
 └── Interrupted                 130  SIGINT, SIGTERM or SIGHUP
 
@@ -30,6 +31,7 @@ __all__ = [
     "AccessError",
     "BusyError",
     "ContentError",
+    "DeadlineError",
     "FormatMismatch",
     "HashMismatch",
     "Interrupted",
@@ -112,6 +114,10 @@ class BusyError(PrefetchError):
 
     exit_code = 5
     code = "busy"
+
+
+class DeadlineError(PrefetchError):
+    """The time that somebody set was over before all was done; what came is kept."""
 
 
 class SourceError(PrefetchError):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from prefetch.errors import PrefetchError, UsageError
+from prefetch.errors import DeadlineError, PrefetchError, UsageError
 from prefetch.linking import link_nodes
 from prefetch.opening import find_manifests, open_or_make_volume, open_volume, wanted_on
 from prefetch.report.humanize import count, enumerated
@@ -46,12 +46,13 @@ def ensure(settings: Settings, environ: Mapping[str, str], listener: Listener) -
     required = _required(settings)
     if (models := _standing(required, volume)) is not None:
         _in_place(models, settings, volume, listener)
-        late, failure = False, None
+        failure = None
     else:
-        failure, late = _fetch(required, volume, environ, listener)
+        failure = _fetch(required, volume, environ, listener)
     if settings.serve:
         return failure  # the rest is the sidecar's
     # Who gives the start up leaves nothing behind: a unit that is restarted would add a process each time.
+    late = failure is not None and isinstance(failure.error, DeadlineError)
     goes_on = late and settings.on_failure == "continue"
     if goes_on or (settings.require and failure is None and _standing(settings, volume) is None):
         _fetch_the_rest(settings, volume, environ, listener)
@@ -184,15 +185,18 @@ def _in_place(models: Sequence[AppliedModel], settings: Settings, volume: Volume
     listener(Notice("info", f"{count(len(models), 'model')} in place on {volume.root}"))
 
 
-def _fetch(
-    settings: Settings, volume: Volume, environ: Mapping[str, str], listener: Listener
-) -> tuple[RunResult | None, bool]:
-    """What is wrong after a run, and whether that is only that its time was over."""
+def _fetch(settings: Settings, volume: Volume, environ: Mapping[str, str], listener: Listener) -> RunResult | None:
+    """What is wrong after a run."""
     from prefetch.monitor.asked import asked_of
-    from prefetch.running import run_within
+    from prefetch.report.result import RunResult
+    from prefetch.running import run_on
 
-    result, late = run_within(settings.deadline, volume, settings, asked_of(settings, environ), listener)
-    return (None if result.exit_code == 0 else result), late
+    began = time.monotonic()
+    try:
+        result = run_on(volume, settings, asked_of(settings, environ), listener)
+    except DeadlineError as error:
+        return RunResult(error.exit_code, str(volume.root), time.monotonic() - began, error=error)
+    return None if result.exit_code == 0 else result
 
 
 def _fetch_the_rest(settings: Settings, volume: Volume, environ: Mapping[str, str], listener: Listener) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from prefetch.blocklists import blocks_beside
-from prefetch.errors import Interrupted, PrefetchError
+from prefetch.errors import Interrupted
 from prefetch.expansion import remember
 from prefetch.job import Job
 from prefetch.linking import link_nodes
@@ -17,53 +15,32 @@ from prefetch.manifest import Wanted
 from prefetch.monitor.asked import Asked
 from prefetch.opening import find_manifests, limits_of, wanted_on
 from prefetch.report.events import Event, Listener, Space
-from prefetch.report.humanize import duration
 from prefetch.report.result import RunResult
 from prefetch.settings import Settings
-from prefetch.signals import run_until_signal
+from prefetch.signals import missed_deadline, run_until_signal
 from prefetch.telling import tell_of
 from prefetch.volume.history import last_success
 from prefetch.volume.layout import Volume
 
-__all__ = ["job_of", "link_wanted", "room_on", "run_on", "run_within", "tell_of_wanted"]
+__all__ = ["job_of", "link_wanted", "room_on", "run_on", "tell_of_wanted"]
 
 
 def run_on(volume: Volume, settings: Settings, asked: Asked | None, listener: Listener) -> RunResult:
-    """Bring what the manifests want onto the volume."""
-    return run_within(None, volume, settings, asked, listener)[0]
+    """Bring what the manifests want onto the volume; its error is a DeadlineError where `within` ended the work.
 
-
-def run_within(
-    seconds: float | None, volume: Volume, settings: Settings, asked: Asked | None, listener: Listener
-) -> tuple[RunResult, bool]:
-    """The same in so many seconds at most, and whether it was stopped because they were over."""
-    wanted, limit = _wanted(volume, settings, listener), _Limit(seconds)
+    Raises:
+        DeadlineError: that was over before anybody knew what is wanted.
+    """
+    wanted = _wanted(volume, settings, listener)
     if asked is None:
-        result = run_until_signal(partial(limit.run, job_of(wanted, volume, settings, listener).run))
+        result = run_until_signal(job_of(wanted, volume, settings, listener).run)
     else:
-        result = _watched(asked, wanted, volume, settings, limit, listener)
+        result = _watched(asked, wanted, volume, settings, listener)
     link_wanted(wanted, volume, settings, listener)
-    return (_late(result, seconds or 0.0) if limit.passed else result), limit.passed
-
-
-@dataclass(slots=True)
-class _Limit:
-    seconds: float | None
-    passed: bool = False
-
-    async def run(self, work: Callable[[], Awaitable[RunResult]]) -> RunResult:
-        async with asyncio.timeout(self.seconds) as limit:
-            result = await work()
-        self.passed = limit.expired() and result.exit_code == Interrupted.exit_code
+    late = missed_deadline()
+    if late is None or result.exit_code != Interrupted.exit_code:
         return result
-
-
-def _late(result: RunResult, seconds: float) -> RunResult:
-    error = PrefetchError(
-        f"The models were not there within the deadline of {duration(seconds)}; what came is kept.",
-        remedy="Fill the volume beforehand, or allow more time with --deadline.",
-    )
-    return replace(result, exit_code=error.exit_code, error=error)
+    return replace(result, exit_code=late.exit_code, error=late)
 
 
 def link_wanted(wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> None:
@@ -101,9 +78,7 @@ def _files(settings: Settings, volume: Volume) -> list[Path]:
     return [manifest for manifest in find_manifests(settings, volume) if isinstance(manifest, Path)]
 
 
-def _watched(
-    asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, limit: _Limit, listener: Listener
-) -> RunResult:
+def _watched(asked: Asked, wanted: Wanted, volume: Volume, settings: Settings, listener: Listener) -> RunResult:
     # Who asks for no metrics need not wait for what makes them.
     from prefetch.monitor.watch import watched
     from prefetch.report.board import Board
@@ -116,8 +91,13 @@ def _watched(
         board(event)
         listener(event)
 
-    work = partial(limit.run, job_of(wanted, volume, settings, tell).run)
-    return watched(work, asked=asked, board=board, measure=partial(room_on, volume, settings), listener=tell)
+    return watched(
+        job_of(wanted, volume, settings, tell).run,
+        asked=asked,
+        board=board,
+        measure=partial(room_on, volume, settings),
+        listener=tell,
+    )
 
 
 def room_on(volume: Volume, settings: Settings) -> Space:

@@ -1,20 +1,24 @@
-"""SIGINT, SIGTERM and SIGHUP: the first stops the work gracefully and in time, the second at once."""
+"""What ends work before it is done: SIGINT, SIGTERM and SIGHUP, first gracefully, then at once; and a deadline."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import ExtensionFileLoader
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
-from prefetch.errors import Interrupted
+from prefetch.errors import DeadlineError, Interrupted
+from prefetch.report.humanize import duration
 
-__all__ = ["interrupted", "leave_at_once", "run_until_signal", "take_signals"]
+__all__ = ["interrupted", "leave_at_once", "missed_deadline", "run_until_signal", "take_signals", "within"]
 
 T = TypeVar("T")
 
@@ -23,6 +27,39 @@ _GRACE_AGAIN = 0.05
 _ALARM = hasattr(signal, "SIGALRM")
 """Whether this system has alarms: Windows has none, and a second signal is what ends work that does not."""
 _SHOW_CURSOR = b"\x1b[?25h"
+
+
+@dataclass(slots=True)
+class _Deadline:
+    seconds: float
+    moment: float
+    passed: bool = False
+
+    @property
+    def error(self) -> DeadlineError:
+        return DeadlineError(
+            f"The models were not there within the deadline of {duration(self.seconds)}; what came is kept.",
+            remedy="Fill the volume beforehand, or allow more time with --deadline.",
+        )
+
+
+_deadline: ContextVar[_Deadline | None] = ContextVar("_deadline", default=None)
+
+
+@contextmanager
+def within(seconds: float | None) -> Iterator[None]:
+    """End every `run_until_signal` of the block when so many seconds are over, counted from now; None for no limit."""
+    token = _deadline.set(None if seconds is None else _Deadline(seconds, time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def missed_deadline() -> DeadlineError | None:
+    """The error of a deadline, where that has ended any work of the block it is set for."""
+    deadline = _deadline.get()
+    return deadline.error if deadline is not None and deadline.passed else None
 
 
 def interrupted(lost: Mapping[str, str] | None = None) -> Interrupted:
@@ -83,7 +120,8 @@ def leave_at_once(code: int) -> NoReturn:
 def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float = _GRACE) -> T:
     """Run ``main()`` in an event loop; SIGINT, SIGTERM or SIGHUP cancels it, a second one ends the process.
 
-    A coroutine that answers its cancellation with a value, in time, has that value returned. In any other thread than
+    So does the deadline of `within`. A coroutine that answers its cancellation with a value, in time, has that value
+    returned. In any other thread than
     the main one signals are not ours, and it is only run.
 
     Args:
@@ -92,6 +130,7 @@ def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float
     Raises:
         Interrupted: a signal came, and the work stopped or did not stop in time. The process is then to end
             through `leave_at_once`, for a thread may still hang.
+        DeadlineError: the deadline's moment came, or was over before.
     """
     import asyncio  # takes a fiftieth of a second, which a command without an event loop need not pay
 
@@ -99,12 +138,30 @@ def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float
 
     if threading.current_thread() is not threading.main_thread():
         with asyncio.Runner(loop_factory=Loop) as runner:
-            return runner.run(main())
+            return runner.run(_in_time(main))
     try:
         with _Stopper(grace) as stopper, asyncio.Runner(loop_factory=Loop) as runner:
-            return runner.run(stopper.run(main))
+            return runner.run(stopper.run(partial(_in_time, main)))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise interrupted() from None
+
+
+async def _in_time(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    import asyncio
+
+    deadline = _deadline.get()
+    if deadline is None:
+        return await main()
+    limit = asyncio.timeout(deadline.moment - time.monotonic())
+    try:
+        async with limit:
+            return await main()
+    except TimeoutError:
+        if limit.expired():
+            raise deadline.error from None
+        raise
+    finally:
+        deadline.passed = deadline.passed or limit.expired()
 
 
 class _Stopper:

@@ -10,10 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
@@ -311,6 +314,49 @@ def test_at_the_deadline_the_start_is_given_up_or_the_rest_goes_on_beside(empty:
     assert outcome.stdout == "started\n", outcome.stderr
     until(lambda: is_there(empty), "the rest")
     assert_whole(empty.volume, MODELS)
+
+
+class Silent(BaseRequestHandler):
+    """Takes the question and says nothing."""
+
+    def handle(self) -> None:
+        while self.request.recv(1 << 16):
+            pass
+
+
+@pytest.fixture
+def silent() -> Iterator[dict[str, str]]:
+    """An environment whose manifest is at an address that never answers."""
+    with ThreadingTCPServer(("127.0.0.1", 0), Silent) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/m.yaml#sha256={'0' * 64}"
+        yield {"PREFETCH_MANIFEST": "", "PREFETCH_MANIFEST_URL": address}
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("options", [("--mode", "ensure"), ("--mode", "verify"), ("--listen", "127.0.0.1:0")], ids=str)
+def test_the_deadline_counts_while_the_manifest_is_fetched(
+    full: Hooks, silent: Mapping[str, str], options: tuple[str, ...]
+) -> None:
+    began = time.monotonic()
+    outcome = full.run(*options, "--deadline", "1", env=silent)
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert "The models were not there within the deadline of 1.0s" in outcome.stderr
+    assert time.monotonic() - began < 15, "an answer would have been waited for for two minutes"
+
+
+def test_a_manifest_that_does_not_come_in_time_is_waited_for_beside_the_command(
+    full: Hooks, silent: Mapping[str, str]
+) -> None:
+    words = full.words(("--deadline", "1", "--on-failure", "continue"), STARTED)
+    with full.commands.start(*words, env={**full.environment, **silent}) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.read() == "started\n"
+        said = next(line for line in process.stderr if "fetches the other models meanwhile" in line)
+        os.kill(int(said.split("process ")[1].split()[0]), signal.SIGKILL)
 
 
 # The sidecar beside it ------------------------------------------------------------------------------------------------

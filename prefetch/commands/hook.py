@@ -14,6 +14,7 @@ from prefetch.handover import Handover, without_secrets
 from prefetch.hook import check_serving, check_workflows, ensure, leave_sidecar, mode_of, verify
 from prefetch.report.notice import Listener, Notice
 from prefetch.settings import Settings
+from prefetch.signals import within
 
 if TYPE_CHECKING:
     from prefetch.report.result import RunResult
@@ -27,7 +28,8 @@ def main(settings: Settings, listener: Listener) -> Outcome:
     handover = Handover.to(settings.command, environ if settings.keep_env else without_secrets(environ))
     settings = replace(settings, comfyui=find_comfyui(settings.comfyui))
     check_serving(settings, environ)
-    failure = _failure(settings, environ, listener)
+    with within(settings.deadline):
+        failure = _failure(settings, environ, listener)
     if failure is not None:
         if settings.on_failure == "abort" or failure.exit_code == Interrupted.exit_code:
             return failure
