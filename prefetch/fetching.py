@@ -157,12 +157,14 @@ class Fetching:
         """Whether, now that the host told the hash, the file that stands there turns out to be the right one."""
         standing = candidate.standing
         if standing.state is State.PRESENT and standing.record and standing.record.sha256 == candidate.sha256:
-            self._scores.done("present", standing.record, received=self._spent[candidate.path])
+            told = standing.record.pinned or candidate.told_sha256 is not None
+            present = replace(standing.record, pinned=told)
+            self._scores.done("present", present, received=self._spent[candidate.path])
             return True
-        record = await self._adoption.adopt(standing, candidate.sha256, candidate)
-        if record is not None:
-            self._scores.done("adopted", record, received=self._spent[candidate.path])
-        return record is not None
+        adopted = await self._adoption.adopt(standing, candidate.sha256, candidate)
+        if adopted is not None:
+            self._scores.done("adopted", adopted, received=self._spent[candidate.path])
+        return adopted is not None
 
     async def _bring(self, plan: Plan[Candidate]) -> None:
         """Fetch what is to be fetched, and link what is there then."""
@@ -369,14 +371,14 @@ class Fetching:
         return make_plan((link.model for link in unlike), here={}, resumed={})
 
     def _link(self, link: Link[Candidate]) -> None:
-        standing, error = link.model.standing, self._scores.error_of(link.same_as)
+        path, error = link.model.path, self._scores.error_of(link.same_as)
         if error is None:
             try:
-                placed = self._placing.link(standing, link.same_as)
+                placed = self._placing.link(link.model, link.same_as)
             except PrefetchError as failure:
                 error = failure
         if error is not None:
-            self._scores.failed(standing.path, error)
+            self._scores.failed(path, error)
         else:
             self._tell_kept(placed)
             self._scores.done("linked", placed.record)

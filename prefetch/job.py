@@ -20,7 +20,7 @@ from prefetch.report.events import Listener, RunStarted
 from prefetch.report.result import RunResult
 from prefetch.scores import Scores
 from prefetch.signals import interrupted
-from prefetch.survey import Standing, State, obstruction, survey
+from prefetch.survey import Standing, State, hashes_told, obstruction, survey, with_told
 from prefetch.telling import tell_set_aside, tell_unrecorded
 from prefetch.volume.applied import Applied, AppliedModel, read_applied, write_applied
 from prefetch.volume.history import PastRun, remember_run
@@ -124,20 +124,25 @@ class Job:
         # What was applied does not say by what the hosts are asked again whether they have the same file still.
         known = () if applied is None or self._refresh else applied.models
         standings = survey(self._wanted.entries, self._volume, self._inventory, applied=known)
-        settled = await asyncio.gather(*map(self._is_settled, standings))
+        told = hashes_told(standings)
+        settled = await asyncio.gather(*(self._is_settled(standing, told) for standing in standings))
         absent = [standing for standing, done in zip(standings, settled, strict=True) if not done]
         if allowed := [standing for standing in absent if not self._is_refused(standing)]:
             await self._fetch(allowed)
         if self._scores.all_well and inputs is not None:
             self._remember(standings, inputs, before=applied)
 
-    async def _is_settled(self, standing: Standing) -> bool:
-        """Whether nothing is left to do for a model, as far as can be told without the network."""
+    async def _is_settled(self, standing: Standing, told: frozenset[str]) -> bool:
+        """Whether nothing is left to do for a model, as far as can be told without the network.
+
+        Args:
+            told: the hashes that were told beforehand of any model.
+        """
         model, record = standing.model, standing.record
         if standing.state is State.PRESENT and record is not None:
             if self._refresh and model.sha256 is None:
                 return False
-            self._scores.done("present", record)
+            self._scores.done("present", with_told(record, told))
             return True
         expected = model.sha256
         if expected is None and standing.state is State.CHANGED and record is not None:

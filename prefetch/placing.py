@@ -171,14 +171,14 @@ class Placing:
             self._inventory.put(record, found.digests)
         return record
 
-    def link(self, standing: Standing, same_as: str) -> Placed:
-        """Have the bytes of the verified model at ``same_as`` at this path too.
+    def link(self, candidate: Candidate, same_as: str) -> Placed:
+        """Have the bytes of the verified model at ``same_as`` at the candidate's path too.
 
         Raises:
             FormatMismatch: what they are does not go with this path.
             HashMismatch, SpaceError, VolumeError: see `prefetch.volume.publish.link`.
         """
-        original = self._inventory.get(same_as)
+        standing, original = candidate.standing, self._inventory.get(same_as)
         if original is None:
             raise VolumeError(
                 f"The record of {same_as} was taken away while {standing.path} was linked to it.",
@@ -186,7 +186,7 @@ class Placing:
             )
         check_content(standing.path, self._content_of(same_as), original.size, known=True)
         placed = link(self._volume, same_as, standing.path, sha256=original.sha256, ours=standing.record)
-        record = _record(standing.model, placed.stat, original.sha256, placed=True)
+        record = _record_of(candidate, placed.stat, original.sha256, etag=candidate.remote.etag)
         self._inventory.put(record, self._inventory.digests(same_as))
         return Placed(record, placed.kept_at)
 
@@ -257,7 +257,7 @@ def _record_of(candidate: Candidate, stat: os.stat_result, sha256: str, *, etag:
     standing, remote = candidate.standing, candidate.remote
     stood = standing.stat is not None and os.path.samestat(standing.stat, stat)
     record = _record(standing.model, stat, sha256, placed=not stood or _was_placed(standing))
-    pinned = candidate.told_sha256 is not None
+    pinned = candidate.told_sha256 is not None or _was_told(standing, sha256)
     return replace(record, url=remote.url, commit=remote.commit, etag=etag, pinned=pinned)
 
 
@@ -268,6 +268,12 @@ def _record_of_same(standing: Standing, found: Found) -> Record:
         return record
     pinned = record.pinned or before.pinned
     return replace(record, url=before.url, commit=before.commit, etag=before.etag, pinned=pinned)
+
+
+def _was_told(standing: Standing, sha256: str) -> bool:
+    """Whether this hash was told beforehand when what was recorded came."""
+    record = standing.record
+    return record is not None and record.pinned and record.sha256 == sha256
 
 
 def _record(model: Model, stat: os.stat_result, sha256: str, *, placed: bool) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from prefetch.errors import VolumeError
@@ -15,7 +15,7 @@ from prefetch.volume.inventory import Inventory, Record, matches
 from prefetch.volume.layout import Volume
 from prefetch.volume.looking import Looking
 
-__all__ = ["Standing", "State", "contents", "obstruction", "satisfies", "stands", "survey"]
+__all__ = ["Standing", "State", "contents", "hashes_told", "obstruction", "satisfies", "stands", "survey", "with_told"]
 
 
 class State(Enum):
@@ -59,7 +59,7 @@ def survey(
         applied: what the last complete run of these entries came to. Where it still holds, no record has to be read:
             one document instead of a thousand, each of which costs a network file system some round trips.
     """
-    known = {model["path"]: Record.from_applied(model) for model in applied}
+    known = {model["path"]: Record.from_applied(model) for model in applied if model["told"] is not None}
     looking = Looking(volume)
     return [_look(entry, looking, inventory, known) for entry in entries]
 
@@ -73,7 +73,26 @@ def _look(entry: Entry, looking: Looking, inventory: Inventory, known: Mapping[s
     record = known.get(entry.model.path)
     if record is None or _state(entry.model, stat, record) is not State.PRESENT:
         record = inventory.get(entry.model.path)
-    return Standing(entry, _state(entry.model, stat, record), stat, record)
+    state = _state(entry.model, stat, record)
+    if record is not None and state is not State.STRANGER and entry.model.sha256 is not None:
+        # Whoever pins a model after it came has it as if it had been pinned before: its hash is the one that was told.
+        record = replace(record, pinned=True)
+    return Standing(entry, state, stat, record)
+
+
+def hashes_told(standings: Iterable[Standing]) -> frozenset[str]:
+    """The hashes that were told beforehand of any of these models."""
+    return frozenset(each.record.sha256 for each in standings if each.record is not None and each.record.pinned)
+
+
+def with_told(record: Record, told: frozenset[str]) -> Record:
+    """The record, right about whether its hash was told beforehand.
+
+    Earlier versions did not keep that of a file that they linked to another one, nor where it came from: it was, where
+    the other one's was (``told``).
+    """
+    was_linked = record.url is None and not record.pinned
+    return replace(record, pinned=True) if was_linked and record.sha256 in told else record
 
 
 def _state(model: Model, stat: os.stat_result, record: Record | None) -> State:

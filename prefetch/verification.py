@@ -45,6 +45,12 @@ class Subject:
         return self.record.sha256 if self.record is not None and satisfies(self.record, self.model) else None
 
     @property
+    def is_pinned(self) -> bool:
+        """Whether its hash was told beforehand: by the manifest or its lock, or when it came."""
+        is_wanted = self.model is not None and self.model.sha256 is not None
+        return is_wanted or (self.record is not None and self.record.pinned)
+
+    @property
     def mending(self) -> str:
         """What `prefetch run` does about damage, as the end of a sentence: by its blocks, or all of it anew."""
         record = self.record

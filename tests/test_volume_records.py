@@ -193,7 +193,7 @@ def test_what_was_applied_is_read(volume: Volume) -> None:
     document = json.loads((volume.state / "applied/key.json").read_text())
     assert document["version"] == 2
     assert set(document["models"][0]) == {
-        "path", "source", "url", "commit", "size", "sha256", "mtime", "pinned", "node_path", "groups",
+        "path", "source", "url", "commit", "size", "sha256", "mtime", "pinned", "told", "node_path", "groups",
     }  # fmt: skip
 
 

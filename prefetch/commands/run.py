@@ -69,7 +69,10 @@ def _unchanged(settings: Settings, volume: Volume) -> list[AppliedModel] | None:
         return None
     manifests = find_manifests(settings, volume)
     models = find_applied(volume, manifests, groups=settings.group, layout=settings.layout, locked=settings.locked)
-    return models if models is not None and still_stands(volume, models) else None
+    if models is None or any(model["told"] is None for model in models):
+        # An earlier version wrote it: a look at the records tells the rest.
+        return None
+    return models if still_stands(volume, models) else None
 
 
 def _nothing_to_do(models: Sequence[AppliedModel], volume: Volume, settings: Settings, listener: Listener) -> RunResult:

@@ -56,7 +56,7 @@ def _compare(
     try:
         if quick:
             for subject in subjects:
-                verdicts[subject.path] = _told(inspect(subject, volume), listener)
+                verdicts[subject.path] = _told(subject, inspect(subject, volume), listener)
             volume.confirm()
         else:
             run_until_signal(lambda: _verify_all(subjects, volume, inventory, listener, verdicts))
@@ -93,7 +93,7 @@ async def _verify_all(
             if stat is not None:
                 listener(Verifying(subject.path, stat.st_size))
             look = partial(verify, subject, volume, inventory, progress=threads.check)
-            verdicts[subject.path] = _told(await threads.run(look), listener)
+            verdicts[subject.path] = _told(subject, await threads.run(look), listener)
 
     try:
         await asyncio.gather(*map(one, sorted(subjects, key=_size, reverse=True)))
@@ -107,10 +107,10 @@ def _size(subject: Subject) -> int:
     return (known.size if known is not None else None) or 0
 
 
-def _told(verdict: Verdict, listener: Listener) -> Verdict:
+def _told(subject: Subject, verdict: Verdict, listener: Listener) -> Verdict:
     if verdict.status == "ok":
         size, sha256 = verdict.size or 0, verdict.sha256 or ""
-        listener(ModelDone(verdict.path, "present", size, sha256, pinned=True, seconds=0.0))
+        listener(ModelDone(verdict.path, "present", size, sha256, subject.is_pinned, seconds=0.0))
     else:
         listener(ModelFailed(verdict.path, verdict.status, verdict.detail or ""))
     return verdict

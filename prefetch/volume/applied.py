@@ -42,6 +42,7 @@ _OF_MODEL: dict[str, Kinds] = {
     "sha256": str,
     "mtime": int,
     "pinned": bool,
+    "told": (bool, type(None)),
     "node_path": OPTIONAL_TEXT,
     "groups": list,
 }
@@ -50,7 +51,8 @@ _OF_MODEL: dict[str, Kinds] = {
 class AppliedModel(TypedDict):
     """One model as it stood after the run: ``size`` in bytes, ``mtime`` in whole seconds.
 
-    ``pinned``, ``node_path`` and ``groups`` are what the manifest said of it.
+    ``pinned``, ``node_path`` and ``groups`` are what the manifest and its lock said of it. ``told`` is whether they, or
+    a host, told its hash beforehand; None in what versions wrote that did not keep it.
     """
 
     path: str
@@ -61,6 +63,7 @@ class AppliedModel(TypedDict):
     sha256: str
     mtime: int
     pinned: bool
+    told: bool | None
     node_path: str | None
     groups: list[str]
 
@@ -136,7 +139,8 @@ def _parse(name: str, document: Mapping[str, Any]) -> Applied | None:
         return None
     named = tuple(Included(**{name: include[name] for name in _OF_INCLUDE}) for include in includes)
     chosen = None if groups is None else tuple(groups)
-    return Applied(named, document["locked"], cast(list[AppliedModel], models), chosen)
+    told = [cast(AppliedModel, {"told": None, **model}) for model in models]
+    return Applied(named, document["locked"], told, chosen)
 
 
 def _name(key: str) -> str:
@@ -150,7 +154,7 @@ def _is_include(document: Any) -> bool:
 
 
 def _is_model(document: Any) -> bool:
-    if not isinstance(document, dict) or not has_fields(document, _OF_MODEL):
+    if not isinstance(document, dict) or not has_fields({"told": None, **document}, _OF_MODEL):
         return False
     groups = all(map(is_text, document["groups"]))
     node_path = document["node_path"]

@@ -54,7 +54,7 @@ class Record:
         url: the pinned address it came from, without secrets; None for a file that was found on the volume.
         etag: the strong validator that its host gave with it; None where it gave none, and in records of versions
             that did not keep it.
-        pinned: whether a hash was known beforehand.
+        pinned: whether the manifest, its lock or the host told its hash beforehand.
         placed: whether we put it there; a file that was adopted stays its user's.
         block_size: bytes of the blocks whose digests are kept beside it.
         suspect: whether it was found damaged since.
@@ -91,7 +91,7 @@ class Record:
             source=model["source"],
             url=model["url"],
             commit=model["commit"],
-            pinned=model["pinned"],
+            pinned=model["pinned"] or bool(model["told"]),
             placed=False,
             node_path=model["node_path"],
             groups=tuple(model["groups"]),
@@ -108,6 +108,7 @@ class Record:
             sha256=self.sha256,
             mtime=self.mtime,
             pinned=pinned,
+            told=self.pinned,
             node_path=node_path,
             groups=list(groups),
         )
