@@ -25,8 +25,9 @@ def words() -> Iterator[tuple[str, str]]:
     for kind, row in TABLE["loaders"].items():
         for name, value in row.items():
             if name != "from":
-                said = value["folder"] if isinstance(value, dict) else value
-                yield from ((kind, word) for word in said.partition(" @")[0].split("|"))
+                for place in value if isinstance(value, list) else [value]:
+                    said = place["folder"] if isinstance(place, dict) else place
+                    yield from ((kind, word) for word in said.partition(" @")[0].split("|"))
 
 
 def test_the_rows_that_nobody_has_looked_up_become_fewer() -> None:
@@ -113,7 +114,11 @@ def test_a_model_belongs_into_the_directory_that_its_node_reads(
         ("CR Model List", ("a.sft", "A", "b.sft", "B", "None", ""), {"checkpoints/a.sft", "checkpoints/b.sft"}),
         ("CR LoRA List", ("a.sft", "A", 1, 1, "b.sft", "B", 1, 1, "None", "", 1, 1), {"loras/a.sft", "loras/b.sft"}),
         ("OviMMAudioVAELoader", ("mmaudio\\v.sft", "b.sft", "bf16"), {"vae/mmaudio/v.sft", "vae/b.sft"}),
-        ("GGUF_VLM_ModelLoader", ("m.gguf", "p.gguf", "Qwen-VL"), {"diffusion_models/m.gguf", "text_encoders/p.gguf"}),
+        (
+            "GGUF_VLM_ModelLoader",
+            ("m.gguf", "p.gguf", "Qwen-VL"),
+            {"diffusion_models/m.gguf", "text_encoders/p.gguf", "diffusion_models/p.gguf"},
+        ),
         ("VRGDG_SuperGemmaGGUFChat", ("g.gguf", "mmproj.gguf", "custom"), {"LLM/g.gguf", "LLM/mmproj.gguf"}),
         ("Loader", ("c.sft", "v.pt", -1, 512, 768, 1), {"checkpoints/c.sft", "vae/v.pt"}),
         ("VRGDG_OptionalMultiLoraModelOnly", (True, 1, True, "a.sft", 1.0, "b.sft", 1.0), {"loras/a.sft"}),

@@ -131,10 +131,15 @@ def _self_downloaded(values: Values, top: Mapping[str, Any], sets: Sets) -> Mapp
 
 
 def _entry(values: Values, name: str, said: object, at: tuple[str, ...], position: int) -> Iterator[Entry]:
-    fields = _fields(values, said, at, _KEYS)
+    """An input that names a file: one entry for each place where its node needs it."""
+    for place in said if isinstance(said, list) else [said]:
+        yield _needed_at(values, name, _fields(values, place, at, _KEYS), at, position)
+
+
+def _needed_at(values: Values, name: str, fields: Mapping[str, object], at: tuple[str, ...], position: int) -> Entry:
     folders, place, every = _placed(values, fields.get("folder"), at, _FOLDER_RULE)
     endings = values.text(fields["endings"], (*at, "endings")).split("|") if "endings" in fields else []
-    yield Entry(
+    return Entry(
         name,
         tuple(folders.split("|")),
         position if place is None else place,
