@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from prefetch.demo.actions import Stall, Status
+from prefetch.demo.actions import Delay, Stall, Status
 from prefetch.demo.content import BytesFile
 from prefetch.demo.faults import Fault
 from prefetch.demo.server import DemoServer, running_origin
@@ -250,6 +250,34 @@ def test_an_address_that_hangs_holds_up_nothing(runs: Runs, origin: DemoServer) 
         serving.process.send_signal(signal.SIGHUP)
         serving.until_at_rest(runs.volume / TWO.path)
         assert serving.end()["exit_code"] == 0
+
+
+def test_a_start_at_an_address_that_hangs_goes_on_with_the_copy(runs: Runs, origin: DemoServer) -> None:
+    env = {"PREFETCH_MANIFEST_URL": put(origin, ONE)}
+    with sidecar(runs, env=env) as serving:
+        serving.until_at_rest(runs.volume / ONE.path)
+        serving.end()
+    (runs.volume / ONE.path).unlink()
+    origin.add_faults(Fault(do=Stall(), path="*followed*", method="*", times=None))
+    with sidecar(runs, env=env) as serving:
+        serving.until_at_rest(runs.volume / ONE.path)
+        assert "has not answered yet. The copy on the volume is used: what it was the last time." in serving.said
+        assert serving.metric("prefetch_manifest_usable") == 0
+        origin.clear_faults()
+        put(origin, TWO)
+        serving.process.send_signal(signal.SIGHUP)
+        serving.until_at_rest(runs.volume / TWO.path)
+        assert serving.metric("prefetch_manifest_usable") == 1
+        assert serving.end()["exit_code"] == 0
+
+
+def test_a_first_start_says_that_it_waits_for_an_answer_and_takes_it(runs: Runs, origin: DemoServer) -> None:
+    """The question is asked once: who answers slowly would else never be heard."""
+    env = {"PREFETCH_MANIFEST_URL": put(origin, ONE)}
+    origin.add_faults(Fault(do=Delay(3.0), path="*followed.yaml", method="*", times=None))
+    with sidecar(runs, env=env) as serving:
+        serving.until_said("has not answered yet. It is asked again until it answers.")
+        serving.until_at_rest(runs.volume / ONE.path)
 
 
 # What is removed -------------------------------------------------------------------------------------------------

@@ -138,6 +138,7 @@ class Host:
 def test_an_address_is_asked_when_its_time_has_come() -> None:
     host = Host()
     assert host.look() == b"one"
+    assert host.board.manifest_usable is None, "nobody has read it yet"
     host.answer = Retrieved("it", Document(b"two", "2"))
     host.now = 59.0
     assert (host.look(), len(host.known)) == (b"one", 1)

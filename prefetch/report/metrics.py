@@ -247,7 +247,8 @@ FAMILIES = (
     Family(
         "prefetch_manifest_usable",
         "gauge",
-        "1 if the manifests that serve follows could be read and used when it last looked, else 0; absent elsewhere.",
+        "1 if the manifests that serve follows could be read and used when it last looked, else 0; absent before and "
+        "elsewhere.",
         _one(lambda board: board.manifest_usable),
     ),
     Family(

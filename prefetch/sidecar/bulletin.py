@@ -17,14 +17,16 @@ _WELL = {
 
 
 class Bulletin:
-    """Says each thing when it begins to be wrong, when it is wrong in another way, and when it is well again."""
+    """Says each thing when it begins to be wrong, when it is wrong in another way, and when it is well again.
+
+    Until the first word on the manifests nobody knows whether they can be used.
+    """
 
     def __init__(self, board: Board, herald: Herald, listener: Listener) -> None:
         self._herald = herald
         self._board = board
         self._listener = listener
         self._wrong: dict[About, str] = {}
-        board.manifest_usable = True
 
     def is_wrong(self, about: About) -> bool:
         """Whether it was said to be wrong, and not to be well since."""
@@ -47,8 +49,10 @@ class Bulletin:
 
     def well(self, about: About) -> None:
         """Nothing is wrong with it any more."""
-        if self._wrong.pop(about, None) is None:
+        was_wrong = self._wrong.pop(about, None) is not None
+        if about == "manifest" or was_wrong:
+            self._board.manifest_usable = not self._wrong
+        if not was_wrong:
             return
-        self._board.manifest_usable = not self._wrong
         self._board.settle(about)
         self._listener(Notice("info", _WELL[about]))

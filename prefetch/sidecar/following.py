@@ -80,14 +80,16 @@ class Following:
         backoff = Backoff(min(self._poll, FIRST_RETRY))
         about: About
         error: PrefetchError
+        asking = False
         while True:
             try:
-                manifests = await self._manifests(now=True, patience=None)
+                # A question that is under way is not asked anew: who answers slowly would never be heard.
+                manifests = await self._manifests(now=not asking, patience=PATIENCE)
                 return await self._read(manifests, await self._mark(manifests))
             except Unseen as unseen:
-                about, error = "address", unseen.error
+                about, error, asking = "address", unseen.error, unseen.asking
             except ManifestError as broken:
-                about, error = "manifest", broken
+                about, error, asking = "manifest", broken, False
             if isinstance(error, UsageError) and not isinstance(error, ManifestError):
                 raise error
             if (recalled := await in_daemon_thread(self._recall, name="manifests")) is not None:
@@ -97,7 +99,7 @@ class Following:
             if not isinstance(error, TransientError):
                 raise error
             self._bulletin.wrong(about, error, instead="It is asked again until it answers.")
-            await asyncio.sleep(backoff.next())
+            await (self._pages.answered() if asking else asyncio.sleep(backoff.next()))
 
     async def follow(self, post: Callable[[Target], None]) -> None:
         """Post every new target, for ever."""

@@ -21,11 +21,12 @@ Fetch = Callable[[Remote, Retrieved | None], Awaitable[Retrieved]]
 
 
 class Unseen(Exception):
-    """What is at an address was not seen yet, and ``error`` is why."""
+    """What is at an address was not seen yet, and ``error`` is why; ``asking`` where the answer may still come."""
 
-    def __init__(self, error: PrefetchError) -> None:
+    def __init__(self, error: PrefetchError, *, asking: bool) -> None:
         super().__init__(str(error))
         self.error = error
+        self.asking = asking
 
 
 class Pages:
@@ -61,14 +62,20 @@ class Pages:
             patience: seconds that an answer is waited for: a later call gives it. None waits until there is one.
 
         Raises:
-            Unseen: what is at an address was never seen yet, and cannot be had.
+            Unseen: what is at an address was never seen yet, and cannot be had, or not yet.
         """
         remotes = [each for each in given if isinstance(each, Remote)]
         if remotes and (now or self._clock() >= self._due):
             await self._ask_beside(remotes, anew=now, patience=patience)
-        if self._error is not None and not self._found.keys() >= set(remotes):
-            raise Unseen(self._error)
+        if not self._found.keys() >= set(remotes):
+            asking = self._asking is not None and not self._asking.done()
+            raise Unseen(self._error or _unanswered(), asking=asking)
         return [self._found[each].written if isinstance(each, Remote) else each for each in given]
+
+    async def answered(self) -> None:
+        """Wait until the question that is under way, if any, has an answer or fails."""
+        if self._asking is not None:
+            await asyncio.wait({self._asking})
 
     async def stop(self) -> None:
         """Ask no more: what is under way is given up."""
@@ -102,3 +109,7 @@ class Pages:
         else:
             self._due, self._error = self._clock() + self._backoff.reset(), None
             self._bulletin.well("address")
+
+
+def _unanswered() -> TransientError:
+    return TransientError("The manifest's address has not answered yet.", cause="stall")
