@@ -7,8 +7,10 @@ PrefetchError                     1  some model failed
 ├── SpaceError                    4  the volume or its quota is full
 │   └── OutgrownError             4  a model of unknown size takes more than is left; the others still fit
 ├── BusyError                     5  somebody else is fetching it
+├── UnpinnedError                 1  a model that may run code when it is loaded, and nothing pins it
 ├── VolumeError                   1  the volume refused a read or a write
 ├── SourceError                   1  the host has no such file, or refuses it for good
+│   ├── UnsourcedError            1  the manifest does not say yet where it is to be had
 │   ├── RevisionError             1  its repository has no such revision, so none of the files asked for there
 │   └── ContentError              1  what was received is not the file that was asked for
 │       ├── HashMismatch          1  all bytes are there and their SHA-256 is another
@@ -44,6 +46,8 @@ __all__ = [
     "SourceError",
     "SpaceError",
     "TransientError",
+    "UnpinnedError",
+    "UnsourcedError",
     "UsageError",
     "VolumeError",
     "first_cause",
@@ -57,10 +61,14 @@ class PrefetchError(Exception):
 
     Args:
         status: the HTTP status by which a host refused; None for every other failure.
+
+    Attributes:
+        is_final: whether no other try can end otherwise until the manifest, its lock or a setting is changed.
     """
 
     exit_code = 1
     code = "failed"
+    is_final = False
 
     def __init__(self, message: str, *, remedy: str = "", status: int | None = None) -> None:
         super().__init__(message)
@@ -120,10 +128,23 @@ class DeadlineError(PrefetchError):
     """The time that somebody set was over before all was done; what came is kept."""
 
 
+class UnpinnedError(PrefetchError):
+    """A model may run code when it is loaded, and neither manifest nor lock says which file is meant."""
+
+    code = "unpinned"
+    is_final = True
+
+
 class SourceError(PrefetchError):
     """The host answered for good: no such file, gone, refused."""
 
     code = "source"
+
+
+class UnsourcedError(SourceError):
+    """An entry of the manifest says not yet where its model is to be had."""
+
+    is_final = True
 
 
 class RevisionError(SourceError):
@@ -172,9 +193,9 @@ class PatienceError(TransientError):
 class ModelsFailed(PrefetchError):
     """The sum of models that failed, each told by a line of its own; the remedy is what the first one said."""
 
-    def __init__(self, message: str, *, first: PrefetchError, exit_code: int) -> None:
+    def __init__(self, message: str, *, first: PrefetchError, exit_code: int, is_final: bool = False) -> None:
         super().__init__(message, remedy=str(first))
-        self.exit_code, self.code = exit_code, first.code
+        self.exit_code, self.code, self.is_final = exit_code, first.code, is_final
 
 
 class Interrupted(PrefetchError):

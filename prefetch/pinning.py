@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from prefetch.errors import ManifestError, UsageError
+from prefetch.errors import ManifestError, UnpinnedError, UsageError
 from prefetch.given import Written
 from prefetch.inputs import MAX_BYTES, lock_path
 from prefetch.lockfile import Lock, LockedModel, parse_lock
@@ -79,9 +79,9 @@ def is_unpinned_pickle(model: Model) -> bool:
     return model.sha256 is None and PurePosixPath(model.path).suffix.lower() in _PICKLES
 
 
-def unpinned_pickle(model: Model) -> UsageError:
+def unpinned_pickle(model: Model) -> UnpinnedError:
     """The error of such a model."""
-    return UsageError(
+    return UnpinnedError(
         f"{model.path} may run code when it is loaded, and nothing pins which file is meant.",
         remedy="Run prefetch lock, give its sha256 in the manifest, or pass --allow-unpinned.",
     )

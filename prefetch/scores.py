@@ -121,4 +121,5 @@ def summary_of(errors: Sequence[PrefetchError], *, models: int, how: str = "fail
     if not errors:
         return None
     failed = f"{len(errors)} of {humanize.count(models, 'model')} {how}."
-    return ModelsFailed(failed, first=first_of(errors), exit_code=exit_code_of(errors))
+    is_final = all(error.is_final for error in errors)
+    return ModelsFailed(failed, first=first_of(errors), exit_code=exit_code_of(errors), is_final=is_final)

@@ -32,6 +32,7 @@ from tests.support.sidecars import SECRET, receiver, sidecar
 
 MODELS = wanted(3 * BLOCK + 7, 50_000, 60_000, 70_000)
 LARGE, ONE, TWO, THREE = MODELS
+[PICKLE] = wanted(50_000, kind="pth")
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +159,23 @@ def test_what_failed_is_tried_again(runs: Runs, origin: DemoServer) -> None:
     with sidecar(runs, manifest=manifest) as serving:
         serving.until_at_rest(runs.volume / ONE.path, runs.volume / THREE.path)
         assert "is tried again in" in serving.said
+        assert serving.end()["exit_code"] == 0
+
+
+@pytest.mark.parametrize("left_open", ["sha256", "source"])
+def test_what_no_other_try_can_mend_waits_for_a_change(runs: Runs, origin: DemoServer, left_open: str) -> None:
+    entry = PICKLE.entry(source=origin.put_file(PICKLE.name, PICKLE.content))
+    loose = {key: value for key, value in entry.items() if key not in ("sha256", "size")}
+    manifest = runs.manifest([ONE.entry(), {**entry, left_open: None} if left_open == "source" else loose])
+    with sidecar(runs, manifest=manifest) as serving:
+        serving.until_said("is tried again as soon as the manifests or their locks change")
+        assert (runs.volume / ONE.path).exists()
+        assert serving.word == "failed"
+        serving.process.send_signal(signal.SIGHUP)
+        serving.until(lambda: serving.said.count("as soon as the manifests") == 2, "another try that was asked for")
+        runs.manifest([ONE.entry(), entry])
+        serving.until_at_rest(runs.volume / ONE.path, runs.volume / PICKLE.path)
+        assert "is tried again in" not in serving.said
         assert serving.end()["exit_code"] == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from prefetch.errors import PrefetchError, SourceError, UsageError
+from prefetch.errors import PrefetchError, UnsourcedError, UsageError
 from prefetch.inputs import Inputs
 from prefetch.manifest.model import Folder, Model, OpenEntry
 from prefetch.manifest.problems import Place, Problem, manifest_error, nearest, shown
@@ -44,9 +44,9 @@ class Unsourced:
     place: Place
 
     @property
-    def error(self) -> SourceError:
+    def error(self) -> UnsourcedError:
         """Why it cannot be had."""
-        return SourceError(
+        return UnsourcedError(
             f"{self.entry.path} has no source yet.", remedy=f"Write one below {self.place}, or take the entry out."
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from functools import partial
 from typing import Any, NoReturn
 
@@ -29,8 +29,10 @@ from prefetch.sidecar.readiness import Readiness
 from prefetch.sidecar.scrub import Read
 from prefetch.sidecar.target import Target
 from prefetch.signals import interrupted
+from prefetch.survey import State, survey
 from prefetch.unchanged import still_stands
 from prefetch.volume.applied import read_applied
+from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
 
 __all__ = ["Sidecar"]
@@ -201,15 +203,19 @@ class Sidecar:
 
     async def _rest(self, target: Target, result: RunResult) -> None:
         """Until there is a target again: a new one, or the same one because something is to be done."""
-        if result.exit_code != 0:
+        is_final = result.error is not None and result.error.is_final
+        if is_final:
+            self._listener(Notice("info", "What failed is tried again as soon as the manifests or their locks change."))
+        elif result.exit_code != 0:
             delay = self._backoff.next()
             self._listener(Notice("info", f"What failed is tried again in {duration(delay)}."))
             if not await self._is_posted(within=delay):
                 self._following.ask()
             return
         self._backoff.reset()
+        failed = frozenset(model.path for model in result.models if model.status == "failed")
         while not await self._is_posted(within=LOOKED_AFTER):
-            if not await in_daemon_thread(partial(self._stands, target), name="volume"):
+            if not await in_daemon_thread(partial(self._stands, target, failed), name="volume"):
                 self._listener(Notice("warning", "Something on the volume is not as it was left."))
                 self._following.ask()
                 return
@@ -223,13 +229,17 @@ class Sidecar:
             return False
         return True
 
-    def _stands(self, target: Target) -> bool:
-        """Whether every model looks as it did after the last run."""
+    def _stands(self, target: Target, failed: Collection[str]) -> bool:
+        """Whether every model but those that ``failed`` looks as it did after the last run."""
         inputs = target.wanted.inputs
         if inputs is None:
             return True
         try:
             volume = self._open()
+            if failed:
+                # What was applied is kept of complete runs only.
+                others = [entry for entry in target.wanted.entries if entry.model.path not in failed]
+                return all(each.state is State.PRESENT for each in survey(others, volume, Inventory(volume)))
             applied = read_applied(volume, inputs.key)
             return applied is not None and still_stands(volume, applied.models)
         except PrefetchError:
