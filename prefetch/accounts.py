@@ -178,5 +178,5 @@ def _one_an_origin(credentials: Sequence[Credential]) -> list[list[Credential]]:
 
 def _own(credentials: Sequence[Credential]) -> Account:
     headers = ", ".join(credential.header for credential in credentials)
-    found_in = "PREFETCH_TOKENS, PREFETCH_HEADERS"
+    found_in = ", ".join(dict.fromkeys(credential.found_in for credential in credentials))
     return Account(origin_text(credentials[0].origin), found_in, "not asked", f"{headers} is sent to it")

@@ -110,4 +110,17 @@ def test_own_headers_are_listed_and_plain_http_is_not_asked(commands: Commands, 
     done = check(commands, origin, **own, HF_TOKEN=TOKEN, HF_ENDPOINT="http://mirror.example")
     assert done.returncode == 0, done.stderr
     assert "http://mirror.example  HF_TOKEN not asked: no token is sent over plain http" in done.stdout
-    assert "https://models.example:8443  PREFETCH_TOKENS, PREFETCH_HEADERS not asked: Authorization" in done.stdout
+    assert "https://models.example:8443  PREFETCH_TOKENS not asked: Authorization" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["PREFETCH_HEADERS", "PREFETCH_HEADERS_FILE", "both"])
+def test_own_headers_are_told_with_the_variable_that_gave_them(
+    commands: Commands, origin: DemoServer, tmp_path: Path, form: str
+) -> None:
+    text = '{"https://models.example": {"X-Api-Key": "${CORP}"}}'
+    (tmp_path / "headers").write_text(text)
+    own = {"PREFETCH_HEADERS_FILE": str(tmp_path / "headers")} if form.endswith("FILE") else {"PREFETCH_HEADERS": text}
+    tokens = {"PREFETCH_TOKENS": "https://models.example=CORP"} if form == "both" else {}
+    done = check(commands, origin, "--json", CORP="planted0corp", **own, **tokens)
+    told = "PREFETCH_TOKENS, PREFETCH_HEADERS" if form == "both" else form
+    assert done.document["hosts"][-1]["found_in"] == told

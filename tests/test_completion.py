@@ -43,3 +43,13 @@ def test_anything_else_is_a_sentence(commands: Commands, words: list[str]) -> No
     done = commands.run("completion", *words)
     assert done.returncode == 2
     assert "prefetch: error:" in done.stderr and ("Write for example:" in done.stderr or "Did you mean" in done.stderr)
+
+
+@pytest.mark.parametrize("words", [("completion", "bash"), ("comfyui", "paths")])
+def test_what_prints_another_language_takes_no_json(commands: Commands, words: tuple[str, ...]) -> None:
+    refused = commands.run(*words, "--json")
+    assert refused.returncode == 2
+    assert "has no option --json" in refused.document["error"]["message"]
+    plain, asked = commands.run(*words), commands.run(*words, env={"PREFETCH_JSON": "1"})
+    assert plain.returncode == asked.returncode == 0
+    assert asked.stdout == plain.stdout, "a setting for all commands does not break a file for another program"

@@ -277,7 +277,7 @@ def test_a_pushgateway_that_wants_a_password(runs: Runs, tmp_path: Path, passwor
         groups = gateway.groups(Authorization=f"Basic {login}")
     assert outcome.returncode == 0
     assert bool(groups) == taken
-    assert ("did not take the metrics: HTTP Error 401" in outcome.stderr) == (not taken)
+    assert ("did not take the metrics: it answered 401" in outcome.stderr) == (not taken)
     assert "hidden" not in outcome.stderr + outcome.stdout
 
 

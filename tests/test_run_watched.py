@@ -255,7 +255,10 @@ def test_a_pushgateway_that_is_down_is_told_once_and_fails_nothing(runs: Runs) -
         port = taken.server_port
     outcome = runs.run(env={"PREFETCH_PUSHGATEWAY": f"http://ann:hidden@127.0.0.1:{port}"})
     assert outcome.returncode == 0
-    assert outcome.stderr.count(f"The Pushgateway http://127.0.0.1:{port} did not take the metrics") == 1
+    assert (
+        outcome.stderr.count(f"The Pushgateway http://127.0.0.1:{port} did not take the metrics: Connection refused.")
+        == 1
+    )
     assert "hidden" not in outcome.stderr + outcome.stdout
 
 

@@ -14,7 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 from secrets import token_hex
 from typing import Protocol
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
 
 from prometheus_client import generate_latest, push_to_gateway
@@ -144,11 +144,19 @@ class Pushgateway:
         try:
             push_to_gateway(self.url.reveal(), self.job, snapshot, dict(self.grouping), timeout=within, handler=send)
         except (OSError, HTTPException, ssl.SSLError) as error:
-            # What it says beside the number might repeat the login.
-            why = f"HTTP Error {error.code}" if isinstance(error, HTTPError) else redact(str(error))
-            raise PrefetchError(f"The Pushgateway {self.url} did not take the metrics: {why}.") from None
+            raise PrefetchError(f"The Pushgateway {self.url} did not take the metrics: {_why(error)}.") from None
         finally:
             self._one_at_a_time.release()
+
+
+def _why(error: Exception) -> str:
+    """Why the metrics were not taken, in words."""
+    if isinstance(error, HTTPError):
+        # What it says beside the number might repeat the login.
+        return f"it answered {error.code}"
+    reason = error.reason if isinstance(error, URLError) else error
+    words = reason.strerror if isinstance(reason, OSError) and not isinstance(reason, ssl.SSLError) else None
+    return redact(words or str(reason))
 
 
 def _grouping(text: str) -> tuple[str, dict[str, str]]:

@@ -37,16 +37,20 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A header with a secret in it, and the origin (scheme, host, port) it belongs to."""
+    """A header with a secret in it, and the origin (scheme, host, port) it belongs to.
+
+    ``found_in`` is the variable that gave it, for sentences; empty where that is told elsewhere.
+    """
 
     origin: OriginKey
     header: str
     value: Secret
+    found_in: str = ""
 
     @classmethod
-    def bearer(cls, origin: OriginKey, token: Secret) -> Credential:
+    def bearer(cls, origin: OriginKey, token: Secret, *, found_in: str = "") -> Credential:
         """The header that carries a token."""
-        return cls(origin, "Authorization", Secret(f"Bearer {token.reveal()}"))
+        return cls(origin, "Authorization", Secret(f"Bearer {token.reveal()}"), found_in)
 
 
 def may_carry_secrets(url: SecretURL) -> bool:

@@ -59,7 +59,10 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class TextResult:
-    """A text that is its own document, with ``--json`` or without: a schema, a version, a help page."""
+    """A text that is printed as it is: a schema, which is JSON, or what no command with ``--json`` prints.
+
+    ``PREFETCH_JSON`` changes nothing about it: a file for ComfyUI, a shell's script, a version, a help page.
+    """
 
     text: str
     exit_code: int = 0

@@ -57,7 +57,7 @@ def _tokens(environ: Mapping[str, str]) -> Iterator[Credential]:
             raise UsageError(
                 f"The variable that {_TOKENS} names for {origin_text(origin)} is not set.", remedy=_TOKENS_FORM
             )
-        yield Credential.bearer(origin, token.secret)
+        yield Credential.bearer(origin, token.secret, found_in=_TOKENS)
 
 
 def _headers(environ: Mapping[str, str]) -> Iterator[Credential]:
@@ -73,7 +73,8 @@ def _headers(environ: Mapping[str, str]) -> Iterator[Credential]:
     for address, headers in document.items():
         origin = _origin(address, found_in, _HEADERS_FORM)
         for name, value in headers.items():
-            yield Credential(origin, name, _value(environ, f"{found_in} for {origin_text(origin)}", name, value))
+            secret = _value(environ, f"{found_in} for {origin_text(origin)}", name, value)
+            yield Credential(origin, name, secret, found_in)
 
 
 def _value(environ: Mapping[str, str], where: str, name: str, value: Any) -> Secret:

@@ -14,7 +14,7 @@ COMFYUI: tuple[Command, ...] = (
         about="Prints extra_model_paths.yaml for ComfyUI: every kind of model that it and the nodes of the loader "
         "table know, in the folders of today and of former days, on each volume. Put it beside ComfyUI's main.py; "
         "ComfyUI reads it by itself. Folders of the volume in which ComfyUI does not look are told as warnings.",
-        options=("volumes", "kind", "loaders", *OUTPUT),
+        options=("volumes", "kind", "loaders", "log_format"),
         examples=(
             (
                 "prefetch comfyui paths > /comfyui/extra_model_paths.yaml",

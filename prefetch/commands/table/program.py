@@ -21,7 +21,7 @@ COMPLETION = Command(
     name="completion",
     help="print what makes a shell complete prefetch's commands and options",
     about="Prints a script for bash, zsh or fish. Load it in the shell's start-up file.",
-    options=("shell", *OUTPUT),
+    options=("shell", "log_format"),
     examples=(
         ("prefetch completion bash > prefetch.bash", "then, in ~/.bashrc: . prefetch.bash"),
         ("prefetch completion zsh > ~/.zfunc/_prefetch", "with ~/.zfunc in fpath"),
