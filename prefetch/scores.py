@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Literal
 
 from prefetch.errors import BusyError, Interrupted, ModelsFailed, PrefetchError
 from prefetch.report import humanize
@@ -49,9 +50,9 @@ class Scores:
     ) -> None:
         """A model is not there, and will not be in this run."""
         self._errors[path] = error
-        status = "waiting" if isinstance(error, BusyError) else "failed"
+        status: Literal["failed", "waiting"] = "waiting" if isinstance(error, BusyError) else "failed"
         self._results[path] = ModelResult(path, status, size, sha256, received, resumed, str(error))
-        self._listener(ModelFailed(path, error.code, str(error)))
+        self._listener(ModelFailed(path, error.code, str(error), status))
 
     def left(
         self,
@@ -103,6 +104,7 @@ class Scores:
             models=tuple(sorted(self._results.values(), key=lambda result: result.path)),
             error=error,
         )
+        waiting = sum(isinstance(error, BusyError) for error in self._errors.values())
         self._listener(
             RunFinished(
                 ok=code == 0,
@@ -110,7 +112,8 @@ class Scores:
                 seconds=result.seconds,
                 bytes_downloaded=result.bytes_downloaded,
                 bytes_resumed=sum(model.bytes_resumed for model in result.models),
-                failed=len(self._errors),
+                failed=len(self._errors) - waiting,
+                waiting=waiting,
             )
         )
         return result
@@ -120,6 +123,8 @@ def summary_of(errors: Sequence[PrefetchError], *, models: int, how: str = "fail
     """One error for all the models that failed, with the exit code they come to together; None for none."""
     if not errors:
         return None
+    if how == "failed" and all(isinstance(error, BusyError) for error in errors):
+        how = "waiting for another process"
     failed = f"{len(errors)} of {humanize.count(models, 'model')} {how}."
     is_final = all(error.is_final for error in errors)
     return ModelsFailed(failed, first=first_of(errors), exit_code=exit_code_of(errors), is_final=is_final)

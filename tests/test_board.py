@@ -69,7 +69,7 @@ def test_what_a_stopped_run_left_has_failed_as_in_its_result() -> None:
         RunStarted("/v", 5),
         ModelStarted("a", "hub", 100, 0),
         Waiting("b", None, None, None, 0, 0.0),
-        ModelFailed("c", "busy", "Another process has it."),
+        ModelFailed("c", "busy", "Another process has it.", "waiting"),
         done("d"),
         finished(130),
         expected=dict.fromkeys("abcde"),

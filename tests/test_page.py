@@ -172,7 +172,9 @@ def test_the_figures_of_a_run_that_ended() -> None:
 
 def test_a_failure_is_told_with_its_remedy_until_it_is_mended() -> None:
     lost = ModelFailed("a", "source", "It is gone. Look at <b>its</b> page.")
-    board = board_of(RunStarted("/v", 2), lost, lost, ModelFailed("b", "busy", "Another has it."), finished(1))
+    board = board_of(
+        RunStarted("/v", 2), lost, lost, ModelFailed("b", "busy", "Another has it.", "waiting"), finished(1)
+    )
     said = text(parts_of(view_of(board))["failures"])
     assert said.count("It is gone. Look at <b>its</b> page.") == 1 and "00:16:40 UTC" in said
     assert said.index("Another has it.") < said.index("It is gone.")

@@ -145,7 +145,7 @@ def test_the_end_lists_failures_last_but_not_a_thousand() -> None:
     last = lines_of([*failures, Notice("info", "Later."), RunFinished(False, 1, 1.0, 0, 0, 1000)])[1001:]
     assert last[0] == "NOT DONE: 1,000 failed; 0 B downloaded in 1.0s"
     assert last[1:3] == ["FAILED models/0: Gone.", "FAILED models/1: Gone."]
-    assert last[-1] == "and 980 models more failed, each named above"
+    assert last[-1] == "and 980 models more not there, each named above"
     assert len(last) == 22
 
 

@@ -62,6 +62,8 @@ def test_who_may_not_wait_ends_with_5(runs: Runs, options: tuple[str, ...]) -> N
         assert outcome.document["error"]["code"] == "busy"
         assert [model["status"] for model in outcome.document["models"]] == ["waiting"]
         assert f"process {owner.pid} on " in outcome.stderr
+        assert f"WAITING {MODELS[0].path}" in outcome.stderr and ": 1 waiting; " in outcome.stderr
+        assert "failed" not in outcome.stderr.lower()
         assert ended(owner)[0] == 0
     assert_whole(runs.volume, runs.models)
 

@@ -208,7 +208,7 @@ class Board:
     @_take.register
     def _(self, event: ModelFailed) -> None:
         # One that another process has still is what it was in the result: waited for.
-        self.models.move(event.path, "waiting" if event.code == "busy" else "failed")
+        self.models.move(event.path, event.status)
         self.models.give_up(event.path)
         self.failures[event.code] += 1
         self.last_failures.append((self._clock(), event))

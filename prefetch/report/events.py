@@ -221,11 +221,15 @@ class ModelDone:
 
 @dataclass(frozen=True, slots=True)
 class ModelFailed:
-    """A model is not there; ``message`` is one sentence with its remedy."""
+    """A model is not there; ``message`` is one sentence with its remedy.
+
+    It is ``waiting`` where another process has it still and was waited for long enough.
+    """
 
     path: str
     code: str
     message: str
+    status: Literal["failed", "waiting"] = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +277,7 @@ class RunFinished:
     bytes_downloaded: int
     bytes_resumed: int
     failed: int
+    waiting: int = 0
 
 
 Event = (

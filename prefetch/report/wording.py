@@ -179,7 +179,7 @@ def _verified(event: VerifyFinished) -> str:
 
 
 def _moved(event: RunFinished, tally: Tally) -> str:
-    counts = [*sorted(tally.done.items()), ("failed", event.failed)]
+    counts = [*sorted(tally.done.items()), ("failed", event.failed), ("waiting", event.waiting)]
     none = "nothing to do" if event.ok else "no model finished"
     models = ", ".join(f"{number:,} {status}" for status, number in counts if number) or none
     speed = event.bytes_downloaded / event.seconds if event.seconds > 0 else 0.0
@@ -198,9 +198,9 @@ def _verdict(event: RunFinished) -> str:
 def _failures(failures: list[ModelFailed]) -> list[str]:
     lines = [_failure(failure) for failure in failures[:_LISTED]]
     if len(failures) > _LISTED:
-        lines.append(f"and {humanize.count(len(failures) - _LISTED, 'model')} more failed, each named above")
+        lines.append(f"and {humanize.count(len(failures) - _LISTED, 'model')} more not there, each named above")
     return lines
 
 
 def _failure(event: ModelFailed) -> str:
-    return humanize.verdict("FAILED", event.path, event.message)
+    return humanize.verdict(event.status.upper(), event.path, event.message)
