@@ -47,7 +47,7 @@ docs: $(VENV)/.dev
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet -b html -c docs . build/docs
 
 reference: $(VENV)/.dev
-	set -e; for name in settings commands manifest metrics scaling; do $(BIN)/python docs/make_$$name.py; done
+	set -e; for name in settings commands manifest metrics scaling access; do $(BIN)/python docs/make_$$name.py; done
 	$(BIN)/prefetch schema > manifests/manifest.schema.json
 
 bench: $(VENV)/.dev
