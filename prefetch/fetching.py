@@ -13,7 +13,7 @@ from functools import partial
 from prefetch.adoption import Adoption
 from prefetch.blockfile import Digests
 from prefetch.candidates import Candidate, find, identity_of
-from prefetch.errors import BusyError, FormatMismatch, HashMismatch, Interrupted, PrefetchError
+from prefetch.errors import BusyError, FormatMismatch, HashMismatch, Interrupted, PrefetchError, SpaceError
 from prefetch.leases import Taken
 from prefetch.limits import Limits
 from prefetch.nearby import Nearby, cache_places
@@ -128,10 +128,23 @@ class Fetching:
         # With a quota, every file is looked at: seconds on a full network volume.
         room = await asyncio.to_thread(measure, self._volume, quota=self._limits.quota)
         self._listener(Space(room.capacity, room.quota, room.used))
-        check_space(plan.bytes_to_fetch, room.free)
+        try:
+            check_space(plan.bytes_to_fetch, room.free)
+        except SpaceError as error:
+            self._do_without_room(plan, error)
+            raise
         freed = freed_bytes((candidate.identity for candidate in plan.fetch), unfinished)
         self._spare = SpareRoom(None if room.free is None else room.free - plan.bytes_to_fetch + freed)
         return plan
+
+    def _do_without_room(self, plan: Plan[Candidate], error: SpaceError) -> None:
+        """Link what stands here already, which takes no room; leave the rest, with what is known of it."""
+        absent = {candidate.path for candidate in plan.fetch}
+        for link in plan.link:
+            if link.same_as not in absent:
+                self._link(link)
+        for candidate in (*plan.fetch, *(link.model for link in plan.link)):
+            self._scores.left(candidate.path, error, size=candidate.size, sha256=candidate.sha256)
 
     def _tell_whole(self, candidate: Candidate) -> None:
         """Say beforehand what a damaged model costs of which no block can be kept."""

@@ -112,3 +112,14 @@ def _as_before(document: Any, linked: set[str]) -> None:
 def _applied(volume: Path) -> list[dict[str, Any]]:
     [file] = (volume / ".prefetch/applied").iterdir()
     return list(json.loads(file.read_text())["models"])
+
+
+def test_what_does_not_fit_is_told_with_what_is_known_of_it_and_what_takes_no_room_is_linked(runs: Runs) -> None:
+    assert runs.run(entries=TWICE[2:3]).returncode == 0
+    outcome = runs.run("--quota", "1M", entries=TWICE)
+    assert outcome.returncode == 4
+    large = MODELS[0]
+    assert outcome.models[TWICE[3]["path"]]["status"] == "linked"
+    for entry in TWICE[:2]:
+        told = outcome.models[entry["path"]]
+        assert (told["status"], told["size"], told["sha256"]) == ("failed", large.content.size, large.content.sha256)
