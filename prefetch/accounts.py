@@ -16,7 +16,8 @@ from prefetch.net.daemon import in_daemon_thread
 from prefetch.net.quoting import hide
 from prefetch.net.retry import FullJitter, metadata_retrying
 from prefetch.net.urls import SecretURL, origin_text
-from prefetch.report.events import Listener, Notice
+from prefetch.report.events import Listener
+from prefetch.report.notice import asked_again
 from prefetch.runpod.client import runpod_endpoint
 from prefetch.sources.access import Access
 from prefetch.sources.document import fetch_document
@@ -125,7 +126,7 @@ async def _ask(session: Session, question: _Question, listener: Listener) -> Acc
         return Account(question.host, token.found_in, "not asked", "no token is sent over plain http: use https")
 
     def retried(error: TransientError, attempt: int, delay: float) -> None:
-        listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
+        listener(asked_again(error, delay))
 
     retrying = metadata_retrying(on_retry=retried, wait=FullJitter())
     try:

@@ -13,6 +13,7 @@ from prefetch.nearby import Copy, Nearby
 from prefetch.net.origin import Origin
 from prefetch.net.retry import FullJitter
 from prefetch.report.events import Listener, Notice, Resolving, Retried
+from prefetch.report.notice import asked_again
 from prefetch.sources.file import FileOrigin
 from prefetch.sources.lazy import LazyOrigin
 from prefetch.sources.refs.file import FileRef
@@ -171,7 +172,7 @@ class _Finder:
         """Have the resolver know, from a few questions, what it will be asked for one by one."""
 
         def retried(error: TransientError, attempt: int, delay: float) -> None:
-            self.listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
+            self.listener(asked_again(error, delay))
 
         entries = [standing.entry for standing in standings]
         refs = [pinned_to(parse_source(entry.model.source), entry.commit) for entry in entries]

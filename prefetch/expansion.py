@@ -22,8 +22,9 @@ from prefetch.errors import ContentError, PrefetchError, TransientError, UsageEr
 from prefetch.lockfile import Lock
 from prefetch.manifest import Entry, Folder, FolderEntry, Model, Wanted, merge
 from prefetch.net.bounds import HostBounds
-from prefetch.report.events import Listener, Notice
+from prefetch.report.events import Listener
 from prefetch.report.humanize import enumerated
+from prefetch.report.notice import asked_again
 from prefetch.settings import Settings
 from prefetch.signals import run_until_signal
 from prefetch.sources.listing import Listed, Listing
@@ -198,7 +199,7 @@ async def _ask(resolver: Resolver, folder: Folder, listener: Listener) -> Listin
 
 
 def _retried(listener: Listener, error: TransientError, attempt: int, delay: float) -> None:
-    listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
+    listener(asked_again(error, delay))
 
 
 def _key(folder: Folder) -> str:

@@ -44,9 +44,7 @@ class Handover:
                 "No command was given to start.", remedy="Write it behind two dashes: prefetch hook -- /start.sh"
             )
         if not _is_there(words[0], environment):
-            raise UsageError(
-                f"There is no command {shown(words[0])} to start.", remedy="Check its path, and that it is executable."
-            )
+            raise UsageError(f"There is no command {shown(words[0])} to start.", remedy=_remedy(words[0], environment))
         return cls(words, environment)
 
     def start(self) -> NoReturn:
@@ -71,6 +69,13 @@ class Handover:
     def to_json(self) -> str:
         """Nothing: standard output is the command's."""
         return ""
+
+
+def _remedy(command: str, environment: Mapping[str, str]) -> str:
+    words = command.split()
+    if len(words) > 1 and _is_there(words[0], environment):
+        return f"Separate its words: {shown(','.join(words))} in PREFETCH_COMMAND, by blanks behind two dashes."
+    return "Check its path, and that it is executable."
 
 
 def _is_there(command: str, environment: Mapping[str, str]) -> bool:

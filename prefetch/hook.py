@@ -24,9 +24,10 @@ from prefetch.volume.layout import Volume
 from prefetch.volume.looking import Looking
 
 if TYPE_CHECKING:
+    from prefetch.commands.workflow_check import Workflows
     from prefetch.report.result import ModelResult, RunResult
 
-__all__ = ["Mode", "check_serving", "check_workflows", "ensure", "leave_sidecar", "mode_of", "verify"]
+__all__ = ["Mode", "check_serving", "check_workflows", "ensure", "leave_sidecar", "mode_of", "read_workflows", "verify"]
 
 Mode = Literal["ensure", "verify", "off"]
 
@@ -106,14 +107,29 @@ def leave_sidecar(settings: Settings, environ: Mapping[str, str], listener: List
         listener(Notice("info", f"process {process} is the sidecar: it follows the manifests beside the command"))
 
 
-def check_workflows(settings: Settings, listener: Listener) -> RunResult | None:
-    """Compare the workflows, where any are named, with the manifests and the volume; None if nothing is missing."""
+def read_workflows(settings: Settings, mode: Mode, listener: Listener) -> Workflows | None:
+    """What the workflows load that must run, where any are named and the mode has them looked at.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
     if not settings.workflow:
+        return None
+    if mode == "off":
+        listener(Notice("warning", "With --mode off no --workflow is compared with what is there."))
         return None
     from prefetch.commands import workflow_check
 
-    asked = replace(settings, workflow_files=settings.workflow, volume=open_volume(settings).root)
-    result = workflow_check.main(asked, listener)
+    return workflow_check.read(settings.workflow, settings, listener)
+
+
+def check_workflows(workflows: Workflows | None, settings: Settings, listener: Listener) -> RunResult | None:
+    """Compare the workflows, where there are any, with the manifests and the volume; None if nothing is missing."""
+    if workflows is None:
+        return None
+    from prefetch.commands import workflow_check
+
+    result = workflow_check.compare(workflows, replace(settings, volume=open_volume(settings).root), listener)
     return None if result.exit_code == 0 else result
 
 

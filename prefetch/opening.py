@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prefetch.sources.listing import Listing
 
 __all__ = [
+    "at_hand",
     "find_manifests",
     "limits_of",
     "none_given",
@@ -86,7 +87,10 @@ def wanted_on(
         ManifestError: a manifest or a lock cannot be used.
         AccessError, SourceError, TransientError: a manifest cannot be fetched.
     """
-    manifests = _at_hand(find_manifests(settings, volume), volume, settings, listener)
+    given = find_manifests(settings, volume)
+    if not given:
+        raise none_given(volume)
+    manifests = at_hand(given, settings, listener)
     return wanted_of(manifests, volume, settings, listener, learned=learned)
 
 
@@ -129,10 +133,8 @@ def warn_left_open(wanted: Wanted, manifests: Sequence[Path | Written], listener
         listener(Notice("warning", f"{names}: {comments}, for want of a source: a run leaves them out"))
 
 
-def _at_hand(given: Sequence[Given], volume: Volume, settings: Settings, listener: Listener) -> list[Path | Written]:
-    """The manifests, those at addresses fetched."""
-    if not given:
-        raise none_given(volume)
+def at_hand(given: Sequence[Given], settings: Settings, listener: Listener) -> list[Path | Written]:
+    """The manifests, those at addresses fetched; raises what `wanted_on` does for those."""
     return [_retrieved(each, settings, listener) if isinstance(each, Remote) else each for each in given]
 
 
@@ -141,7 +143,7 @@ def none_given(volume: Volume) -> UsageError:
     neither = "no" if isinstance(volume, NoVolume) else f"neither {volume.root / 'prefetch.yaml'} nor"
     return UsageError(
         f"No manifest was given, and there is {neither} {SYSTEM_MANIFEST}.",
-        remedy="Name one, as in: prefetch run models.yaml --volume /workspace",
+        remedy="Name one, as in: prefetch run models.yaml --volume /workspace, or in PREFETCH_MANIFEST.",
     )
 
 

@@ -12,7 +12,8 @@ from typing import Protocol
 from prefetch.errors import AccessError, ManifestError, SourceError, TransientError, UsageError
 from prefetch.given import URL, Remote, Written
 from prefetch.net.client import open_session
-from prefetch.report.events import Listener, Notice
+from prefetch.report.events import Listener
+from prefetch.report.notice import asked_again
 from prefetch.sources.access import Access
 from prefetch.sources.document import Document
 from prefetch.sources.refs.http import HttpRef
@@ -54,7 +55,7 @@ async def retrieve(remote: Remote, *, allow_private: bool, listener: Listener) -
     """
 
     def retried(error: TransientError, attempt: int, delay: float) -> None:
-        listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
+        listener(asked_again(error, delay))
 
     async with open_session(connections=4, allow_private=allow_private) as session:
         resolver = Resolver(session, Access.from_environment(os.environ))

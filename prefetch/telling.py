@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefetch.comfyui.misplaced import warn_misplaced
 from prefetch.report.humanize import count, enumerated, shorten
-from prefetch.report.notice import Listener, Notice
+from prefetch.report.notice import Listener, Notice, asked_again
 
 if TYPE_CHECKING:
     from prefetch.errors import TransientError
@@ -55,6 +55,6 @@ def tell_retries(listener: Listener) -> Callable[[TransientError, int, float], N
     """What says, of each question that failed and is asked again, why and when."""
 
     def tell(error: TransientError, attempt: int, delay: float) -> None:
-        listener(Notice("warning", f"{error.message.rstrip('.')}; asked again in {delay:.0f} s."))
+        listener(asked_again(error, delay))
 
     return tell

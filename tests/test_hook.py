@@ -142,6 +142,7 @@ def test_secrets_are_not_the_command_s(full: Hooks, options: tuple[str, ...], ke
         ((), "No command was given to start. Write it behind two dashes: prefetch hook -- /start.sh"),
         (("/no/such",), "There is no command /no/such to start."),
         (("no-such",), "There is no command no-such to start."),
+        (("echo x",), "Separate its words: echo,x in PREFETCH_COMMAND"),
     ],
 )
 def test_a_command_that_cannot_be_started_is_said_before_anything_is_fetched(
@@ -601,6 +602,24 @@ def test_a_manifest_of_which_no_run_was_complete_is_compared_with_the_records(fu
     outcome = full.run("--mode", "verify")
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert LARGE.path in outcome.stderr
+
+
+def test_a_workflow_that_cannot_be_read_is_said_before_anything_is_fetched(empty: Hooks) -> None:
+    outcome = empty.run("--workflow", "tpyo.json", "--on-failure", "continue")
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert "tpyo.json" in outcome.stderr
+    assert not empty.volume.exists()
+    off = empty.run("--workflow", "tpyo.json", "--mode", "off")
+    assert off.stdout == "started\n"
+    assert "With --mode off no --workflow is compared" in off.stderr
+
+
+def test_a_broken_manifest_is_shown_in_lines_before_the_command_starts(empty: Hooks) -> None:
+    (empty.commands.home / "m.yaml").write_text("version: 1\nmodels: [{path: x")
+    outcome = empty.run("--on-failure", "continue")
+    assert outcome.stdout == "started\n"
+    assert "\\n" not in outcome.stderr
+    assert outcome.stderr.splitlines()[-1] == "warning: The command is started all the same."
 
 
 def test_a_workflow_that_lacks_a_model_stops_the_start(full: Hooks) -> None:

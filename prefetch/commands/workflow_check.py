@@ -4,42 +4,67 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefetch.comfyui.coverage import Coverage, Missing, cover
-from prefetch.comfyui.workflow import load_table
+from prefetch.comfyui.workflow import WorkflowModels, load_table
+from prefetch.comfyui.workflow.loaders import LoaderTable
 from prefetch.commands.workflow_models import read_workflows
 from prefetch.errors import PrefetchError, UsageError
-from prefetch.given import Remote, find_given
+from prefetch.given import find_given
 from prefetch.manifest import Model, Wanted, load_manifests
-from prefetch.opening import open_volume
+from prefetch.opening import at_hand, open_volume
 from prefetch.pinning import pin, read_lock
 from prefetch.report import humanize
 from prefetch.report.events import Listener, Notice
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.settings import Settings
+from prefetch.survey import satisfies
 from prefetch.verification import Subject, Verdict, inspect
 from prefetch.volume.inventory import Inventory
 from prefetch.volume.layout import Volume
 
-__all__ = ["main"]
+__all__ = ["Workflows", "compare", "main", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workflows:
+    """What workflows load, by the names that they were given, and the table of loaders that says so."""
+
+    found: Mapping[str, WorkflowModels]
+    table: LoaderTable
 
 
 def main(settings: Settings, listener: Listener) -> RunResult:
     """Compare them, read no model."""
-    began = time.monotonic()
+    return compare(read(settings.workflow_files, settings, listener), settings, listener)
+
+
+def read(files: Sequence[Path], settings: Settings, listener: Listener) -> Workflows:
+    """What these workflows load.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
     table = load_table(settings.loaders)
-    found = read_workflows(settings.workflow_files, table, listener, command="check")
+    found = read_workflows(files, table, listener, command="check")
     if found.error is not None:
         raise found.error
+    return Workflows(found.workflows, table)
+
+
+def compare(workflows: Workflows, settings: Settings, listener: Listener) -> RunResult:
+    """Compare them with the manifests, and where a volume is named with that."""
+    began = time.monotonic()
     volume = None if settings.volume is None else open_volume(settings)
-    wanted = _wanted(settings, volume)
+    inventory = None if volume is None else Inventory(volume)
+    wanted = _wanted(settings, volume, listener)
     coverage = cover(
-        found.workflows,
-        [entry.model for entry in wanted.entries],
-        table,
+        workflows.found,
+        [_with_size(entry.model, inventory) for entry in wanted.entries],
+        workflows.table,
         directories=[entry.folder for entry in wanted.folders],
     )
     coverage = _without_directories(coverage, wanted, listener)
@@ -49,7 +74,7 @@ def main(settings: Settings, listener: Listener) -> RunResult:
         listener(Notice("warning", humanize.printable(sentence)))
     for sentence in coverage.fetched:
         listener(Notice("info", humanize.printable(sentence)))
-    verdicts = [] if volume is None else _verdicts(coverage.used, volume)
+    verdicts = [] if volume is None or inventory is None else _verdicts(coverage.used, volume, inventory)
     bad = len(coverage.missing) + sum(verdict.status != "ok" for verdict in verdicts)
     error = _error(coverage, verdicts) if bad else None
     return RunResult(
@@ -63,14 +88,14 @@ def main(settings: Settings, listener: Listener) -> RunResult:
     )
 
 
-def _wanted(settings: Settings, volume: Volume | None) -> Wanted:
+def _wanted(settings: Settings, volume: Volume | None, listener: Listener) -> Wanted:
     given = settings.manifests or find_given(settings.manifest, os.environ, None if volume is None else volume.root)
-    manifests = [each for each in given if not isinstance(each, Remote)]
-    if not manifests:
+    if not given:
         raise UsageError(
             "No manifest was given to compare with.",
             remedy="Write for example: prefetch workflow check w.json --manifest models.yaml",
         )
+    manifests = at_hand(given, settings, listener)
     wanted = load_manifests(manifests, allow_private=settings.allow_private)
     return pin(wanted, list(map(read_lock, manifests)))
 
@@ -101,8 +126,15 @@ def _with_files(missing: Missing, volume: Volume) -> Missing:
     return replace(missing, reason=f"{missing.reason}, though the volume has {there}") if there else missing
 
 
-def _verdicts(models: Iterable[Model], volume: Volume) -> list[Verdict]:
-    inventory = Inventory(volume)
+def _with_size(model: Model, inventory: Inventory | None) -> Model:
+    """The same with the size that the volume has recorded, where the manifest names none."""
+    if model.size is not None or inventory is None:
+        return model
+    record = inventory.get(model.path)
+    return model if record is None or not satisfies(record, model) else model.model_copy(update={"size": record.size})
+
+
+def _verdicts(models: Iterable[Model], volume: Volume, inventory: Inventory) -> list[Verdict]:
     return [inspect(Subject(model.path, model, inventory.get(model.path)), volume) for model in models]
 
 

@@ -171,5 +171,5 @@ def _parsed(data: bytes, file: str) -> object:
     try:
         return parse_yaml(data)
     except YamlError as error:
-        remedy = f"Correct the file, then run the command again.{error.excerpt and chr(10)}{error.excerpt}"
+        remedy = f"Correct the file.{error.excerpt and chr(10)}{error.excerpt}"
         raise manifest_error([Problem(Place(file, error.line), error.message, remedy)]) from None

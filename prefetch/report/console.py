@@ -20,6 +20,7 @@ from prefetch.report.events import (
     VerifyStarted,
     Waiting,
 )
+from prefetch.report.notice import Notice
 from prefetch.report.picture import Picture
 from prefetch.report.wording import Tally, sentence, summary
 from prefetch.report.writer import LineWriter
@@ -79,6 +80,8 @@ class Console:
             self._print(summary(event, self._tally))
         elif isinstance(event, Progress | Filling | ModelStarted | Verifying | Retried | Waiting):
             self._redraw()
+        elif isinstance(event, Notice):
+            self._print(event.lines)
         elif line := sentence(event):
             self._print([line])
 

@@ -17,6 +17,7 @@ from prefetch.report.events import (
     VerifyStarted,
     Waiting,
 )
+from prefetch.report.notice import Notice
 from prefetch.report.wording import Tally, progress_line, sentence, summary
 from prefetch.report.writer import LineWriter, Throttle
 
@@ -48,5 +49,7 @@ class Lines:
             return []
         if isinstance(event, Retried | Waiting) and not self._throttle.allows(event.path):
             return []
+        if isinstance(event, Notice):
+            return event.lines
         line = sentence(event)
         return [line] if line else []

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from prefetch.report.humanize import duration
+
 if TYPE_CHECKING:
+    from prefetch.errors import PrefetchError
     from prefetch.report.events import Event
 
-__all__ = ["Listener", "Notice"]
+__all__ = ["Listener", "Notice", "asked_again"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +23,15 @@ class Notice:
     message: str
 
     @property
-    def line(self) -> str:
-        """The notice as it is written for a person."""
-        return f"{'warning' if self.level == 'warning' else 'note'}: {self.message}"
+    def lines(self) -> list[str]:
+        """The notice as it is written for a person; all but the first line are indented, and so pass for no other."""
+        first, *others = self.message.split("\n")
+        return [f"{'warning' if self.level == 'warning' else 'note'}: {first}", *(f"  {line}" for line in others)]
+
+
+def asked_again(error: PrefetchError, delay: float) -> Notice:
+    """That a host did not answer as it should, and is asked again in ``delay`` seconds."""
+    return Notice("warning", f"{error.message.rstrip('.')}; asked again in {duration(delay)}.")
 
 
 Listener = Callable[["Event"], None]

@@ -29,7 +29,8 @@ class Plain:
         if self._lines is not None:
             self._lines(event)
         elif isinstance(event, Notice):
-            self._notices.write(event.line)
+            for line in event.lines:
+                self._notices.write(line)
         else:
             self._begin()(event)
 

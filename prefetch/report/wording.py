@@ -146,7 +146,7 @@ def _(event: Filling) -> str:
 
 @sentence.register
 def _(event: Notice) -> str:
-    return event.line
+    return "\n".join(event.lines)
 
 
 def progress_line(event: Progress) -> str:

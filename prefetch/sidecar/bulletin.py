@@ -41,7 +41,8 @@ class Bulletin:
         if self._wrong.get(about) == str(error):
             return
         self._wrong[about] = str(error)
-        sentence = f"{error} {instead}"
+        # Below an excerpt of the manifest, not behind it.
+        sentence = f"{error}{chr(10) if chr(10) in str(error) else chr(32)}{instead}"
         self._board.manifest_usable = False
         self._board.warn(about, sentence)
         self._listener(Notice("warning", sentence))

@@ -76,7 +76,7 @@ class Sidecar:
         self._listener = listener
         self._targets: Latest[Target] = Latest()
         self._backoff = Backoff(min(settings.poll, FIRST_RETRY))
-        self._result = self._ended_by(interrupted(), seconds=0.0)
+        self._result = RunResult(0, None if settings.volume is None else str(settings.volume.absolute()), 0.0)
 
     async def run(self, *others: Coroutine[Any, Any, None]) -> RunResult:
         """Work until a cancellation; what the last run came to, or that one was stopped in its middle.
