@@ -298,6 +298,15 @@ def test_a_first_start_says_that_it_waits_for_an_answer_and_takes_it(runs: Runs,
         serving.until_at_rest(runs.volume / ONE.path)
 
 
+def test_a_stop_before_any_run_is_no_interruption(runs: Runs, origin: DemoServer) -> None:
+    env = {"PREFETCH_MANIFEST_URL": put(origin, ONE)}
+    origin.add_faults(Fault(do=Stall(), path="*followed*", method="*", times=None))
+    with sidecar(runs, env=env) as serving:
+        serving.until_said("It is asked again until it answers.")
+        document = serving.end()
+    assert (document["exit_code"], document["error"]) == (0, None)
+
+
 # What is removed -------------------------------------------------------------------------------------------------
 
 
