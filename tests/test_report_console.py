@@ -13,6 +13,8 @@ import termios
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prefetch.report.events import (
     Event,
@@ -25,6 +27,7 @@ from prefetch.report.events import (
     Transfer,
     Verifying,
 )
+from prefetch.report.labels import labels_of
 from prefetch.report.picture import Picture
 from prefetch.report.rows import Row, model_row
 
@@ -70,12 +73,12 @@ def moving(done: int, size: int | None = 15_406_608_896, speed: float = 120e6) -
 def test_a_row_a_model_and_a_total() -> None:
     events: list[Event] = [ModelStarted("models/vae/v.safetensors", "huggingface.co", 9_000, 0), moving(5_000_000_000)]
     assert draw(events) == [
-        "Wan2.2-I2V-A14…Noise-Q8_0.gguf   32.5%       5.0 GB/15.4 GB  120.0 MB/s   1m27s",
+        "Wan2.2-I2V-A14…Noise-Q8_0.gguf  32.5%     5.0 GB/15.4 GB  120.0 MB/s   1m27s",
         "v.safetensors                   asking huggingface.co, 9.0 kB",
-        "1/7 models, 16 connections       13.5%       5.0 GB/37.0 GB  120.0 MB/s   4m27s",
+        "1/7 models, 16 connections      13.5%     5.0 GB/37.0 GB  120.0 MB/s   4m27s",
     ]
     assert draw(events, width=100)[0] == (
-        "Wan2.2-I2V-A14B-HighNoise-Q8_0.gguf   ━━━─────────   32.5%       5.0 GB/15.4 GB  120.0 MB/s   1m27s"
+        "Wan2.2-I2V-A14B-HighNoise-Q8_0.gguf   ━━━─────────  32.5%     5.0 GB/15.4 GB  120.0 MB/s   1m27s"
     )
 
 
@@ -111,8 +114,32 @@ def test_what_has_ended_is_gone_at_once() -> None:
 @pytest.mark.parametrize("width", [20, 40, 49, 50, 64, 80, 119, 120, 140, 300])
 def test_rows_fit_any_terminal(width: int) -> None:
     rows = draw([moving(10**10), ModelStarted("models/" + "x" * 200, "h" * 200, None, 0)], width=width)
-    assert max(map(len, rows)) <= max(width, 24)
+    assert max(map(len, rows)) <= max(width - 4, 24)
     assert rows[0].startswith("Wan2") and "64.9%" in rows[0] and "120.0 MB/s" in rows[0]
+
+
+ALIKE = [
+    ["Wan2.2-I2V-A14B-HighNoise-Q8_0.gguf", "Wan2.2-I2V-A14B-LowNoise-Q8_0.gguf"],
+    ["wan2.2_i2v_high_noise_14B_fp16.safetensors", "wan2.2_i2v_low_noise_14B_fp16.safetensors"],
+    ["a/model-00001-of-00002.safetensors", "b/model-00001-of-00002.safetensors"],
+    [f"a-model-of-a-long-name-{n:05}-of-00003-with-a-long-end.safetensors" for n in range(3)],
+    ["x" * 60 + "a" + "y" * 60, "x" * 60 + "b" + "y" * 60, "x" * 60 + "b" + "y" * 30 + "z" + "y" * 29],
+]
+
+
+@pytest.mark.parametrize("paths", ALIKE, ids=[paths[0][:20] for paths in ALIKE])
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_names_that_differ_look_different(paths: list[str], width: int) -> None:
+    rows = draw([Verifying(f"models/{path}", 5_000_000) for path in paths], width=width)
+    names = [row.partition("  ")[0] for row in rows]
+    assert len(set(names)) == len(paths), names
+
+
+@given(st.lists(st.text("ab-", min_size=1, max_size=40), unique=True, max_size=6), st.integers(8, 50))
+def test_names_keep_to_their_width(names: list[str], width: int) -> None:
+    shown = labels_of([f"models/{name}" for name in names], width)
+    assert len(shown) == len(names)
+    assert all(len(label) <= width for label in shown.values())
 
 
 @pytest.mark.parametrize("height", [1, 5, 24])
@@ -138,7 +165,7 @@ def test_each_data_center_has_a_row() -> None:
 
 
 def test_a_name_cannot_move_the_cursor() -> None:
-    row = text_of(model_row(Transfer("models/\x1b[2J\rx", 5, 1, 0, 1, 1.0), width=100))
+    row = text_of(model_row("\x1b[2J\rx", Transfer("models/x", 5, 1, 0, 1, 1.0), width=100))
     assert row.isprintable() and "\\x1b[2J\\rx" in row
 
 

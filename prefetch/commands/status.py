@@ -109,7 +109,7 @@ def _sums(models: Mapping[str, ModelResult], replaced: Sequence[Replaced]) -> It
     yield f"{humanize.count(len(models), 'model')}, {humanize.size(total)}" if models else _NONE
     if replaced:
         kept = f"{humanize.count(len(replaced), 'file')}, {humanize.size(sum(file.size for file in replaced))}"
-        yield f"kept of what models replaced: {kept}; prefetch prune MANIFEST --replaced removes them"
+        yield f"kept of what models replaced: {kept}; prefetch prune MANIFEST --replaced --yes removes them"
 
 
 def _row(status: str, size: str, text: str) -> str:

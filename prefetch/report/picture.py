@@ -18,7 +18,8 @@ from prefetch.report.events import (
     Verifying,
     Waiting,
 )
-from prefetch.report.rows import Row, area, model_row, state_row, total_row, waiting_row
+from prefetch.report.labels import labels_of
+from prefetch.report.rows import Row, area, model_row, name_width, state_row, total_row, waiting_row
 
 __all__ = ["Picture"]
 
@@ -72,16 +73,17 @@ class Picture:
     def _model_rows(self, width: int) -> Iterator[Row]:
         yield from (_filling_row(filling, width) for filling in self._fillings.values())
         active = [model for model in self._progress.active if model.path not in self._ended] if self._progress else []
-        for model in active:
-            yield model_row(model, width=width, trouble=self._troubles.get(model.path))
         moving = {model.path for model in active}
-        for path, (size, state) in self._waiting.items():
-            if path not in moving:
-                yield waiting_row(path, size, state, width=width)
+        waiting = {path: about for path, about in self._waiting.items() if path not in moving}
+        names = labels_of([*moving, *waiting], name_width(width))
+        for model in active:
+            yield model_row(names[model.path], model, width=width, trouble=self._troubles.get(model.path))
+        for path, (size, state) in waiting.items():
+            yield waiting_row(names[path], size, state, width=width)
 
 
 def _filling_row(filling: Filling, width: int) -> Row:
     if filling.total is None:
         return state_row(filling.data_center, filling.state, width=width)
     whole = Transfer(filling.data_center, filling.total, filling.done, 0, 0, filling.speed)
-    return model_row(whole, width=width)
+    return model_row(filling.data_center, whole, width=width)

@@ -9,16 +9,18 @@ from typing import TypeAlias
 from prefetch.report import humanize
 from prefetch.report.events import Progress, Transfer
 
-__all__ = ["Row", "area", "model_row", "state_row", "total_row", "waiting_row"]
+__all__ = ["Row", "area", "model_row", "name_width", "state_row", "total_row", "waiting_row"]
 
 Row: TypeAlias = Sequence[tuple[str, str]]
 """Pieces of one line, each with the name of its style."""
 
 _GAP = "  "
-_SHARE = 6
+_SHARE = 5
 _SPEED = 10
-_AMOUNT = 19
+_AMOUNT = 17
 _LONGEST_NAME = 76
+_MARGIN = 4
+"""Characters at the end of a line that are left free: the ``^C`` that a terminal echoes there would break the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +38,31 @@ def _columns(width: int) -> _Columns:
     bar = 24 if width >= 140 else 12 if width >= 100 else 0
     amount = _AMOUNT if width >= 72 else 0
     eta = 6 if width >= 50 else 0
-    name = width - 1 - sum(other + len(_GAP) for other in (bar, _SHARE, amount, _SPEED, eta) if other)
+    name = width - _MARGIN - sum(other + len(_GAP) for other in (bar, _SHARE, amount, _SPEED, eta) if other)
     return _Columns(min(max(name, 4), _LONGEST_NAME), bar, amount, eta)
 
 
-def model_row(transfer: Transfer, *, width: int, trouble: str | None = None) -> Row:
+def name_width(width: int) -> int:
+    """Characters of a name that fit in a row."""
+    return _columns(width).name
+
+
+def model_row(name: str, transfer: Transfer, *, width: int, trouble: str | None = None) -> Row:
     """One model that is being fetched; ``trouble`` is why its last request failed."""
     columns = _columns(width)
-    name = _name(transfer.path.rpartition("/")[2], columns)
     pace = _state(transfer, trouble) or humanize.rate(transfer.speed)
-    return [name, *_gauge(transfer.done, transfer.size, transfer.speed, pace, columns)]
+    return [_name(name, columns), *_gauge(transfer.done, transfer.size, transfer.speed, pace, columns)]
 
 
-def waiting_row(path: str, size: int | None, state: str, *, width: int) -> Row:
+def waiting_row(name: str, size: int | None, state: str, *, width: int) -> Row:
     """One model of which no byte moves over the network: being hashed, or asked for."""
-    name = _name(path.rpartition("/")[2], _columns(width))
-    return [name, (f"{state}, {humanize.size(size)}"[: width - len(name[0]) - 1], "dim")]
+    return state_row(name, f"{state}, {humanize.size(size)}", width=width)
 
 
 def state_row(name: str, state: str, *, width: int) -> Row:
     """Something else that is going on, by its name, in a few words."""
     cell = _name(name, _columns(width))
-    return [cell, (humanize.printable(state)[: max(width - len(cell[0]) - 1, 0)], "dim")]
+    return [cell, (humanize.printable(state)[: max(width - len(cell[0]) - _MARGIN, 0)], "dim")]
 
 
 def total_row(progress: Progress, *, width: int) -> Row:
