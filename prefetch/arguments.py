@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -22,7 +23,10 @@ exit codes:
   3    access: a token, a gate or a licence
   4    no space
   5    another owner holds a model, and the wait ran out
-  130  stopped by SIGINT, SIGTERM or SIGHUP; state is kept"""
+  130  stopped by SIGINT, SIGTERM or SIGHUP"""
+
+_SIZE_METAVARS = frozenset({"SIZE", "RATE"})
+_UNITS = re.compile(r"[KMGTkmgt]i?[Bb]?|B")
 
 
 def parse(command: Command, arguments: Sequence[str]) -> dict[str, Any]:
@@ -32,6 +36,7 @@ def parse(command: Command, arguments: Sequence[str]) -> dict[str, Any]:
         UsageError: an unknown option, a missing value, an argument too many.
     """
     words, plain = split_at_dashes(arguments)
+    _refuse_split_sizes(command, words)
     parser = _parser(command)
     # Else argparse puts one together of all options, for sentences of its own, which nobody sees.
     parser.usage = ""
@@ -136,6 +141,16 @@ def _default(value: object) -> str:
 def _examples(command: Command) -> str:
     width = max(len(line) for line, _ in command.examples)
     return "examples:\n" + "\n".join(f"  {line:{width}}   {meaning}" for line, meaning in command.examples)
+
+
+def _refuse_split_sizes(command: Command, words: Sequence[str]) -> None:
+    """Raise UsageError for a size in two words, of which the second would be taken for a manifest's name."""
+    sizes = {flag_of(field) for field in command.options if option_of(field).kind.metavar in _SIZE_METAVARS}
+    for flag, number, unit in zip(words, words[1:], words[2:], strict=False):
+        if flag in sizes and re.fullmatch(r"[0-9.]+", number) and _UNITS.fullmatch(unit):
+            raise UsageError(
+                f"{flag} {number} {unit} is a size in two words.", remedy=f"Write it as one: {flag} {number}{unit}"
+            )
 
 
 def _positional(command: Command, word: str) -> str:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from prefetch import __version__
 from prefetch.commands.choice import HELP, choose, may_mean_a_job, overview
 from prefetch.commands.table import COMMANDS, Command, Outcome
-from prefetch.errors import PrefetchError, UsageError, first_cause
+from prefetch.errors import Interrupted, PrefetchError, UsageError, first_cause
 from prefetch.handover import Handover
 from prefetch.output import InternalError, Output, prepare_streams
-from prefetch.signals import interrupted, take_signals
+from prefetch.signals import interrupted, interrupted_for_nothing, take_signals
 from prefetch.spelling import split_at_dashes
 from prefetch.system import check_system
 
@@ -93,13 +93,15 @@ def _execute(command: Command, settings: Settings) -> Outcome:
             listener(Notice("warning", f"{name} is not a setting of this program; did you mean {nearest}?"))
 
         def work() -> Outcome:
-            return _guarded(lambda: _call(command, settings, listener), volume=volume)
+            return _guarded(lambda: _call(command, settings, listener), volume=volume, resumes=command.resumes)
 
         if not command.may_end_a_pod or (settings.on_success, settings.on_failed, settings.max_hours) == (None,) * 3:
             return work()
         from prefetch.oneshot import do_and_leave
 
-        return _guarded(lambda: do_and_leave(work, settings, os.environ, listener), volume=volume)
+        return _guarded(
+            lambda: do_and_leave(work, settings, os.environ, listener), volume=volume, resumes=command.resumes
+        )
 
 
 def _call(command: Command, settings: Settings, listener: Listener) -> Outcome:
@@ -112,7 +114,7 @@ def _call(command: Command, settings: Settings, listener: Listener) -> Outcome:
     return function(settings, listener)
 
 
-def _guarded(work: Callable[[], Outcome], *, volume: str | None = None) -> Outcome:
+def _guarded(work: Callable[[], Outcome], *, volume: str | None = None, resumes: bool = False) -> Outcome:
     began = time.monotonic()
     error: PrefetchError
     try:
@@ -125,6 +127,8 @@ def _guarded(work: Callable[[], Outcome], *, volume: str | None = None) -> Outco
         # The one place for it: whatever went wrong, a person gets a sentence and a script its document.
         cause = first_cause(fault)
         error = cause if isinstance(cause, PrefetchError) else _internal(cause)
+    if isinstance(error, Interrupted) and not resumes:
+        error = interrupted_for_nothing()
     from prefetch.report.result import RunResult
 
     return RunResult(exit_code=error.exit_code, volume=volume, seconds=time.monotonic() - began, error=error)

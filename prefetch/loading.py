@@ -9,7 +9,7 @@ from typing import Any
 from prefetch.errors import UsageError
 from prefetch.settings import PREFIX, Settings, default_of, flag_of, option_names, option_of, variable_of
 from prefetch.spelling import nearest, shown
-from prefetch.values import Kind
+from prefetch.values import Kind, is_unexpanded
 
 __all__ = ["load_settings", "misspelt_variables"]
 
@@ -92,9 +92,24 @@ def _read(kind: Kind, text: str, before: str, example: str) -> Any:
     try:
         return kind.read(text)
     except ValueError:
+        if is_unexpanded(text):
+            raise UsageError(
+                f"{before}{shown(text)} is not {kind.expects}: the shell did not expand ~.",
+                remedy=f"Write the whole path: {example}{shown(_expanded(text))}",
+            ) from None
         meant = nearest(text, kind.words)
         remedy = f"Did you mean {example}{meant}?" if meant else f"Write for example: {example}{kind.example}"
         raise UsageError(f"{before}{shown(text)} is not {kind.expects}.", remedy=remedy) from None
+
+
+def _expanded(text: str) -> str:
+    """The path with the home put in, where there is one."""
+    from pathlib import Path
+
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError:
+        return text
 
 
 def misspelt_variables(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:

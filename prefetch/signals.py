@@ -18,7 +18,15 @@ from typing import Any, NoReturn, TypeVar
 from prefetch.errors import DeadlineError, Interrupted
 from prefetch.report.humanize import duration
 
-__all__ = ["interrupted", "leave_at_once", "missed_deadline", "run_until_signal", "take_signals", "within"]
+__all__ = [
+    "interrupted",
+    "interrupted_for_nothing",
+    "leave_at_once",
+    "missed_deadline",
+    "run_until_signal",
+    "take_signals",
+    "within",
+]
 
 T = TypeVar("T")
 
@@ -60,6 +68,11 @@ def missed_deadline() -> DeadlineError | None:
     """The error of a deadline, where that has ended any work of the block it is set for."""
     deadline = _deadline.get()
     return deadline.error if deadline is not None and deadline.passed else None
+
+
+def interrupted_for_nothing() -> Interrupted:
+    """The error with which a command ends that leaves nothing for its next run."""
+    return Interrupted("Interrupted: run again, it begins anew.")
 
 
 def interrupted(lost: Mapping[str, str] | None = None) -> Interrupted:

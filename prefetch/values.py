@@ -23,6 +23,7 @@ __all__ = [
     "endpoint",
     "hours",
     "imported",
+    "is_unexpanded",
     "listed",
     "name",
     "parse_size",
@@ -116,7 +117,7 @@ def switch() -> Kind:
 
 def path(expects: str, example: str, metavar: str) -> Kind:
     """A `Path`."""
-    return Kind(lambda text: Path(_not_blank(text)), expects, example, metavar)
+    return Kind(lambda text: Path(_expanded(text)), expects, example, metavar)
 
 
 def name(expects: str, example: str, metavar: str) -> Kind:
@@ -196,6 +197,17 @@ def parse_switch(text: str) -> bool:
     if word not in _SWITCHES:
         raise ValueError("not a switch")
     return _SWITCHES[word]
+
+
+def is_unexpanded(text: str) -> bool:
+    """Whether a path begins with a home that a shell would have put in: none does in quotes, behind = or in a file."""
+    return text == "~" or text.startswith("~/")
+
+
+def _expanded(text: str) -> str:
+    if is_unexpanded(text):
+        raise ValueError("not expanded")
+    return _not_blank(text)
 
 
 def _not_blank(text: str) -> str:

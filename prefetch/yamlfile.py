@@ -29,7 +29,7 @@ from yaml.events import (
 
 from prefetch.net.urls import redact
 
-__all__ = ["MAX_BYTES", "YamlError", "YamlMapping", "YamlSequence", "line_of", "parse_yaml"]
+__all__ = ["MAX_BYTES", "YamlError", "YamlMapping", "YamlSequence", "glued_key", "line_of", "parse_yaml"]
 
 MAX_BYTES = 16 * 2**20
 _MAX_DEPTH = 32
@@ -53,6 +53,8 @@ _NUMBER_STARTS = frozenset("+-.0123456789")
 
 
 _OURS = re.compile(r"^version:[ \t]*1[ \t]*(?:#.*)?$", re.MULTILINE)
+_GLUED = re.compile(r"\s*(?:- +)?(?!civitai:|urn:)([a-z][a-z0-9_]*):(?=[^\s/])")
+"""A key with its value right behind the colon, which makes one word of the two; no scheme of a source."""
 _QUOTED = 100  # characters of a line
 _LOOKED_AT = 2048  # the search for secrets takes quadratic time in the worst case
 
@@ -139,10 +141,21 @@ def _told(error: yaml.MarkedYAMLError, text: str) -> YamlError:
     message = f"this is not YAML: {'what begins here has no end' if never_closed else _explained(error)}."
     if mark is None:
         return YamlError(message)
+    lines = text.splitlines()
+    for line in (mark.line - 1, mark.line, mark.line - 2):
+        if 0 <= line < len(lines) and (key := glued_key(lines[line])) is not None:
+            blank = f'this is not YAML: a blank is missing behind "{key}:".'
+            return YamlError(blank, line + 1, excerpt=_excerpt(text, line, lines[line].index(f"{key}:") + len(key) + 1))
     if mark.line and not never_closed:
         # The parser stops where it can go on no more, which is often the line below the mistake.
         message += " The mistake may stand in the line above."
     return YamlError(message, mark.line + 1, excerpt=_excerpt(text, mark.line, mark.column))
+
+
+def glued_key(text: str) -> str | None:
+    """The key that ``text`` begins with, if its value stands right behind the colon: YAML wants a blank there."""
+    found = _GLUED.match(text)
+    return None if found is None else found[1]
 
 
 def _excerpt(text: str, line: int, column: int) -> str:

@@ -94,8 +94,10 @@ def ignores(settings, listener):
             time.sleep(60)
     return run_until_signal(work)
 
-names = ("works", "refused", "broken", "grouped", "hangs", "tidies", "blocks", "ignores")
-table = [Command(n, n, n, ("volume", "quota", "json_", "log_format"), (("x", "y"),), f"__main__:{n}") for n in names]
+names = ("works", "refused", "broken", "grouped", "hangs", "tidies", "blocks", "ignores", "begins")
+begins = hangs
+options = ("volume", "quota", "json_", "log_format")
+table = [Command(n, n, n, options, (("x", "y"),), f"__main__:{n}", resumes=n != "begins") for n in names]
 prefetch.__main__.run_command_line = lambda: prefetch.cli.main(commands=table)
 main()
 """
@@ -409,6 +411,32 @@ def test_a_signal_ends_it_within_a_second_with_a_document(command: str, number: 
     document = json.loads(output)
     assert document["error"] == {"code": "interrupted", "message": SENTENCE}
     assert document["bytes_downloaded"] == (7 if command == "tidies" else 0)
+
+
+def test_what_keeps_no_state_does_not_say_so() -> None:
+    process = start("begins")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "prefetch: error: Interrupted: run again, it begins anew.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["models.yaml"], "Did you mean: prefetch run models.yaml?"),
+        (["a/x.YML", "--volume", "v"], "Did you mean: prefetch run a/x.YML?"),
+        (["x.json"], "Did you mean: prefetch run x.json or: prefetch workflow models x.json?"),
+        (["run", "m.yaml", "--quota", "50", "GB"], "Write it as one: --quota 50GB"),
+        (["run", "--limit-rate", "1.5", "M", "m.yaml"], "Write it as one: --limit-rate 1.5M"),
+        (["plan", "m.yaml", "--volume=~/vol"], "the shell did not expand ~. Write the whole path: --volume /h/ann/vol"),
+        (["plan", "~/m.yaml"], "the shell did not expand ~. Write the whole path: /h/ann/m.yaml"),
+        (["demo", "--volume", __file__], "cannot be used as a volume: Not a directory."),
+    ],
+)
+def test_what_was_meant_is_said(words: list[str], said: str) -> None:
+    done = prefetch(*words, HOME="/h/ann")
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_second_signal_ends_it_at_once() -> None:

@@ -12,6 +12,8 @@ from prefetch.spelling import did_you_mean, nearest, shown
 __all__ = ["HELP", "choose", "may_mean_a_job", "overview"]
 
 HELP = frozenset({"-h", "--help"})
+_MANIFESTS = (".yaml", ".yml", ".json")
+"""How files end that a command was probably meant to be given; a workflow ends as a manifest in JSON does."""
 
 
 def choose(words: Sequence[str], commands: Sequence[Command]) -> tuple[Command, Sequence[str]] | None:
@@ -81,6 +83,11 @@ def _no_command(word: str, commands: Sequence[Command]) -> UsageError:
         otherwise = "Options come after the command, as in: prefetch run --json"
         remedy = did_you_mean(word, options, otherwise=otherwise)
         return UsageError(f"prefetch has no option {shown(word)}.", remedy=remedy)
+    if word.lower().endswith(_MANIFESTS):
+        other = f" or: prefetch workflow models {shown(word)}" if word.lower().endswith(".json") else ""
+        return UsageError(
+            f"prefetch has no command {shown(word)}.", remedy=f"Did you mean: prefetch run {shown(word)}{other}?"
+        )
     names = [command.name for command in commands]
     firsts = [name.partition(" ")[0] for name in names]
     remedy = did_you_mean(word, [*firsts, *options], otherwise=f"The commands are {', '.join(names)}.")

@@ -15,6 +15,7 @@ from prefetch.demo.command import demo
 from prefetch.report.events import Listener, Notice
 from prefetch.report.result import RunResult
 from prefetch.settings import Settings
+from prefetch.volume.layout import Volume
 
 __all__ = ["main"]
 
@@ -27,6 +28,7 @@ _TROUBLES = (
 def main(settings: Settings, listener: Listener) -> RunResult:
     """Serve the synthetic seed set on loopback and put it on the volume, by default ./volume."""
     volume = settings.volume or Path("volume")
+    Volume.open(volume, create=True)
     # No group: what the environment selects of a user's own manifests is not in this one.
     settings = replace(settings, volume=volume, group=())
 

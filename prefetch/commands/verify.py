@@ -8,14 +8,14 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from prefetch.errors import PrefetchError
+from prefetch.errors import Interrupted, PrefetchError
 from prefetch.manifest import Wanted
 from prefetch.opening import find_manifests, open_volume, wanted_on
 from prefetch.report.events import Listener, ModelDone, ModelFailed, VerifyFinished, Verifying, VerifyStarted
 from prefetch.report.humanize import count
 from prefetch.report.result import ModelResult, RunResult
 from prefetch.settings import Settings
-from prefetch.signals import run_until_signal
+from prefetch.signals import interrupted_for_nothing, run_until_signal
 from prefetch.telling import tell_set_aside
 from prefetch.transfer.threads import Threads
 from prefetch.verification import Subject, Verdict, inspect, verify
@@ -60,6 +60,8 @@ def _compare(
             volume.confirm()
         else:
             run_until_signal(lambda: _verify_all(subjects, volume, inventory, listener, verdicts))
+    except Interrupted:
+        stopped = interrupted_for_nothing()
     except PrefetchError as error:
         stopped = error
     tell_set_aside(volume, listener)

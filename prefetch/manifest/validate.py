@@ -13,7 +13,7 @@ from prefetch.manifest.model import Folder, Manifest, Model, OpenEntry
 from prefetch.manifest.problems import Place, Problem, manifest_error, nearest, printable, shown
 from prefetch.net.urls import redact
 from prefetch.volume.paths import corrected_path
-from prefetch.yamlfile import YamlMapping, line_of
+from prefetch.yamlfile import YamlMapping, glued_key, line_of
 
 __all__ = ["validate"]
 
@@ -176,6 +176,8 @@ def _sentences(detail: ErrorDetails, spot: _Spot) -> tuple[str, str]:
         case "too_long":
             return f"{spot.name} must be {spot.rule[0]}, and has {len(detail['input'])}.", "Take some out."
     expected, remedy = spot.rule
+    if isinstance(detail["input"], str) and (key := glued_key(detail["input"])) in ("path", "source"):
+        return f'a blank is missing behind "{key}:".', remedy
     return f"{spot.name or 'the entry'} must be {expected}, not {shown(detail['input'])}.", remedy
 
 

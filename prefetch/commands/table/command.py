@@ -48,6 +48,7 @@ class Command:
         options: fields of `Settings` the command takes, in the order of its help.
         examples: command lines with what each does.
         needs_linux: whether it opens a volume to write there, or an address to be watched at, as only Linux can.
+        resumes: whether a run that was interrupted leaves what the next one goes on from.
         load: ``module:function``; the function takes the settings and a listener and blocks until its outcome.
     """
 
@@ -58,6 +59,7 @@ class Command:
     examples: tuple[tuple[str, str], ...]
     load: str
     needs_linux: bool = False
+    resumes: bool = False
 
     @property
     def may_end_a_pod(self) -> bool:

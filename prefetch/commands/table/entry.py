@@ -45,6 +45,7 @@ ENTRY: tuple[Command, ...] = (
         ),
         load="prefetch.commands.hook:main",
         needs_linux=True,
+        resumes=True,
     ),
     Command(
         name="serve",
@@ -76,5 +77,6 @@ ENTRY: tuple[Command, ...] = (
         ),
         load="prefetch.commands.serve:main",
         needs_linux=True,
+        resumes=True,
     ),
 )

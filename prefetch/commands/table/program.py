@@ -51,4 +51,5 @@ DEMO = Command(
     ),
     load="prefetch.commands.demo:main",
     needs_linux=True,
+    resumes=True,
 )

@@ -49,6 +49,7 @@ RUNPOD: tuple[Command, ...] = (
             ),
         ),
         load="prefetch.commands.runpod_populate:main",
+        resumes=True,
     ),
     Command(
         name="runpod clean",

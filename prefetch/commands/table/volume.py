@@ -36,6 +36,7 @@ VOLUME: tuple[Command, ...] = (
         ),
         load="prefetch.commands.run:main",
         needs_linux=True,
+        resumes=True,
     ),
     Command(
         name="plan",
