@@ -37,8 +37,9 @@ class Output:
         words, _ = split_at_dashes(arguments)
         formats = [word for flag, word in pairwise(words) if flag == "--log-format"]
         formats += [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
+        flags = {word.partition("=")[0] for word in words}
         return cls(
-            json="--json" in words or _is_on(environ.get("PREFETCH_JSON", "")),
+            json="--json" in flags or _is_on(environ.get("PREFETCH_JSON", "")),
             json_log="json" in (formats or [environ.get("PREFETCH_LOG_FORMAT", "")]),
         )
 

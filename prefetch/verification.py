@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
 from typing import Literal
 
-from prefetch.errors import PrefetchError, VolumeError
+from prefetch.errors import FormatMismatch, PrefetchError, VolumeError
 from prefetch.manifest import Model
 from prefetch.survey import satisfies
 from prefetch.volume import files
 from prefetch.volume.applied import forget_applied
 from prefetch.volume.blocks import BLOCK_SIZE, DIGEST_SIZE
+from prefetch.volume.content import HEAD, check_content, content_of
 from prefetch.volume.hashing import UNREADABLE, Unreadable, digests_of_readable, hash_file
 from prefetch.volume.inventory import Inventory, Record, matches, modified
 from prefetch.volume.layout import Volume
@@ -111,7 +112,7 @@ def verify(
     if sha256 is not None and subject.sha256 is None:
         return replace(_unverified(subject, stat, "No hash is known for it"), sha256=sha256)
     if sha256 is not None and sha256 == subject.sha256:
-        return _sound(subject, stat, inventory)
+        return _misnamed(subject, stat, volume) or _sound(subject, stat, inventory)
     if sha256 is not None and subject.record is not None and sha256 == subject.record.sha256:
         return _outdated(subject, stat, sha256)
     return _damaged(subject, stat, digests, volume, inventory)
@@ -127,6 +128,21 @@ def _read(subject: Subject, volume: Volume, progress: Callable[[int], None] | No
             return None, digests_of_readable(number, os.fstat(number).st_size)
     finally:
         os.close(number)
+
+
+def _misnamed(subject: Subject, stat: os.stat_result, volume: Volume) -> Verdict | None:
+    """What is wrong with the right bytes under a name whose ending makes ComfyUI read them as another format."""
+    try:
+        with files.os_errors(f"reading {subject.path}"):
+            number = volume.open_file(subject.path)
+            try:
+                head = os.pread(number, HEAD, 0)
+            finally:
+                os.close(number)
+        check_content(subject.path, content_of(head), stat.st_size, known=True)
+    except FormatMismatch as error:
+        return Verdict(subject.path, "changed", stat.st_size, subject.sha256, str(error))
+    return None
 
 
 def _sound(subject: Subject, stat: os.stat_result, inventory: Inventory) -> Verdict:

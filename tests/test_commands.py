@@ -311,3 +311,8 @@ def test_what_could_not_be_reached_is_told_with_its_port(commands: Commands) -> 
             assert process.stderr is not None
             # It would be asked again for ten seconds.
             assert any("127.0.0.1:9 could not be reached." in line for line in process.stderr)
+
+
+def test_a_switch_with_a_value_still_gets_its_document(commands: Commands) -> None:
+    outcome = commands.run("run", "--json=yes", "m.yaml")
+    assert (outcome.returncode, outcome.document["error"]["code"]) == (2, "usage")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 import signal
@@ -273,3 +274,27 @@ def test_more_bytes_than_asked_for(commands: Commands, tmp_path: Path, habit: ty
         assert f"{PATH}: 127.0.0.1 sends more than the one byte that it is asked for first." in outcome.stderr
         assert "retry" not in outcome.stderr
         assert [asked for _, asked in host.asked].count("bytes=0-0") == 1
+
+
+class SaysMore(OddHost):
+    """Serves no ranges, and says a length that is not the file's."""
+
+    def part(self, data: bytes, start: int, stop: int) -> None:
+        self.whole(data)
+
+    def whole(self, data: bytes) -> None:
+        self.begin(200, {"Content-Length": str(len(data) + 500)})
+        self.send(data)
+        self.close_connection = True
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
+def test_a_body_that_ends_at_the_same_byte_again_is_not_fetched_for_ever(
+    commands: Commands, tmp_path: Path, data: bytes
+) -> None:
+    with Host(commands, tmp_path, SaysMore, data) as host:
+        outcome = host.run(sha256=hashlib.sha256(data).hexdigest())
+        assert outcome.returncode == 1
+        assert outcome.document["bytes_downloaded"] <= 3 * len(data)
+        assert not (host.volume / PATH).exists()
+    assert f"after {len(data):,} bytes each time" in outcome.models[PATH]["error"]

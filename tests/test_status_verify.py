@@ -98,3 +98,13 @@ def test_quick_says_nothing_of_hashes_where_there_is_no_record(runs: Runs) -> No
     (told,) = runs.do("verify", "--quick", entries=[SMALL.entry()]).models.values()
     assert (told["status"], told["error"]) == ("unverified", "It was never verified here; `prefetch run` verifies it.")
     assert runs.do("verify", entries=[SMALL.entry()]).returncode == 0
+
+
+def test_verify_and_run_agree_on_right_bytes_under_a_wrong_ending(runs: Runs) -> None:
+    path = "models/unet/m.gguf"
+    (runs.volume / path).parent.mkdir(parents=True)
+    (runs.volume / path).write_bytes(SMALL.content.read(0, SMALL.content.size))
+    entries = [SMALL.entry(path=path)]
+    said = [runs.do(command, entries=entries) for command in ("run", "verify")]
+    assert [outcome.returncode for outcome in said] == [1, 1]
+    assert all("it is a safetensors file" in outcome.models[path]["error"] for outcome in said)

@@ -99,6 +99,8 @@ class Fetcher:
             if error.cause in CROWDED:
                 self._budget.failed()
             if download.ranges.whole_only:
+                if error.cause == "cut" and download.ranges.is_cut_again(segment):
+                    raise _always_cut(segment) from None
                 _say_it_starts_over(segment, error)
                 await download.restart(segment)
             download.ranges.mirrors.broke(segment)
@@ -216,3 +218,11 @@ def _say_it_starts_over(segment: Segment, error: TransientError) -> None:
     """Add to the failure of a connection that was to bring the whole file what it costs, if it brought any of it."""
     if segment.position:
         error.message += f" The file starts over: {segment.download.ranges.whole_because}."
+
+
+def _always_cut(segment: Segment) -> SourceError:
+    path, host = segment.download.order.path, segment.host
+    return SourceError(
+        f"{host} ends {path} after {segment.position:,} bytes each time, and says that it is longer.",
+        remedy="Each further try would cost all of it again. Name another source, or see to that host.",
+    )

@@ -56,6 +56,12 @@ class Ranges:
         self._listed = listed
         self._over = over
         self._received_before = 0
+        self._cut: tuple[str, int] | None = None
+
+    def is_cut_again(self, segment: Segment) -> bool:
+        """Whether the connection that reads the whole file broke where the one before broke at the same host."""
+        before, self._cut = self._cut, (segment.host, segment.position)
+        return segment.position > 0 and before == self._cut
 
     @property
     def whole_only(self) -> bool:
