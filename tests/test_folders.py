@@ -208,7 +208,7 @@ def test_an_unpinned_pickle_of_a_directory_is_refused_until_it_is_locked(folders
     ("entry", "words"),
     [
         ({"path": "models/x", "source": "hf://a/b/c/"}, "the path 'models/x' of a directory has to end with a slash"),
-        ({"path": "models/x/", "source": "hf://a/b"}, "names no file"),
+        ({"path": "models/x/", "source": "hf://a/b"}, "the source of a whole directory ends with a slash"),
         ({"path": "models/x/", "source": "https://h/c/"}, "only the Hub lists"),
         ({"path": "../x/", "source": "hf://a/b/"}, "has a '..'"),
         ({"path": "models/x/", "source": "hf://a/b/", "sha256": "0" * 64}, 'the key "sha256" is unknown'),
