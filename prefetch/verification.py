@@ -77,7 +77,7 @@ def inspect(subject: Subject, volume: Volume) -> Verdict:
     """Compare size and time with the record; read nothing."""
     stat = volume.stat(subject.path)
     if stat is None:
-        return _missing(subject)
+        return _missing(subject, volume)
     if subject.record is None:
         return _unverified(subject, stat, "It was never verified here")
     if subject.record.sha256 != subject.sha256:
@@ -103,7 +103,7 @@ def verify(
     stat = volume.stat(subject.path)
     if stat is None:
         volume.confirm()
-        return _missing(subject)
+        return _missing(subject, volume)
     try:
         sha256, digests = _read(subject, volume, progress)
     except VolumeError as error:
@@ -210,8 +210,11 @@ def _runs(bad: Sequence[bool]) -> list[tuple[int, int]]:
     return [(indices[0], indices[-1] + 1) for is_bad, indices in groups if is_bad]
 
 
-def _missing(subject: Subject) -> Verdict:
-    return Verdict(subject.path, "missing", None, subject.sha256, "There is no file; `prefetch run` fetches it.")
+def _missing(subject: Subject, volume: Volume) -> Verdict:
+    detail = "There is no file; `prefetch run` fetches it."
+    if (volume.root / subject.path).is_dir():
+        detail = "A directory stands there, so `prefetch run` cannot place the file: correct its path, or move it away."
+    return Verdict(subject.path, "missing", None, subject.sha256, detail)
 
 
 def _unverified(subject: Subject, stat: os.stat_result, why: str) -> Verdict:

@@ -42,6 +42,8 @@ def test_what_is_a_directory_on_the_volume_is_told_before_anything_is_fetched(ru
     assert f"Write models/own/kind/{ONE.name}" in outcome.models["models/own/kind"]["error"]
     assert not [request for request in origin.requests if request.file.endswith(ONE.name)]
     assert_whole(runs.volume, [TWO])
+    verified = runs.do("verify", entries=entries).models["models/own/kind"]
+    assert verified["status"] == "missing" and verified["error"].startswith("A directory stands there")
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

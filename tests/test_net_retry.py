@@ -115,6 +115,10 @@ def test_an_absent_host_is_given_up_in_time_and_then_at_once(cause: str, most: f
     with pytest.raises(TransientError):
         asyncio.run(retrying(ask, []))
     assert told == [], "a mirror on the same host need not wait again"
+    with pytest.raises(TransientError, match="away"):
+        outage.check()
+    now[0] += 10.0
+    outage.check()
     outage.end()
     with pytest.raises(TransientError):
         asyncio.run(retrying(ask, []))

@@ -36,6 +36,7 @@ WORTH_ANOTHER_TRY = tenacity.retry_if_exception_type(TransientError) & tenacity.
 """Whether the same host should be asked once more."""
 
 _OVERLOAD = frozenset({"status_429", "status_503"})
+_ASKED_AGAIN_AFTER = 10.0  # seconds; guessed: as long as the first waited for it
 _PATIENCE = {"dns": 10.0, "connect": 10.0, "timeout": 30.0}  # seconds; a slow host deserves more than an absent one
 
 
@@ -103,8 +104,14 @@ def too_slow(host: str, what: str, bounds: HostBounds) -> PatienceError:
     )
 
 
+class _StillAway(TransientError):
+    """What was found out a moment ago, of a host that is not asked again for it."""
+
+
 class Outage(tenacity.stop.stop_base):
     """Since when a host has been out of reach, for all who ask it: the first gives up in time, the others at once.
+
+    For `_ASKED_AGAIN_AFTER` seconds then nobody asks at all: of ten thousand models, each would wait for a name server.
 
     Args:
         clock: seconds that only grow.
@@ -113,12 +120,23 @@ class Outage(tenacity.stop.stop_base):
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: float | None = None
+        self._given_up: tuple[float, TransientError] | None = None
+
+    def check(self) -> None:
+        """Raise what those were told who have just given the host up."""
+        if self._given_up is None:
+            return
+        when, error = self._given_up
+        if self._clock() - when < _ASKED_AGAIN_AFTER:
+            raise _StillAway(error.message, cause=error.cause, remedy=error.remedy)
 
     def __call__(self, state: tenacity.RetryCallState) -> bool:
         """As a tenacity ``stop``: whether another try would come after the patience with such a failure has run out."""
         error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, _StillAway):
+            return True
         patience = _PATIENCE.get(error.cause) if isinstance(error, TransientError) else None
-        if patience is None:
+        if patience is None or not isinstance(error, TransientError):
             self.end()
             return False
         now = self._clock()
@@ -126,11 +144,13 @@ class Outage(tenacity.stop.stop_base):
         over = now + state.upcoming_sleep - self._since > patience
         if over:
             self._since = -math.inf
+            let_frames_go(error)
+            self._given_up = now, error
         return over
 
     def end(self) -> None:
         """The host has answered."""
-        self._since = None
+        self._since = self._given_up = None
 
 
 class Retrying(tenacity.AsyncRetrying):

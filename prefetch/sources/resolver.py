@@ -147,13 +147,16 @@ class Resolver:
         """
         outage = self._outages[self.host_of(ref)]
         retrying = metadata_retrying(on_retry=on_retry or _nobody, wait=self._wait, outage=outage, sleep=self._sleep)
-        remote: RemoteFile = await retrying(self._ask, ref, source, sha256, size)
+        remote: RemoteFile = await retrying(self._ask, outage, ref, source, sha256, size)
         outage.end()
         _check_agreement(remote, sha256, size)
         return replace(remote, sha256=remote.sha256 or sha256, size=size if remote.size is None else remote.size)
 
-    async def _ask(self, ref: SourceRef, source: str, sha256: str | None, size: int | None) -> RemoteFile:
+    async def _ask(
+        self, outage: Outage, ref: SourceRef, source: str, sha256: str | None, size: int | None
+    ) -> RemoteFile:
         async with self._places:
+            outage.check()
             if isinstance(ref, HuggingFaceRef):
                 return await self._hugging_face.resolve(ref, source=source, sha256=sha256, size=size)
             if isinstance(ref, CivitaiRef | CivitaiModelRef):
