@@ -72,7 +72,7 @@ def missed_deadline() -> DeadlineError | None:
 
 def interrupted_for_nothing() -> Interrupted:
     """The error with which a command ends that leaves nothing for its next run."""
-    return Interrupted("Interrupted: run again, it begins anew.")
+    return Interrupted("Interrupted: run the same command again; it begins anew.")
 
 
 def interrupted(lost: Mapping[str, str] | None = None) -> Interrupted:

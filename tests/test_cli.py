@@ -417,7 +417,8 @@ def test_what_keeps_no_state_does_not_say_so() -> None:
     process = start("begins")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (130, "prefetch: error: Interrupted: run again, it begins anew.\n")
+    said = "prefetch: error: Interrupted: run the same command again; it begins anew.\n"
+    assert (process.returncode, errors) == (130, said)
 
 
 @pytest.mark.parametrize(
